@@ -1,0 +1,43 @@
+"""Write beside, then rename: a reader never meets half a file."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def write_beside(target: str | os.PathLike) -> Iterator[Path]:
+    """Give a sibling path to write to, and move it to `target` when the block succeeds.
+
+    Works for a file and for a folder (a Zarr store, a model). If the block raises, what was
+    written is removed and `target` stays as it was.
+
+    Parameters
+    ----------
+    target : path
+        Where the result belongs. Its parent folder is made when missing.
+
+    Yields
+    ------
+    pathlib.Path
+        A path in the same folder, with the same suffix (writers choose the format by it).
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".partial-{os.getpid()}-{target.name}")
+    try:
+        yield beside
+        if target.is_dir():  # a folder cannot be replaced in one step
+            old = target.with_name(f".old-{os.getpid()}-{target.name}")
+            target.rename(old)
+            beside.rename(target)
+            shutil.rmtree(old)
+        else:
+            beside.replace(target)
+    finally:
+        if beside.is_dir():
+            shutil.rmtree(beside)
+        else:
+            beside.unlink(missing_ok=True)

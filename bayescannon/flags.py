@@ -1,0 +1,66 @@
+"""What can be wrong with one star: a documented bit mask. A bad star is data, not an exception."""
+
+from enum import IntFlag
+
+
+class Flag(IntFlag):
+    """Bits of the `flags` column."""
+
+    NO_GOOD_PIXEL = 1 << 0
+    FEW_PIXELS = 1 << 1
+    BAD_CHI2 = 1 << 2
+    OUTSIDE_TRAINING = 1 << 3
+    NOT_CONVERGED = 1 << 4
+    SEVERAL_MODES = 1 << 5
+    HIGH_KHAT = 1 << 6
+    LOW_ESS = 1 << 7
+    HIGH_RHAT = 1 << 8
+    DIVERGENT = 1 << 9
+    NO_AGE = 1 << 10
+    OFF_GRID = 1 << 11
+    AGE_TRUNCATED = 1 << 12
+    AGE_EXTRAPOLATED = 1 << 13
+    BAD_P_RC = 1 << 14
+
+
+MEANING = {
+    Flag.NO_GOOD_PIXEL: "no pixel has a usable flux: labels are NaN",
+    Flag.FEW_PIXELS: "fewer than half of the model's pixels are usable",
+    Flag.BAD_CHI2: "reduced chi2 above the model's limit: the model does not describe this spectrum",
+    Flag.OUTSIDE_TRAINING: "more than 5 % of the posterior lies outside the training range",
+    Flag.NOT_CONVERGED: "the optimiser stopped before the posterior's maximum",
+    Flag.SEVERAL_MODES: "the posterior has more than one maximum",
+    Flag.HIGH_KHAT: "Pareto k-hat above 0.7: importance weights are not reliable",
+    Flag.LOW_ESS: "effective sample size below 400 (NUTS) or 20 % of the draws (importance)",
+    Flag.HIGH_RHAT: "R-hat above 1.01: the chains do not agree",
+    Flag.DIVERGENT: "NUTS reported divergent transitions",
+    Flag.NO_AGE: "no age: the mass or metallicity posterior has no support on the grid",
+    Flag.OFF_GRID: "more than 5 % of the [M/H] posterior lies outside the isochrone grid",
+    Flag.AGE_TRUNCATED: "p_trunc above 0.05: mass below that of the oldest isochrone",
+    Flag.AGE_EXTRAPOLATED: "more than 5 % of the age posterior lies above the last shipped age",
+    Flag.BAD_P_RC: "P(rc) is outside 0 to 1: no age is given",
+}
+
+
+def explain(value: int) -> list[str]:
+    """Say in words what a `flags` value means.
+
+    Parameters
+    ----------
+    value : int
+        One entry of the catalogue's `flags` column.
+
+    Returns
+    -------
+    list of str
+        One line `NAME: meaning` for each bit that is set; empty for 0.
+
+    Raises
+    ------
+    ValueError
+        If a bit is set that no flag uses.
+    """
+    known = sum(MEANING)
+    if value < 0 or value & ~known:
+        raise ValueError(f"{value} is not a value of the flags column: use 0 to {known}")
+    return [f"{flag.name}: {meaning}" for flag, meaning in MEANING.items() if value & flag]

@@ -1,0 +1,27 @@
+"""The one place where JAX is switched to float64, and where its compilation cache is set.
+
+Chi-square differences of order one are read off sums of order 1e8: float32 cannot do it.
+"""
+
+import os
+from pathlib import Path
+
+import jax
+
+jax.config.update("jax_enable_x64", True)
+
+
+def cache_dir() -> Path:
+    """Return the user's cache folder of this package (`XDG_CACHE_HOME` is respected)."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "bayescannon"
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs in the user's cache folder, so that a second run starts warm.
+
+    `JAX_COMPILATION_CACHE_DIR`, when set, wins.
+    """
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)

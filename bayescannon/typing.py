@@ -1,0 +1,17 @@
+"""Shapes by name, for the signatures of the numerical rooms (checked by beartype in tests)."""
+
+from jax import Array
+from jaxtyping import Bool, Float, Int
+
+Stars = Float[Array, "star"]
+Pixels = Float[Array, "pixel"]
+StarPixels = Float[Array, "star pixel"]
+Labels = Float[Array, "*batch label"]
+StarLabels = Float[Array, "star label"]
+Features = Float[Array, "*batch feature"]
+StarFeatures = Float[Array, "star feature"]
+Coefficients = Float[Array, "pixel feature"]
+Factors = Float[Array, "pixel factor"]
+Draws = Float[Array, "star draw label"]
+PixelMask = Bool[Array, "pixel"]
+StarCodes = Int[Array, "star"]
