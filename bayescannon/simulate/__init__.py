@@ -1,0 +1,5 @@
+"""Semi-synthetic sets with the parts of real data that are at hand."""
+
+from .made import Made, make_apokasc, make_mock
+
+__all__ = ["Made", "make_apokasc", "make_mock"]

@@ -1,0 +1,67 @@
+"""The isochrone grid on disk: one Zarr store, free of dates and names of machines."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import xarray as xr
+
+from bayescannon.ages.grid import Parsec
+from bayescannon.errors import UserError
+from bayescannon.files import write_beside
+
+FORMAT = 1
+_ARRAYS = tuple(field.name for field in fields(Parsec) if field.name != "info")
+_AXES = ("logg", "mh", "log_age")
+
+
+def save_grid(grid: Parsec, path) -> None:
+    """Write a grid; the same grid always gives the same bytes.
+
+    Parameters
+    ----------
+    grid : Parsec
+    path : path of the Zarr store, replaced when it exists.
+    """
+    data = {}
+    for name in _ARRAYS:
+        array = getattr(grid, name)
+        dims = (name,) if name in _AXES else _AXES[-array.ndim :]
+        data[name] = (dims, array)
+    attrs = {"format": FORMAT, "info": json.dumps(grid.info, sort_keys=True)}
+    with write_beside(path) as beside:
+        xr.Dataset(data, attrs=attrs).to_zarr(beside, consolidated=False, zarr_format=3)
+
+
+def open_grid(path) -> Parsec:
+    """Read a grid.
+
+    Parameters
+    ----------
+    path : path of a Zarr store that `save_grid` wrote.
+
+    Raises
+    ------
+    UserError
+        When there is no store, it holds something else, it is damaged, or its format is newer.
+    """
+    path = Path(str(path))
+    if not path.is_dir():
+        raise UserError(f"{path}: there is no isochrone grid here; build one, or give its folder")
+    try:
+        with xr.open_zarr(path, consolidated=False) as store:
+            data = store.load()
+        version = int(data.attrs["format"])
+        info = json.loads(data.attrs["info"])
+        arrays = {} if version > FORMAT else {name: data[name].to_numpy() for name in _ARRAYS}
+    except Exception as error:
+        reason = " ".join(str(error).split())[:80]
+        raise UserError(
+            f"{path}: is not a whole isochrone grid ({reason}); build it again"
+        ) from error
+    if version > FORMAT:
+        raise UserError(
+            f"{path}: has grid format {version}, this version reads up to {FORMAT}; "
+            "upgrade bayescannon or build the grid again"
+        )
+    return Parsec(**arrays, info=info)

@@ -1,0 +1,104 @@
+"""The posterior of many stars as an `xarray.DataTree` in ArviZ's groups."""
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from ..errors import UserError
+from ..model import Model
+
+
+class Block(NamedTuple):
+    """What inference gives for a block of stars, all in label units."""
+
+    draws: np.ndarray  # (chain, draw, star, label)
+    log_prior: np.ndarray  # (chain, draw, star)
+    log_likelihood: np.ndarray  # (chain, draw, star)
+    best: np.ndarray  # (star, label)
+    mean: np.ndarray  # (star, label)
+    cov: np.ndarray  # (star, label, label)
+    per_star: dict[str, np.ndarray]  # name -> (star,)
+
+
+def attributes(model: Model, method: str, prior: str, seed: int) -> dict:
+    """Say what made a posterior: enough to make it again."""
+    packages = ("bayescannon", "jax", "numpyro", "numpy")
+    return {
+        "model": model.name,
+        "model_id": model.id,
+        "labels": list(model.labels),
+        "method": method,
+        "prior": prior,
+        "seed": seed,
+        "versions": {name: version(name) for name in packages},
+    }
+
+
+def to_datatree(block: Block, star_id: np.ndarray, attrs: dict) -> xr.DataTree:
+    """Arrange arrays in the groups `posterior`, `sample_stats` and `point`."""
+    labels = attrs["labels"]
+    chain, draw = (np.arange(n) for n in block.draws.shape[:2])
+    sampled = ("chain", "draw", "star")
+    coords = {"chain": chain, "draw": draw, "star": np.asarray(star_id, str)}
+    posterior = xr.Dataset(
+        {name: (sampled, block.draws[..., i]) for i, name in enumerate(labels)}, coords=coords
+    )
+    stats = xr.Dataset(
+        {
+            "log_prior": (sampled, block.log_prior),
+            "log_likelihood": (sampled, block.log_likelihood),
+            **{name: ("star", values) for name, values in block.per_star.items()},
+        },
+        coords=coords,
+    )
+    point = xr.Dataset(
+        {
+            "map": (("star", "parameter"), block.best),
+            "mean": (("star", "parameter"), block.mean),
+            "cov": (("star", "parameter", "parameter_2"), block.cov),
+        },
+        coords={"star": coords["star"], "parameter": labels, "parameter_2": labels},
+    )
+    tree = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats, "point": point})
+    tree.attrs = attrs
+    return tree
+
+
+def append(tree: xr.DataTree, path: Path) -> None:
+    """Add a block of stars to the Zarr store at `path`, or begin it."""
+    first = not path.exists()
+    if first:
+        xr.DataTree(xr.Dataset(attrs=tree.attrs)).to_zarr(path, mode="w", consolidated=False)
+    for name, node in tree.children.items():
+        # ids get one width in all blocks: the store fixes it with the first
+        data = node.to_dataset().assign_coords(star=node.star.values.astype("U64"))
+        if first:
+            data.to_zarr(path, group=name, mode="a", consolidated=False)
+        else:
+            fixed = [k for k, v in data.variables.items() if "star" not in v.dims]
+            data.drop_vars(fixed).to_zarr(
+                path, group=name, mode="a", append_dim="star", consolidated=False
+            )
+
+
+def open_posterior(path: str | os.PathLike) -> xr.DataTree:
+    """Open a store that `infer(..., out=path)` wrote; arrays load when they are used.
+
+    Raises
+    ------
+    UserError
+        If it is no posterior store.
+    """
+    if not Path(path).is_dir():
+        raise UserError(f"{path}: no such posterior store; make one with `bayescannon infer`")
+    try:
+        tree = xr.open_datatree(path, engine="zarr", chunks=None, consolidated=False)
+    except (ValueError, KeyError, OSError) as error:
+        raise UserError(f"{path}: not a posterior store ({error})") from error
+    if "posterior" not in tree.children:
+        raise UserError(f"{path}: a Zarr store, but it holds no group 'posterior'")
+    return tree

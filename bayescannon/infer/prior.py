@@ -1,0 +1,101 @@
+"""Priors on the labels: explicit, recorded, and divided out again where another belongs."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..errors import UserError
+from ..labels import Mixture
+from ..model import Model
+
+INFLATION = 1.5
+"""How much wider than the training set's density the `population` prior is."""
+EDGE = 0.1
+"""Width of the soft edge of the `flat` prior, in units of the training range of each label."""
+
+
+class SoftBox(NamedTuple):
+    """Flat inside a box in scaled labels, with Gaussian edges outside."""
+
+    low: Float[Array, "label"]
+    high: Float[Array, "label"]
+    edge: Float[Array, "label"]
+
+    def log_prob(self, scaled: Float[Array, "label"]) -> Float[Array, ""]:
+        """Log density up to a constant."""
+        outside = jnp.maximum(self.low - scaled, 0.0) + jnp.maximum(scaled - self.high, 0.0)
+        return -0.5 * jnp.sum((outside / self.edge) ** 2)
+
+
+@jax.tree_util.register_pytree_node_class
+class LabelDistribution:
+    """A user's NumPyro distribution over the label vector, in label units."""
+
+    def __init__(self, distribution, pivot, scale):
+        self.distribution, self.pivot, self.scale = distribution, pivot, scale
+
+    def log_prob(self, scaled: Float[Array, "label"]) -> Float[Array, ""]:
+        """Log density up to a constant (the scale's Jacobian)."""
+        return self.distribution.log_prob(scaled * self.scale + self.pivot)
+
+    def tree_flatten(self):
+        return (self.distribution, self.pivot, self.scale), None
+
+    @classmethod
+    def tree_unflatten(cls, _, leaves):
+        return cls(*leaves)
+
+
+Prior = Mixture | SoftBox | LabelDistribution
+
+
+def make_prior(model: Model, prior) -> tuple[Prior, str]:
+    """Build a prior over scaled labels.
+
+    Parameters
+    ----------
+    model : Model
+        Its training set defines both named priors.
+    prior : None, "population", "flat", or a NumPyro distribution
+        None takes the recipe's. `population` is the density of the training labels, noise
+        removed, 1.5 times as wide. `flat` is constant over the training range with soft edges
+        of a tenth of the range. A distribution has event shape (label,), in label units.
+
+    Returns
+    -------
+    prior : Prior
+    description : str
+        What is recorded with the posterior.
+
+    Raises
+    ------
+    UserError
+        If the name is unknown, the model does not know its training set, or a distribution
+        has another event shape.
+    """
+    prior = model.recipe.inference.prior if prior is None else prior
+    if not isinstance(prior, str):
+        wanted = (len(model.labels),)
+        if getattr(prior, "event_shape", None) != wanted:
+            raise UserError(
+                f"prior must be 'population', 'flat' or a NumPyro distribution with event shape "
+                f"{wanted} (labels {', '.join(model.labels)}), not {prior!r}"
+            )
+        pivot, scale = (jnp.asarray(part) for part in model.scaling)
+        return LabelDistribution(prior, pivot, scale), f"user: {type(prior).__name__}"
+    if prior == "flat":
+        low, high = model.scaling.to_scaled(model.label_range)
+        edge = EDGE * (high - low)
+        return SoftBox(*(jnp.asarray(a) for a in (low, high, edge))), "flat"
+    if prior != "population":
+        raise UserError(f"prior {prior!r} is unknown: use 'population' or 'flat'")
+    if model.population is None:
+        raise UserError(
+            f"model {model.name!r} does not know its training labels, so it has no 'population' "
+            "prior: use prior='flat'"
+        )
+    mixture = Mixture(*(jnp.asarray(np.asarray(part)) for part in model.population))
+    return mixture.inflated(INFLATION), "population"

@@ -1,0 +1,282 @@
+"""`infer`: spectra in, posteriors out, in blocks of stars."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from ..errors import UserError
+from ..files import write_beside
+from ..flags import Flag
+from ..keys import star_keys
+from ..labels import Mixture, features
+from ..model import Model
+from ..spectra import Spectra
+from .newton import Laplace, laplace
+from .posterior import Block, append, attributes, open_posterior, to_datatree
+from .prior import Prior, make_prior
+from .star import sample_reference
+from .summary import Summary, log_likelihood, quadratic_form, summarise
+
+STARS_PER_BLOCK = 256
+"""Every block has this many stars, the last one padded: one compiled program serves all."""
+MANY_OUTSIDE = 0.05
+METHODS = ("auto", "laplace", "reference")
+
+
+def infer(
+    model: Model,
+    spectra: Spectra,
+    method: str = "auto",
+    prior=None,
+    draws: int = 500,
+    seed: int = 0,
+    out: str | os.PathLike | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> xr.DataTree:
+    """Sample the posterior of the labels of every star.
+
+    Parameters
+    ----------
+    model : Model
+        A trained model.
+    spectra : Spectra
+        Normalised spectra on the model's grid.
+    method : {"auto", "laplace", "reference"}
+        `laplace`: the Gaussian at the posterior's maximum; `reference`: NumPyro's NUTS on all
+        pixels (slow, for checks); `auto`: the best that is fast, at present `laplace`.
+    prior : None, "population", "flat", or a NumPyro distribution
+        See `make_prior`; None takes the recipe's.
+    draws : int
+        Draws per star (per chain for `reference`).
+    seed : int
+        Together with each `star_id` it fixes the draws.
+    out : path, optional
+        Stream the blocks to this Zarr store; what is returned then reads from it lazily.
+    progress : callable, optional
+        Called with the number of stars done.
+
+    Returns
+    -------
+    xarray.DataTree
+        `posterior/<label>` (chain, draw, star) in label units (K, dex, ln Msun);
+        `sample_stats`: `log_prior` (of scaled labels, up to a constant), `log_likelihood`, and
+        per star chi2 (diagonal, as the paper's), chi2_full (with factors), dof, khat, ess, rhat,
+        divergences, n_modes, distance (Mahalanobis, to the training set), p_outside, flags;
+        `point`: map, mean (star, parameter), cov (star, parameter, parameter_2).
+        What a method does not compute is NaN.
+
+    Raises
+    ------
+    UserError
+        If grids differ, or method, prior or draws cannot be used. A bad star is flagged.
+    """
+    if method not in METHODS:
+        raise UserError(f"method {method!r} is unknown: use one of {', '.join(METHODS)}")
+    if draws < 2:
+        raise UserError(f"draws is {draws}: ask for 2 or more")
+    _check_grid(model, spectra)
+    density, description = make_prior(model, prior)
+    method = "laplace" if method == "auto" else method
+    attrs = attributes(model, method, description, seed)
+    block_of = partial(_infer_block, model, density, method, draws, seed)
+    if out is None:
+        trees = list(_blocks(block_of, spectra, attrs, progress))
+        return xr.map_over_datasets(_concat_stars, *trees)
+    with write_beside(out) as beside:
+        for tree in _blocks(block_of, spectra, attrs, progress):
+            append(tree, beside)
+    return open_posterior(out)
+
+
+def _blocks(block_of, spectra, attrs, progress):
+    for start in range(0, max(len(spectra), 1), STARS_PER_BLOCK):
+        part = spectra[start : start + STARS_PER_BLOCK]
+        yield to_datatree(block_of(part), part.star_id, attrs)
+        if progress is not None:
+            progress(start + len(part))
+
+
+def _concat_stars(*parts: xr.Dataset) -> xr.Dataset:
+    if not parts[0].variables:
+        return parts[0]
+    return xr.concat(
+        parts, dim="star", data_vars="minimal", coords="minimal", compat="override", join="override"
+    )
+
+
+def _check_grid(model: Model, spectra: Spectra) -> None:
+    if model.channel is not None or spectra.channel is not None:
+        if tuple(spectra.channel or ()) != (model.channel or ()):
+            raise UserError(
+                f"spectra have channels {spectra.channel}, model {model.name!r} {model.channel}"
+            )
+        return
+    ours, theirs = model.wavelength, spectra.wavelength
+    if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=1e-7, atol=0):
+        raise UserError(
+            f"spectra have {theirs.size} pixels from {theirs[0]:.3f} to {theirs[-1]:.3f} Angstrom, "
+            f"but model {model.name!r} has {ours.size} from {ours[0]:.3f} to {ours[-1]:.3f}: "
+            "ingest the spectra for this model's grid"
+        )
+
+
+def _infer_block(
+    model: Model, prior: Prior, method: str, draws: int, seed: int, spectra: Spectra
+) -> Block:
+    n_star = len(spectra)
+    pad = ((0, STARS_PER_BLOCK - n_star), (0, 0))
+    flux, ivar = (jnp.asarray(np.pad(a, pad)) for a in spectra.arrays())
+    usable = jnp.asarray(model.usable, float)
+    arrays = [jnp.asarray(a) for a in (model.coefficients, model.scatter)]
+    summary = summarise(flux, ivar, *arrays, usable, jnp.asarray(model.factors))
+    fit = laplace(summary, prior, _starts(model), model.recipe.labels.degree)
+    names = np.concatenate([spectra.star_id, np.full(pad[0][1], "padding")])
+    keys = star_keys(seed, names)
+    if method == "laplace":
+        scaled = _gaussian_draws(keys, fit, draws)[None]
+        diverging = np.full(STARS_PER_BLOCK, np.nan)
+    else:
+        scaled, diverging = _reference(model, prior, flux, ivar, keys, fit, draws, n_star)
+    log_prior, log_like = _log_densities(
+        jnp.asarray(scaled), summary, prior, model.recipe.labels.degree
+    )
+    block = _describe(model, summary, fit, np.asarray(scaled), log_prior, log_like, diverging)
+    return _crop(block, n_star)
+
+
+def _starts(model: Model) -> jax.Array:
+    origin = jnp.zeros((1, len(model.labels)))
+    if model.population is None:
+        return origin
+    return jnp.concatenate([origin, jnp.asarray(model.population.mean)])
+
+
+@partial(jax.jit, static_argnames="draws")
+def _gaussian_draws(keys: jax.Array, fit: Laplace, draws: int) -> jax.Array:
+    """Return (draw, star, label) from each star's Laplace Gaussian."""
+    n_label = fit.mean.shape[1]
+    noise = jax.vmap(lambda key: jax.random.normal(key, (draws, n_label)))(keys)
+    return jnp.swapaxes(fit.mean[:, None] + jnp.einsum("sij,sdj->sdi", fit.cholesky, noise), 0, 1)
+
+
+def _reference(model, prior, flux, ivar, keys, fit, draws, n_star):
+    chains = 4
+    scaled = np.full((chains, draws, STARS_PER_BLOCK, len(model.labels)), np.nan)
+    diverging = np.full(STARS_PER_BLOCK, np.nan)
+    for star in range(n_star):
+        good = np.asarray(ivar[star] > 0) & model.usable
+        if not good.any():
+            continue
+        arguments = (
+            *(jnp.asarray(a) for a in (flux[star][good], ivar[star][good])),
+            *(
+                jnp.asarray(a[good])
+                for a in (model.coefficients, model.scatter, model.factors)
+            ),
+            prior,
+            len(model.labels),
+            model.recipe.labels.degree,
+        )
+        sample, bad = sample_reference(keys[star], arguments, fit.mean[star], draws, chains)
+        scaled[:, :, star], diverging[star] = sample, bad.sum()
+    return scaled, diverging
+
+
+@partial(jax.jit, static_argnames="degree")
+def _log_densities(
+    scaled: jax.Array, summary: Summary, prior: Prior, degree: int
+) -> tuple[jax.Array, jax.Array]:
+    """Log prior and log likelihood of (chain, draw, star, label)."""
+    log_prior = jax.vmap(jax.vmap(jax.vmap(prior.log_prob)))(scaled)
+    v = jnp.moveaxis(features(scaled, degree), 2, 0)
+    log_like = jax.vmap(log_likelihood)(summary, v)
+    return log_prior, jnp.moveaxis(log_like, 0, 2)
+
+
+def _describe(model, summary, fit, scaled, log_prior, log_like, diverging) -> Block:
+    scaling, degree = model.scaling, model.recipe.labels.degree
+    best = np.asarray(fit.mean)
+    v = features(fit.mean, degree)
+    chi2 = jax.vmap(quadratic_form)(v, summary.a_diagonal, summary.b_diagonal, summary.c_diagonal)
+    chi2_full = jax.vmap(quadratic_form)(v, summary.a, summary.b, summary.c)
+    n_pixel = np.asarray(summary.n_pixel)
+    dof = n_pixel - len(model.labels)
+    draws = scaling.to_labels(scaled)
+    outside = (draws < model.label_range[0]) | (draws > model.label_range[1])
+    p_outside = outside.any(axis=-1).mean(axis=(0, 1))
+    flat = scaled.reshape(-1, *scaled.shape[2:])
+    mean = flat.mean(axis=0)
+    away = flat - mean
+    cov = np.einsum("dsi,dsj->sij", away, away) / (len(flat) - 1)
+    nan = np.full(len(best), np.nan)
+    per_star = {
+        "chi2": np.asarray(chi2),
+        "chi2_full": np.asarray(chi2_full),
+        "dof": dof,
+        "khat": nan,
+        "ess": nan,
+        "rhat": nan,
+        "divergences": diverging,
+        "n_modes": np.asarray(fit.n_modes),
+        "distance": _distance(model.population, fit.mean),
+        "p_outside": p_outside,
+    }
+    block = Block(
+        draws=draws,
+        log_prior=np.array(log_prior),
+        log_likelihood=np.array(log_like),
+        best=scaling.to_labels(best),
+        mean=scaling.to_labels(mean),
+        cov=cov * np.outer(scaling.scale, scaling.scale),
+        per_star=per_star,
+    )
+    return _flag(model, block, np.asarray(fit.converged))
+
+
+def _distance(population: Mixture | None, scaled: jax.Array) -> np.ndarray:
+    if population is None:
+        return np.full(len(scaled), np.nan)
+    mixture = Mixture(*(jnp.asarray(part) for part in population))
+    return np.asarray(jax.vmap(mixture.distance)(scaled))
+
+
+def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:
+    """Set the flags; labels of a star without a posterior become NaN, never a silent number."""
+    star = block.per_star
+    n_pixel = star["dof"] + len(model.labels)
+    empty = n_pixel == 0
+    finite = np.isfinite(block.draws).all(axis=(0, 1, 3))
+    lost = empty | ~finite
+    with np.errstate(invalid="ignore", divide="ignore"):
+        reduced = star["chi2"] / star["dof"]
+    raised = {
+        Flag.NO_GOOD_PIXEL: empty,
+        Flag.FEW_PIXELS: n_pixel < 0.5 * model.usable.sum(),
+        Flag.BAD_CHI2: ~(reduced <= model.recipe.inference.max_chi2) & ~empty,
+        Flag.OUTSIDE_TRAINING: ~(star["p_outside"] <= MANY_OUTSIDE) & ~empty,
+        Flag.NOT_CONVERGED: ~converged & ~empty,
+        Flag.SEVERAL_MODES: (star["n_modes"] > 1) & ~empty,
+        Flag.DIVERGENT: star["divergences"] > 0,
+    }
+    flags = sum(np.where(where, int(flag), 0) for flag, where in raised.items())
+    for array in (block.draws, block.log_prior, block.log_likelihood):
+        array[:, :, lost] = np.nan
+    for array in (block.best, block.mean, block.cov):
+        array[lost] = np.nan
+    for name in ("chi2", "chi2_full", "distance", "p_outside"):
+        star[name] = np.where(empty, np.nan, star[name])
+    return block._replace(per_star=star | {"flags": flags})
+
+
+def _crop(block: Block, n_star: int) -> Block:
+    """Drop the padding."""
+    return Block(
+        *(a[:, :, :n_star] for a in block[:3]),
+        *(a[:n_star] for a in block[3:6]),
+        per_star={name: values[:n_star] for name, values in block.per_star.items()},
+    )

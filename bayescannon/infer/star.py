@@ -1,0 +1,87 @@
+"""The NumPyro program of one star: the definition of the posterior, pixel by pixel."""
+
+import jax
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from numpyro.distributions import constraints
+from numpyro.infer import MCMC, NUTS
+
+from ..labels import features
+from ..typing import Coefficients, Factors, Pixels
+from .prior import Prior
+
+
+def star_program(
+    flux: Pixels,
+    ivar: Pixels,
+    coefficients: Coefficients,
+    scatter: Pixels,
+    factors: Factors,
+    prior: Prior,
+    n_label: int,
+    degree: int,
+) -> None:
+    """Spectrum of one star given its scaled labels (Eqs. 1 and 2, test step).
+
+    Parameters
+    ----------
+    flux, ivar : (pixel,)
+        Only pixels that were measured and that the model describes: ivar > 0.
+    coefficients : (pixel, feature)
+    scatter : (pixel,)
+    factors : (pixel, factor)
+        Residual factors; may have no column.
+    prior : Prior
+        Over scaled labels.
+    n_label : int
+        Number of labels.
+    degree : int
+        Degree of the features.
+    """
+    scaled = numpyro.sample("scaled", dist.ImproperUniform(constraints.real_vector, (), (n_label,)))
+    numpyro.factor("prior", prior.log_prob(scaled))
+    mean = coefficients @ features(scaled, degree)
+    variance = 1.0 / ivar + scatter**2
+    if factors.shape[1]:
+        density = dist.LowRankMultivariateNormal(mean, factors, variance)
+    else:
+        density = dist.Normal(mean, jnp.sqrt(variance)).to_event(1)
+    numpyro.sample("flux", density, obs=flux)
+
+
+def sample_reference(
+    key: jax.Array, arguments: tuple, start: jax.Array, draws: int, chains: int = 4
+) -> tuple[jax.Array, jax.Array]:
+    """Run NumPyro's NUTS on the full-pixel program of one star: slow and trusted.
+
+    Parameters
+    ----------
+    key : PRNG key
+    arguments : tuple
+        What `star_program` takes.
+    start : (label,)
+        Scaled labels to begin at.
+    draws, chains : int
+        Draws per chain after as many steps of warm-up (at least 500), and chains.
+
+    Returns
+    -------
+    scaled : (chain, draw, label)
+    diverging : bool (chain, draw)
+    """
+    kernel = NUTS(star_program, dense_mass=True, init_strategy=numpyro.infer.init_to_value(
+        values={"scaled": start}
+    ))
+    mcmc = MCMC(
+        kernel,
+        num_warmup=max(500, draws),
+        num_samples=draws,
+        num_chains=chains,
+        chain_method="vectorized",
+        progress_bar=False,
+    )
+    mcmc.run(key, *arguments, extra_fields=("diverging",))
+    extra = mcmc.get_extra_fields(group_by_chain=True)
+    return mcmc.get_samples(group_by_chain=True)["scaled"], extra["diverging"]
+

@@ -1,0 +1,116 @@
+"""What a spectrum says about its labels: the exact quadratic form (A, b, c) in v(l).
+
+With coefficients, scatter and factors fixed, a star's Gaussian log likelihood is
+-1/2 (d.A.d - 2 d.b + c) + constant with d = v(l) - v(pivot): thousands of pixels become a few
+hundred numbers without loss. Measuring v from the pivot keeps c of the order of chi2 instead of
+(S/N)^2 times pixels, so that likelihood differences keep their digits.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Float
+
+import bayescannon.precision  # noqa: F401
+
+from ..typing import Coefficients, Factors, Features, Pixels, StarPixels, Stars
+
+
+class Summary(NamedTuple):
+    """Sufficient statistics of stars; residual factors are integrated out of A, b, c.
+
+    `log_norm` completes the log likelihood to the density of the pixels. `a_diagonal`,
+    `b_diagonal` and `c_diagonal` are the same without the factors: they give the paper's chi2.
+    """
+
+    a: Float[Array, "*star feature feature"]
+    b: Float[Array, "*star feature"]
+    c: Float[Array, "*star"]
+    log_norm: Float[Array, "*star"]
+    n_pixel: Float[Array, "*star"]
+    a_diagonal: Float[Array, "*star feature feature"]
+    b_diagonal: Float[Array, "*star feature"]
+    c_diagonal: Float[Array, "*star"]
+
+
+@jax.jit
+def summarise(
+    flux: StarPixels,
+    ivar: StarPixels,
+    coefficients: Coefficients,
+    scatter: Pixels,
+    usable: Float[Array, "pixel"],
+    factors: Factors,
+) -> Summary:
+    """Compress spectra.
+
+    Parameters
+    ----------
+    flux, ivar : (star, pixel)
+        Normalised flux and inverse variance; ivar 0 = not measured.
+    coefficients : (pixel, feature)
+        theta of Eq. 2.
+    scatter : (pixel,)
+        Intrinsic scatter s.
+    usable : (pixel,)
+        1 for pixels that the model describes, 0 for those to leave out.
+    factors : (pixel, factor)
+        Residual factors F; the covariance is diag(1/ivar + s^2) + F F^T.
+
+    Returns
+    -------
+    Summary
+        For each star.
+    """
+    n_feature, n_factor = coefficients.shape[1], factors.shape[1]
+    n_basis = n_feature + n_factor
+    weight = usable * ivar / (1.0 + ivar * scatter**2)
+    measured = weight > 0
+    offset = jnp.where(measured, flux - coefficients[:, 0], 0.0)
+    basis = jnp.concatenate([coefficients, factors], axis=1)
+    row, column = np.triu_indices(n_basis)
+    place = np.zeros((n_basis, n_basis), int)
+    place[row, column] = place[column, row] = np.arange(row.size)
+    gram = (weight @ (basis[:, row] * basis[:, column]))[:, place]
+    right = (weight * offset) @ basis
+    c = jnp.sum(weight * offset**2, axis=1)
+    n_pixel = jnp.sum(measured.astype(float), axis=1)
+    log_weight = jnp.sum(jnp.where(measured, jnp.log(jnp.where(measured, weight, 1.0)), 0.0), axis=1)
+    log_norm = 0.5 * log_weight - 0.5 * n_pixel * jnp.log(2 * jnp.pi)
+
+    a_diagonal, b_diagonal = gram[:, :n_feature, :n_feature], right[:, :n_feature]
+    # Woodbury: what the factors explain is taken out as a Schur complement
+    inner = jnp.eye(n_factor) + gram[:, n_feature:, n_feature:]
+    factor = jnp.linalg.cholesky(inner)
+    across = solve_triangular(factor, gram[:, n_feature:, :n_feature], lower=True)
+    along = solve_triangular(factor, right[:, n_feature:, None], lower=True)[..., 0]
+    log_det = 2 * jnp.sum(jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)), axis=1)
+    return Summary(
+        a=a_diagonal - jnp.einsum("ski,skj->sij", across, across),
+        b=b_diagonal - jnp.einsum("ski,sk->si", across, along),
+        c=c - jnp.sum(along**2, axis=1),
+        log_norm=log_norm - 0.5 * log_det,
+        n_pixel=n_pixel,
+        a_diagonal=a_diagonal,
+        b_diagonal=b_diagonal,
+        c_diagonal=c,
+    )
+
+
+def quadratic_form(
+    v: Features, a: Float[Array, "feature feature"], b: Float[Array, "feature"], c: Stars
+) -> Array:
+    """Return d.A.d - 2 d.b + c with d = v - v(pivot), for (..., feature): a chi2."""
+    d = v.at[..., 0].add(-1.0)
+    return jnp.sum((d @ a - 2 * b) * d, axis=-1) + c
+
+
+def log_likelihood(summary: Summary, v: Features) -> Array:
+    """Log density of one star's pixels given v(l), for (..., feature).
+
+    `summary` is that of one star. Equal to the full-pixel Gaussian up to rounding.
+    """
+    return summary.log_norm - 0.5 * quadratic_form(v, summary.a, summary.b, summary.c)

@@ -1,0 +1,54 @@
+"""The vector v(l) of Eq. 2: all monomials of the scaled labels up to a degree."""
+
+from itertools import combinations_with_replacement
+
+import jax.numpy as jnp
+import numpy as np
+
+import bayescannon.precision  # noqa: F401
+
+from ..typing import Features, Labels
+
+
+def monomials(n_label: int, degree: int = 2) -> np.ndarray:
+    """List the monomials in the order of the coefficients.
+
+    Parameters
+    ----------
+    n_label : int
+        Number of labels.
+    degree : int
+        Highest total power.
+
+    Returns
+    -------
+    ndarray of int (feature, degree)
+        Each row names the factors of one monomial, 0 for the constant 1 and i for label i - 1:
+        the constant first, then the linear terms, then the upper triangle row by row (Eq. 2).
+    """
+    return np.array(list(combinations_with_replacement(range(n_label + 1), degree)))
+
+
+def features(scaled: Labels, degree: int = 2) -> Features:
+    """Evaluate v(l).
+
+    Parameters
+    ----------
+    scaled : (..., label)
+        Scaled labels, (label - pivot) / scale.
+    degree : int
+        Highest total power; 2 is the paper's.
+
+    Returns
+    -------
+    (..., feature)
+        21 features for 5 labels and degree 2.
+    """
+    ones = jnp.ones((*scaled.shape[:-1], 1), scaled.dtype)
+    with_one = jnp.concatenate([ones, scaled], axis=-1)
+    return jnp.prod(with_one[..., monomials(scaled.shape[-1], degree)], axis=-1)
+
+
+def n_features(n_label: int, degree: int = 2) -> int:
+    """Return the number of monomials."""
+    return len(monomials(n_label, degree))

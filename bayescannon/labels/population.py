@@ -1,0 +1,120 @@
+"""The density of labels in the training set: a small Gaussian mixture, label noise taken out.
+
+It serves as the `population` prior, and as the yardstick of how far a star is from the training
+set. Expectation-maximisation with noise per star is extreme deconvolution (Bovy et al. 2011).
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float
+
+import bayescannon.precision  # noqa: F401
+
+from ..typing import StarLabels, Stars
+
+N_COMPONENTS = 3
+ROUNDS = 200
+FLOOR = 0.05**2
+"""Smallest variance of a component, in units of the training set's own."""
+
+
+class Mixture(NamedTuple):
+    """Gaussian mixture over scaled labels."""
+
+    weight: Float[Array, "component"]
+    mean: Float[Array, "component label"]
+    covariance: Float[Array, "component label label"]
+
+    def log_prob(self, scaled: Float[Array, "label"]) -> Float[Array, ""]:
+        """Log density at one vector of scaled labels."""
+        return logsumexp(jnp.log(self.weight) + _log_normal(scaled, self.mean, self.covariance))
+
+    def distance(self, scaled: Float[Array, "label"]) -> Float[Array, ""]:
+        """Mahalanobis distance to the nearest component."""
+        offset = scaled - self.mean
+        solved = jnp.linalg.solve(self.covariance, offset[..., None])[..., 0]
+        return jnp.sqrt(jnp.min(jnp.sum(offset * solved, axis=-1)))
+
+    def inflated(self, factor: float) -> "Mixture":
+        """Widen every component, its covariance times `factor` squared."""
+        return self._replace(covariance=self.covariance * factor**2)
+
+
+def fit_population(scaled: StarLabels, variance: StarLabels) -> Mixture:
+    """Fit the mixture to noisy labels.
+
+    Parameters
+    ----------
+    scaled : (star, label)
+        Scaled training labels, all finite.
+    variance : (star, label)
+        Variance of their errors, scaled likewise; 0 where not known.
+
+    Returns
+    -------
+    Mixture
+        Density of the true labels, three components.
+    """
+    n_star, n_label = scaled.shape
+    # components start spread along the direction of largest variance: no random numbers needed
+    order = np.argsort(np.asarray(scaled) @ _first_axis(np.asarray(scaled)))
+    groups = np.array_split(order, N_COMPONENTS)
+    start = Mixture(
+        weight=jnp.full(N_COMPONENTS, 1.0 / N_COMPONENTS),
+        mean=jnp.stack([jnp.mean(scaled[g], axis=0) for g in groups]),
+        covariance=jnp.stack([jnp.cov(jnp.asarray(scaled).T) for _ in groups]).reshape(
+            N_COMPONENTS, n_label, n_label
+        ),
+    )
+    # pad with weightless stars, so that folds of nearly equal size share one compiled program
+    pad = -n_star % 256
+    use = jnp.pad(jnp.ones(n_star), (0, pad))
+    rows = ((0, pad), (0, 0))
+    return _maximise(jnp.pad(scaled, rows), jnp.pad(variance, rows), use, start)
+
+
+@jax.jit
+def _maximise(scaled: StarLabels, variance: StarLabels, use: Stars, start: Mixture) -> Mixture:
+    step = partial(_em_step, scaled, variance, use)
+    return lax.fori_loop(0, ROUNDS, lambda _, mixture: step(mixture), start)
+
+
+def _em_step(scaled: StarLabels, variance: StarLabels, use: Stars, mixture: Mixture) -> Mixture:
+    noise = jax.vmap(jnp.diag)(variance)
+    total = mixture.covariance + noise[:, None]  # (star, component, label, label)
+    log_density = jax.vmap(_log_normal, (0, None, 0))(scaled, mixture.mean, total)
+    log_joint = jnp.log(mixture.weight) + log_density
+    share = use[:, None] * jax.nn.softmax(log_joint, axis=1)
+    offset = scaled[:, None] - mixture.mean
+    gain = jnp.swapaxes(jnp.linalg.solve(total, mixture.covariance[None]), -1, -2)
+    posterior_mean = mixture.mean + jnp.einsum("scij,scj->sci", gain, offset)
+    spread = mixture.covariance - gain @ mixture.covariance
+    count = jnp.sum(share, axis=0)
+    mean = jnp.einsum("sc,sci->ci", share, posterior_mean) / count[:, None]
+    away = posterior_mean - mean
+    second = jnp.einsum("sc,sci,scj->cij", share, away, away)
+    second = (second + jnp.einsum("sc,scij->cij", share, spread)) / count[:, None, None]
+    second = 0.5 * (second + jnp.swapaxes(second, -1, -2))
+    return Mixture(count / jnp.sum(count), mean, second + FLOOR * jnp.eye(scaled.shape[1]))
+
+
+def _log_normal(x: Array, mean: Array, covariance: Array) -> Array:
+    factor = jnp.linalg.cholesky(covariance)
+    offset = jnp.broadcast_to(x - mean, mean.shape)
+    white = lax.linalg.triangular_solve(factor, offset[..., None], left_side=True, lower=True)
+    half_log_det = jnp.sum(jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)), axis=-1)
+    n_label = mean.shape[-1]
+    return -0.5 * jnp.sum(white[..., 0] ** 2, axis=-1) - half_log_det - 0.5 * n_label * jnp.log(
+        2 * jnp.pi
+    )
+
+
+def _first_axis(scaled: np.ndarray) -> np.ndarray:
+    _, _, axes = np.linalg.svd(scaled - scaled.mean(axis=0), full_matrices=False)
+    return axes[0] * np.sign(axes[0][np.argmax(np.abs(axes[0]))])

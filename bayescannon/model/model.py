@@ -1,0 +1,176 @@
+"""`Model`: coefficients, scatter and all that is needed to use them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax.numpy as jnp
+import numpy as np
+from astropy.table import Table
+
+from ..errors import UserError
+from ..labels import Mixture, Scaling, features, n_features
+from ..recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained quadratic-in-labels model of spectra.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        Names of the labels, the grid, and the settings it was made with.
+    scaling : Scaling
+        Pivot and scale of each label, (label,).
+    label_range : ndarray (2, label)
+        Smallest and largest training label.
+    wavelength : ndarray (pixel,) or None
+        Vacuum wavelength [Angstrom]; None where `channel` names the pixels.
+    coefficients : ndarray (pixel, feature)
+        theta of Eq. 2, in scaled labels; flux units.
+    scatter : ndarray (pixel,)
+        Intrinsic scatter s, flux units.
+    usable : ndarray of bool (pixel,)
+        False where training could not fit the pixel: it is left out of inference.
+    factors : ndarray (pixel, factor)
+        Residual factors F: covariance F F^T beside the diagonal; may have no column.
+    population : Mixture or None
+        Density of the training labels in scaled labels; None where they are not known.
+    channel : tuple of str or None
+        Names of the pixels where they are no wavelengths.
+    card : str
+        What the model was trained on, for what, and its limits (Markdown).
+    report : dict
+        What training reported.
+
+    Raises
+    ------
+    UserError
+        If the arrays do not fit together.
+    """
+
+    recipe: Recipe
+    scaling: Scaling
+    label_range: np.ndarray
+    wavelength: np.ndarray | None
+    coefficients: np.ndarray
+    scatter: np.ndarray
+    usable: np.ndarray
+    factors: np.ndarray
+    population: Mixture | None = None
+    channel: tuple[str, ...] | None = None
+    card: str = ""
+    report: dict | None = None
+
+    def __post_init__(self) -> None:
+        n_label, n_pixel = len(self.recipe.labels.names), len(self.scatter)
+        expected = {
+            "coefficients": (n_pixel, n_features(n_label, self.recipe.labels.degree)),
+            "usable": (n_pixel,),
+            "label_range": (2, n_label),
+            "factors": (n_pixel, self.factors.shape[-1]),
+        }
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                got = getattr(self, name).shape
+                raise UserError(f"model {self.name!r}: {name} has shape {got}, expected {shape}")
+        axis = self.channel if self.wavelength is None else self.wavelength
+        if axis is None or len(axis) != n_pixel:
+            raise UserError(f"model {self.name!r}: the axis does not have {n_pixel} pixels")
+
+    @property
+    def name(self) -> str:
+        """Name of the model, from its recipe."""
+        return self.recipe.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the labels, in order."""
+        return self.recipe.labels.names
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that change with any number or setting in the model."""
+        digest = hashlib.sha256(self.recipe.dumps().encode())
+        digest.update(json.dumps(self.channel).encode())
+        for array in self.arrays().values():
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:12]
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write a model folder: recipe, arrays, card; an existing one is replaced."""
+        from .store import save_model
+
+        save_model(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> Model:
+        """Read a model folder.
+
+        Raises
+        ------
+        UserError
+            If it is no model folder, is damaged, or was written by a newer version.
+        """
+        from .store import load_model
+
+        return load_model(folder)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays by name, as they are stored."""
+        arrays = {
+            "pivot": self.scaling.pivot,
+            "scale": self.scaling.scale,
+            "label_range": self.label_range,
+            "coefficients": self.coefficients,
+            "scatter": self.scatter,
+            "usable": self.usable,
+            "factors": self.factors,
+        }
+        if self.wavelength is not None:
+            arrays["wavelength"] = self.wavelength
+        if self.population is not None:
+            parts = self.population._asdict()
+            arrays |= {f"population_{k}": np.asarray(v) for k, v in parts.items()}
+        return arrays
+
+    def scaled(self, labels) -> np.ndarray:
+        """Scale labels; takes what `predict` takes, gives (star, label)."""
+        if isinstance(labels, Table):
+            missing = [name for name in self.labels if name not in labels.colnames]
+            if missing:
+                raise UserError(f"the label table has no column {missing[0]!r}")
+            labels = np.stack([np.asarray(labels[name], float) for name in self.labels], axis=1)
+        labels = np.atleast_2d(np.asarray(labels, float))
+        if labels.shape[-1] != len(self.labels):
+            raise UserError(
+                f"got {labels.shape[-1]} labels a star, but model {self.name!r} has "
+                f"{len(self.labels)}: {', '.join(self.labels)}"
+            )
+        return self.scaling.to_scaled(labels)
+
+    def predict(self, labels) -> np.ndarray:
+        """Generate the flux of stars with given labels (Eq. 1 without noise).
+
+        Parameters
+        ----------
+        labels : array (star, label) or (label,), or Table with a column for each label
+            In label units: K, dex, ln Msun.
+
+        Returns
+        -------
+        ndarray (star, pixel)
+            Normalised flux; NaN in pixels that training could not fit.
+
+        Raises
+        ------
+        UserError
+            If a label is missing.
+        """
+        v = features(jnp.asarray(self.scaled(labels)), self.recipe.labels.degree)
+        return np.where(self.usable, np.asarray(v @ self.coefficients.T), np.nan)

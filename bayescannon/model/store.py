@@ -1,0 +1,88 @@
+"""Model folders: `recipe.toml`, `arrays.npz`, `model.json`, `CARD.md`."""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from ..files import write_beside
+from ..labels import Mixture, Scaling
+from ..recipe import Recipe
+from .model import Model
+
+FORMAT = 1
+"""Version of the folder's layout. Raise it with a line in `UPGRADES` when the layout changes."""
+
+UPGRADES: dict = {}
+"""For each old format, a function from (info, arrays) of that format to those of the next one."""
+
+
+def save_model(model: Model, folder: str | os.PathLike) -> None:
+    """Write a model folder; an existing one is replaced once the new one is complete."""
+    info = {
+        "format": FORMAT,
+        "id": model.id,
+        "channel": model.channel,
+        "report": model.report,
+    }
+    with write_beside(folder) as beside:
+        beside.mkdir()
+        (beside / "recipe.toml").write_text(model.recipe.dumps(), encoding="utf-8")
+        (beside / "CARD.md").write_text(model.card, encoding="utf-8")
+        (beside / "model.json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
+        np.savez_compressed(beside / "arrays.npz", **model.arrays())
+
+
+def load_model(folder: str | os.PathLike) -> Model:
+    """Read a model folder.
+
+    Raises
+    ------
+    UserError
+        If it is no model folder, is damaged, or was written by a newer version.
+    """
+    folder = Path(folder)
+    if not (folder / "model.json").is_file():
+        raise UserError(f"{folder}: no model here (model.json is missing); train one first")
+    try:
+        info = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        version = int(info["format"])
+        if version > FORMAT:
+            raise UserError(
+                f"{folder}: model format {version} is newer than this version reads "
+                f"({FORMAT}): upgrade bayescannon"
+            )
+        with np.load(folder / "arrays.npz") as stored:
+            arrays = dict(stored)
+        while version < FORMAT:
+            info, arrays = UPGRADES[version](info, arrays)
+            version += 1
+        return _assemble(folder, info, arrays)
+    except UserError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{folder}: damaged model folder ({error})") from error
+
+
+def _assemble(folder: Path, info: dict, arrays: dict[str, np.ndarray]) -> Model:
+    population = None
+    if "population_weight" in arrays:
+        population = Mixture(*(arrays[f"population_{part}"] for part in Mixture._fields))
+    card = folder / "CARD.md"
+    return Model(
+        recipe=Recipe.load(folder / "recipe.toml"),
+        scaling=Scaling(arrays["pivot"], arrays["scale"]),
+        label_range=arrays["label_range"],
+        wavelength=arrays.get("wavelength"),
+        coefficients=arrays["coefficients"],
+        scatter=arrays["scatter"],
+        usable=arrays["usable"],
+        factors=arrays["factors"],
+        population=population,
+        channel=tuple(info["channel"]) if info.get("channel") else None,
+        card=card.read_text(encoding="utf-8") if card.is_file() else "",
+        report=info.get("report"),
+    )

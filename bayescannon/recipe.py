@@ -1,0 +1,162 @@
+"""Recipes: a TOML file that, with data, makes a model."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .errors import UserError
+
+METHODS = ("laplace", "reference")
+PRIORS = ("population", "flat")
+
+
+@dataclass(frozen=True)
+class LabelRecipe:
+    """`[labels]`: which labels, and the degree of the polynomial in them."""
+
+    names: tuple[str, ...]
+    degree: int = 2
+
+
+@dataclass(frozen=True)
+class PixelRecipe:
+    """`[pixels]`: the grid, what makes a pixel usable, and the continuum."""
+
+    grid: int = 7214
+    error_floor: float = 0.005
+    bad_bits: tuple[str, ...] = (
+        "BADPIX",
+        "CRPIX",
+        "SATPIX",
+        "UNFIXABLE",
+        "BADDARK",
+        "BADFLAT",
+        "BADERR",
+        "NOSKY",
+        "SIG_SKYLINE",
+    )
+    continuum_degree: int = 2
+
+
+@dataclass(frozen=True)
+class InferenceRecipe:
+    """`[inference]`: what `infer` does unless told otherwise."""
+
+    prior: str = "population"
+    max_chi2: float = 3.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings from which, together with data, a model is made.
+
+    Attributes
+    ----------
+    name : str
+        Name of the model.
+    labels, pixels, inference : dataclass
+        The sections of the file.
+    """
+
+    name: str
+    labels: LabelRecipe
+    pixels: PixelRecipe = field(default_factory=PixelRecipe)
+    inference: InferenceRecipe = field(default_factory=InferenceRecipe)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Recipe:
+        """Read a recipe file.
+
+        Raises
+        ------
+        UserError
+            If the file is missing, no TOML, or a key is unknown or has a wrong value.
+        """
+        if not Path(path).is_file():
+            raise UserError(f"{path}: no such recipe")
+        try:
+            return cls.loads(Path(path).read_text(encoding="utf-8"))
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: not a TOML file ({error})") from error
+
+    @classmethod
+    def loads(cls, text: str) -> Recipe:
+        """Read a recipe from TOML text."""
+        table = tomllib.loads(text)
+        sections = {
+            "labels": LabelRecipe,
+            "pixels": PixelRecipe,
+            "inference": InferenceRecipe,
+        }
+        _refuse_unknown(table, {"name", *sections}, "")
+        for needed in ("name", "labels"):
+            if needed not in table:
+                raise UserError(f"key {needed!r} is missing")
+        made = {
+            name: _section(kind, name, table[name])
+            for name, kind in sections.items()
+            if name in table
+        }
+        recipe = cls(name=str(table["name"]), **made)
+        _check(recipe)
+        return recipe
+
+    def dumps(self) -> str:
+        """Write the recipe, defaults included, as TOML text."""
+        lines = [f"name = {_toml(self.name)}"]
+        for section in ("labels", "pixels", "inference"):
+            values = getattr(self, section)
+            lines += ["", f"[{section}]"]
+            lines += [f"{f.name} = {_toml(getattr(values, f.name))}" for f in fields(values)]
+        return "\n".join(lines) + "\n"
+
+
+def _refuse_unknown(table: dict, known: set[str], prefix: str) -> None:
+    for key in table:
+        if key not in known:
+            raise UserError(f"unknown key {prefix + key!r}; known: {', '.join(sorted(known))}")
+
+
+def _section(kind: type, name: str, table: Any):
+    if not isinstance(table, dict):
+        raise UserError(f"{name!r} must be a section, [{name}]")
+    kinds = {f.name: f for f in fields(kind)}
+    _refuse_unknown(table, set(kinds), f"{name}.")
+    values = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    for key, value in values.items():
+        wanted = str(kinds[key].type)
+        fits = {
+            "int": isinstance(value, int) and not isinstance(value, bool),
+            "float": isinstance(value, int | float) and not isinstance(value, bool),
+            "str": isinstance(value, str),
+        }.get(wanted, isinstance(value, tuple) and all(isinstance(v, str) for v in value))
+        if not fits:
+            raise UserError(f"key '{name}.{key}' is {value!r}, but must be {wanted}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise UserError(f"section [{name}] lacks a key: {error}") from error
+
+
+def _check(recipe: Recipe) -> None:
+    names = recipe.labels.names
+    if not names or len(set(names)) < len(names):
+        raise UserError(f"key 'labels.names' is {list(names)}: give one or more different labels")
+    if recipe.labels.degree not in (1, 2, 3):
+        raise UserError(f"key 'labels.degree' is {recipe.labels.degree}: use 1, 2 or 3")
+    if recipe.inference.prior not in PRIORS:
+        raise UserError(
+            f"key 'inference.prior' is {recipe.inference.prior!r}: use {' or '.join(PRIORS)}"
+        )
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return f'"{value}"' if isinstance(value, str) else repr(value)
