@@ -2,6 +2,8 @@
 
 from enum import IntFlag
 
+import numpy as np
+
 
 class Flag(IntFlag):
     """Bits of the `flags` column."""
@@ -26,7 +28,7 @@ class Flag(IntFlag):
 MEANING = {
     Flag.NO_GOOD_PIXEL: "no pixel has a usable flux: labels are NaN",
     Flag.FEW_PIXELS: "fewer than half of the model's pixels are usable",
-    Flag.BAD_CHI2: "reduced chi2 above the model's limit: the model does not describe this spectrum",
+    Flag.BAD_CHI2: "reduced chi2 above the recipe's limit: the model does not fit this spectrum",
     Flag.OUTSIDE_TRAINING: "more than 5 % of the posterior lies outside the training range",
     Flag.NOT_CONVERGED: "the optimiser stopped before the posterior's maximum",
     Flag.SEVERAL_MODES: "the posterior has more than one maximum",
@@ -40,6 +42,12 @@ MEANING = {
     Flag.AGE_EXTRAPOLATED: "more than 5 % of the age posterior lies above the last shipped age",
     Flag.BAD_P_RC: "P(rc) is outside 0 to 1: no age is given",
 }
+
+
+def combine(raised: dict[Flag, np.ndarray]) -> np.ndarray:
+    """Add up flags of many stars: for each flag a mask (star,) that says where it is raised."""
+    bits = [np.where(where, int(flag), 0) for flag, where in raised.items()]
+    return np.sum(bits, axis=0)
 
 
 def explain(value: int) -> list[str]:

@@ -126,7 +126,7 @@ def _refuse_unknown(table: dict, known: set[str], prefix: str) -> None:
 def _section(kind: type, name: str, table: Any):
     if not isinstance(table, dict):
         raise UserError(f"{name!r} must be a section, [{name}]")
-    kinds = {f.name: f for f in fields(kind)}
+    kinds = {f.name: f for f in fields(kind)}  # ty: ignore[invalid-argument-type]
     _refuse_unknown(table, set(kinds), f"{name}.")
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
     for key, value in values.items():

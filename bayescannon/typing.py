@@ -1,7 +1,10 @@
 """Shapes by name, for the signatures of the numerical rooms (checked by beartype in tests)."""
 
-from jax import Array
+import jax
+import numpy as np
 from jaxtyping import Bool, Float, Int
+
+Array = jax.Array | np.ndarray
 
 Stars = Float[Array, "star"]
 Pixels = Float[Array, "pixel"]

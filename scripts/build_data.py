@@ -21,11 +21,11 @@ from bayescannon.spectra import pixel_index
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "bayescannon" / "data"
-LABEL_COLUMNS = (
-    "apogee_id kic teff logg logg_err feh afe numax numax_err dnu dnu_err mass mass_errp mass_errm "
-    "snr c_m n_m evstate teff_spec logg_spec feh_spec afe_spec mass_apokasc2 mass_apokasc2_err "
-    "age_apokasc2 age_apokasc2_err"
-).split()
+DROPPED_COLUMNS = [
+    *("teff_err", "feh_err", "afe_err", "mh", "age_max", "teff_aspcap", "logg_aspcap"),
+    *("teff_spec_err", "logg_spec_err", "feh_spec_err", "afe_spec_err"),
+]
+"""Calibration floors, bounds and duplicates that nothing here uses."""
 
 PAPER_BOX = np.array([[4054.0, 1.35, -0.85, -0.03], [5120.0, 3.30, 0.30, 0.30]])
 """Ness et al. 2016, section 4: the range of the labels of its training set."""
@@ -37,8 +37,8 @@ Teff, log g, [Fe/H] and [alpha/Fe] of red giants from APOGEE DR12 spectra (7214 
 **Trained by others, on real spectra.** The coefficients and the scatter are those of the
 four-label Cannon in the repository jobovy/apogee (BSD-3), trained on 1801 real APOGEE DR12
 spectra; wavelengths and the continuum mask come from tingyuansen/The_Payne (MIT). We changed the
-layout, not the numbers. The labels are scaled by 250 K, 0.5, 0.25, 0.08, which the coefficients absorb; the pivots are the published baseline
-(4500 K, 2.0, -0.3, 0.05).
+layout, not the numbers: the labels are scaled by 250 K, 0.5, 0.25 and 0.08, which the coefficients
+absorb. The pivots are the published baseline (4500 K, 2.0, -0.3, 0.05).
 
 **For** a first look at real giants, and for making semi-synthetic spectra.
 
@@ -90,7 +90,7 @@ def build_lines(data: Path) -> None:
 
 def build_labels(data: Path) -> None:
     table = Table.read(data / "labels" / "apokasc1639.ecsv")
-    table.keep_columns(list(LABEL_COLUMNS))
+    table.remove_columns(DROPPED_COLUMNS)
     table.rename_column("apogee_id", "star_id")
     for name in table.colnames:
         if table[name].dtype.kind == "f":

@@ -1,0 +1,7 @@
+"""Room 7: ages from masses, by isochrones. Nothing is clipped."""
+
+from .grid import Parsec
+from .posterior import AGE_PRIORS, age_density
+from .run import infer_ages, salaris
+
+__all__ = ["AGE_PRIORS", "Parsec", "age_density", "infer_ages", "salaris"]

@@ -61,12 +61,12 @@ def _common_eta(read: list[IsochroneFile], eta: float | None) -> float:
             )
         if eta is not None and file.eta not in (None, eta):
             raise UserError(f"{file.name}: states eta = {file.eta}, not {eta}; leave --eta out")
-    values = {eta if file.eta is None else file.eta for file in read}
+    values = {file.eta if file.eta is not None else float(eta or 0.0) for file in read}
     if len(values) > 1:
         raise UserError(
             f"{_names(read)}: state different eta {sorted(values)}; build one grid each"
         )
-    return float(values.pop())
+    return values.pop()
 
 
 def assemble(isochrones: Sequence[Isochrone], info: dict, name: str = "isochrones") -> Parsec:
@@ -199,7 +199,8 @@ def _falling(y: Float[np.ndarray, "x"], x: Float[np.ndarray, "x"]) -> Float[np.n
             before, length = blocks.pop()
             mean, size = (before * length + mean * size) / (length + size), length + size
         blocks.append((mean, size))
-    return np.repeat(*map(list, zip(*blocks, strict=True))) - _MIN_SLOPE * x
+    means, sizes = zip(*blocks, strict=True)
+    return np.repeat(means, sizes) - _MIN_SLOPE * x
 
 
 def interpolation_error(grid: Parsec, state: State) -> Float[np.ndarray, "logg mh x"]:

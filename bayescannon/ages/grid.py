@@ -84,7 +84,9 @@ def _bracket(axis: Float[Array, "node"], at: Float[Array, "*batch"]):
     if axis.size == 1:
         zero = jnp.zeros(at.shape, int)
         return zero, zero, jnp.zeros(at.shape)
-    low = jnp.clip(jnp.searchsorted(axis, at, side="right") - 1, 0, axis.size - 2)
+    low = jnp.clip(
+        jnp.searchsorted(axis, at, side="right", method="compare_all") - 1, 0, axis.size - 2
+    )
     return low, low + 1, (at - axis[low]) / (axis[low + 1] - axis[low])
 
 

@@ -6,9 +6,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from ..labels import features
+from ..typing import Array
 from .prior import Prior
 from .summary import Summary, log_likelihood
 

@@ -5,11 +5,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from ..errors import UserError
 from ..labels import Mixture
 from ..model import Model
+from ..typing import Array
 
 INFLATION = 1.5
 """How much wider than the training set's density the `population` prior is."""

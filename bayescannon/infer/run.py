@@ -11,20 +11,19 @@ import xarray as xr
 
 from ..errors import UserError
 from ..files import write_beside
-from ..flags import Flag
 from ..keys import star_keys
-from ..labels import Mixture, features
+from ..labels import features
 from ..model import Model
 from ..spectra import Spectra
+from .describe import describe
 from .newton import Laplace, laplace
 from .posterior import Block, append, attributes, open_posterior, to_datatree
 from .prior import Prior, make_prior
 from .star import sample_reference
-from .summary import Summary, log_likelihood, quadratic_form, summarise
+from .summary import Summary, log_likelihood, summarise
 
 STARS_PER_BLOCK = 256
 """Every block has this many stars, the last one padded: one compiled program serves all."""
-MANY_OUTSIDE = 0.05
 METHODS = ("auto", "laplace", "reference")
 
 
@@ -116,7 +115,7 @@ def _check_grid(model: Model, spectra: Spectra) -> None:
                 f"spectra have channels {spectra.channel}, model {model.name!r} {model.channel}"
             )
         return
-    ours, theirs = model.wavelength, spectra.wavelength
+    ours, theirs = np.asarray(model.wavelength), np.asarray(spectra.wavelength)
     if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=1e-7, atol=0):
         raise UserError(
             f"spectra have {theirs.size} pixels from {theirs[0]:.3f} to {theirs[-1]:.3f} Angstrom, "
@@ -145,7 +144,7 @@ def _infer_block(
     log_prior, log_like = _log_densities(
         jnp.asarray(scaled), summary, prior, model.recipe.labels.degree
     )
-    block = _describe(model, summary, fit, np.asarray(scaled), log_prior, log_like, diverging)
+    block = describe(model, summary, fit, np.asarray(scaled), log_prior, log_like, diverging)
     return _crop(block, n_star)
 
 
@@ -174,10 +173,7 @@ def _reference(model, prior, flux, ivar, keys, fit, draws, n_star):
             continue
         arguments = (
             *(jnp.asarray(a) for a in (flux[star][good], ivar[star][good])),
-            *(
-                jnp.asarray(a[good])
-                for a in (model.coefficients, model.scatter, model.factors)
-            ),
+            *(jnp.asarray(a[good]) for a in (model.coefficients, model.scatter, model.factors)),
             prior,
             len(model.labels),
             model.recipe.labels.degree,
@@ -196,81 +192,6 @@ def _log_densities(
     v = jnp.moveaxis(features(scaled, degree), 2, 0)
     log_like = jax.vmap(log_likelihood)(summary, v)
     return log_prior, jnp.moveaxis(log_like, 0, 2)
-
-
-def _describe(model, summary, fit, scaled, log_prior, log_like, diverging) -> Block:
-    scaling, degree = model.scaling, model.recipe.labels.degree
-    best = np.asarray(fit.mean)
-    v = features(fit.mean, degree)
-    chi2 = jax.vmap(quadratic_form)(v, summary.a_diagonal, summary.b_diagonal, summary.c_diagonal)
-    chi2_full = jax.vmap(quadratic_form)(v, summary.a, summary.b, summary.c)
-    n_pixel = np.asarray(summary.n_pixel)
-    dof = n_pixel - len(model.labels)
-    draws = scaling.to_labels(scaled)
-    outside = (draws < model.label_range[0]) | (draws > model.label_range[1])
-    p_outside = outside.any(axis=-1).mean(axis=(0, 1))
-    flat = scaled.reshape(-1, *scaled.shape[2:])
-    mean = flat.mean(axis=0)
-    away = flat - mean
-    cov = np.einsum("dsi,dsj->sij", away, away) / (len(flat) - 1)
-    nan = np.full(len(best), np.nan)
-    per_star = {
-        "chi2": np.asarray(chi2),
-        "chi2_full": np.asarray(chi2_full),
-        "dof": dof,
-        "khat": nan,
-        "ess": nan,
-        "rhat": nan,
-        "divergences": diverging,
-        "n_modes": np.asarray(fit.n_modes),
-        "distance": _distance(model.population, fit.mean),
-        "p_outside": p_outside,
-    }
-    block = Block(
-        draws=draws,
-        log_prior=np.array(log_prior),
-        log_likelihood=np.array(log_like),
-        best=scaling.to_labels(best),
-        mean=scaling.to_labels(mean),
-        cov=cov * np.outer(scaling.scale, scaling.scale),
-        per_star=per_star,
-    )
-    return _flag(model, block, np.asarray(fit.converged))
-
-
-def _distance(population: Mixture | None, scaled: jax.Array) -> np.ndarray:
-    if population is None:
-        return np.full(len(scaled), np.nan)
-    mixture = Mixture(*(jnp.asarray(part) for part in population))
-    return np.asarray(jax.vmap(mixture.distance)(scaled))
-
-
-def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:
-    """Set the flags; labels of a star without a posterior become NaN, never a silent number."""
-    star = block.per_star
-    n_pixel = star["dof"] + len(model.labels)
-    empty = n_pixel == 0
-    finite = np.isfinite(block.draws).all(axis=(0, 1, 3))
-    lost = empty | ~finite
-    with np.errstate(invalid="ignore", divide="ignore"):
-        reduced = star["chi2"] / star["dof"]
-    raised = {
-        Flag.NO_GOOD_PIXEL: empty,
-        Flag.FEW_PIXELS: n_pixel < 0.5 * model.usable.sum(),
-        Flag.BAD_CHI2: ~(reduced <= model.recipe.inference.max_chi2) & ~empty,
-        Flag.OUTSIDE_TRAINING: ~(star["p_outside"] <= MANY_OUTSIDE) & ~empty,
-        Flag.NOT_CONVERGED: ~converged & ~empty,
-        Flag.SEVERAL_MODES: (star["n_modes"] > 1) & ~empty,
-        Flag.DIVERGENT: star["divergences"] > 0,
-    }
-    flags = sum(np.where(where, int(flag), 0) for flag, where in raised.items())
-    for array in (block.draws, block.log_prior, block.log_likelihood):
-        array[:, :, lost] = np.nan
-    for array in (block.best, block.mean, block.cov):
-        array[lost] = np.nan
-    for name in ("chi2", "chi2_full", "distance", "p_outside"):
-        star[name] = np.where(empty, np.nan, star[name])
-    return block._replace(per_star=star | {"flags": flags})
 
 
 def _crop(block: Block, n_star: int) -> Block:

@@ -39,7 +39,8 @@ def star_program(
     degree : int
         Degree of the features.
     """
-    scaled = numpyro.sample("scaled", dist.ImproperUniform(constraints.real_vector, (), (n_label,)))
+    flat = dist.ImproperUniform(constraints.real_vector, (), (n_label,))
+    scaled = jnp.asarray(numpyro.sample("scaled", flat))
     numpyro.factor("prior", prior.log_prob(scaled))
     mean = coefficients @ features(scaled, degree)
     variance = 1.0 / ivar + scatter**2
@@ -70,9 +71,11 @@ def sample_reference(
     scaled : (chain, draw, label)
     diverging : bool (chain, draw)
     """
-    kernel = NUTS(star_program, dense_mass=True, init_strategy=numpyro.infer.init_to_value(
-        values={"scaled": start}
-    ))
+    kernel = NUTS(
+        star_program,
+        dense_mass=True,
+        init_strategy=numpyro.infer.init_to_value(values={"scaled": start}),
+    )
     mcmc = MCMC(
         kernel,
         num_warmup=max(500, draws),
@@ -84,4 +87,3 @@ def sample_reference(
     mcmc.run(key, *arguments, extra_fields=("diverging",))
     extra = mcmc.get_extra_fields(group_by_chain=True)
     return mcmc.get_samples(group_by_chain=True)["scaled"], extra["diverging"]
-

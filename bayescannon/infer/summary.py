@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 import bayescannon.precision  # noqa: F401
 
-from ..typing import Coefficients, Factors, Features, Pixels, StarPixels, Stars
+from ..typing import Array, Coefficients, Factors, Features, Pixels, StarPixels, Stars
 
 
 class Summary(NamedTuple):
@@ -78,7 +78,9 @@ def summarise(
     right = (weight * offset) @ basis
     c = jnp.sum(weight * offset**2, axis=1)
     n_pixel = jnp.sum(measured.astype(float), axis=1)
-    log_weight = jnp.sum(jnp.where(measured, jnp.log(jnp.where(measured, weight, 1.0)), 0.0), axis=1)
+    log_weight = jnp.sum(
+        jnp.where(measured, jnp.log(jnp.where(measured, weight, 1.0)), 0.0), axis=1
+    )
     log_norm = 0.5 * log_weight - 0.5 * n_pixel * jnp.log(2 * jnp.pi)
 
     a_diagonal, b_diagonal = gram[:, :n_feature, :n_feature], right[:, :n_feature]
@@ -104,7 +106,7 @@ def quadratic_form(
     v: Features, a: Float[Array, "feature feature"], b: Float[Array, "feature"], c: Stars
 ) -> Array:
     """Return d.A.d - 2 d.b + c with d = v - v(pivot), for (..., feature): a chi2."""
-    d = v.at[..., 0].add(-1.0)
+    d = jnp.asarray(v).at[..., 0].add(-1.0)
     return jnp.sum((d @ a - 2 * b) * d, axis=-1) + c
 
 

@@ -1,6 +1,8 @@
 """The vector v(l) of Eq. 2: all monomials of the scaled labels up to a degree."""
 
+from functools import reduce
 from itertools import combinations_with_replacement
+from operator import mul
 
 import jax.numpy as jnp
 import numpy as np
@@ -46,7 +48,8 @@ def features(scaled: Labels, degree: int = 2) -> Features:
     """
     ones = jnp.ones((*scaled.shape[:-1], 1), scaled.dtype)
     with_one = jnp.concatenate([ones, scaled], axis=-1)
-    return jnp.prod(with_one[..., monomials(scaled.shape[-1], degree)], axis=-1)
+    factors = monomials(scaled.shape[-1], degree).T
+    return reduce(mul, (with_one[..., factor] for factor in factors))
 
 
 def n_features(n_label: int, degree: int = 2) -> int:

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 import bayescannon.precision  # noqa: F401
 
-from ..typing import StarLabels, Stars
+from ..typing import Array, StarLabels, Stars
 
 N_COMPONENTS = 3
 ROUNDS = 200
@@ -110,8 +110,10 @@ def _log_normal(x: Array, mean: Array, covariance: Array) -> Array:
     white = lax.linalg.triangular_solve(factor, offset[..., None], left_side=True, lower=True)
     half_log_det = jnp.sum(jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)), axis=-1)
     n_label = mean.shape[-1]
-    return -0.5 * jnp.sum(white[..., 0] ** 2, axis=-1) - half_log_det - 0.5 * n_label * jnp.log(
-        2 * jnp.pi
+    return (
+        -0.5 * jnp.sum(white[..., 0] ** 2, axis=-1)
+        - half_log_det
+        - 0.5 * n_label * jnp.log(2 * jnp.pi)
     )
 
 

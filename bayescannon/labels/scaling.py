@@ -21,5 +21,5 @@ class Scaling(NamedTuple):
 
 
 def learn_scaling(labels: np.ndarray) -> Scaling:
-    """Pivot = mean, scale = standard deviation of the training labels (star, label); NaN ignored."""
+    """Take mean and standard deviation of training labels (star, label); NaN is ignored."""
     return Scaling(np.nanmean(labels, axis=0), np.nanstd(labels, axis=0))

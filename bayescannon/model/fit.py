@@ -96,8 +96,8 @@ def _check(values: np.ndarray, complete: np.ndarray, recipe: Recipe) -> None:
     needed = n_features(len(names), recipe.labels.degree) + 2
     if complete.sum() < needed:
         raise UserError(
-            f"{complete.sum()} stars have all labels and a usable spectrum, but {len(names)} labels "
-            f"of degree {recipe.labels.degree} need at least {needed}: add stars or drop labels"
+            f"{complete.sum()} stars have all labels and a spectrum, but {len(names)} labels of "
+            f"degree {recipe.labels.degree} need at least {needed}: add stars or drop labels"
         )
 
 

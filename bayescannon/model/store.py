@@ -33,7 +33,7 @@ def save_model(model: Model, folder: str | os.PathLike) -> None:
         (beside / "recipe.toml").write_text(model.recipe.dumps(), encoding="utf-8")
         (beside / "CARD.md").write_text(model.card, encoding="utf-8")
         (beside / "model.json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
-        np.savez_compressed(beside / "arrays.npz", **model.arrays())
+        np.savez_compressed(beside / "arrays.npz", allow_pickle=False, **model.arrays())
 
 
 def load_model(folder: str | os.PathLike) -> Model:

@@ -34,4 +34,4 @@ BAD_PIXEL = int(
     | PixelBit.NOSKY
     | PixelBit.SIG_SKYLINE
 )
-"""What counts as unusable: broken pixels, and strong sky lines, whose quoted errors are not right."""
+"""Unusable pixels: broken ones, and strong sky lines, whose quoted errors are not right."""

@@ -158,7 +158,7 @@ class Spectra:
         return out
 
 
-def _axis(wavelength, channel) -> xr.Variable | xr.DataArray:
+def _axis(wavelength, channel) -> xr.DataArray:
     if (wavelength is None) == (channel is None):
         raise UserError("give either wavelength or channel names, not both and not neither")
     if channel is not None:

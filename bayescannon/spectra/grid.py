@@ -1,4 +1,4 @@
-"""The wavelength grids of APOGEE: one log-linear axis and the pixels of it that each release keeps."""
+"""APOGEE's wavelength grids: one log-linear axis, and the pixels of it that each release keeps."""
 
 import numpy as np
 

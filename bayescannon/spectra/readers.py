@@ -60,7 +60,15 @@ def read_spectrum(path: str | os.PathLike, bad_pixel: int = BAD_PIXEL) -> RawSpe
                 return _parse(path, hdus, bad_pixel)
     except UserError:
         raise
-    except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+    ) as error:
         raise UserError(f"{path}: damaged or not a FITS file ({_first_line(error)})") from error
     except (gzip.BadGzipFile, zlib.error, fits.VerifyError) as error:
         raise UserError(f"{path}: damaged file ({_first_line(error)})") from error

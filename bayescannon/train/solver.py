@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.scipy.linalg import cho_solve
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
 import bayescannon.precision  # noqa: F401
 
-from ..typing import Coefficients, Pixels, StarFeatures, StarPixels
+from ..typing import Array, Coefficients, Pixels, StarFeatures, StarPixels
 
 PIXELS_PER_BLOCK = 256
 STARS_MULTIPLE = 256

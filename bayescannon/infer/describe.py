@@ -1,0 +1,115 @@
+"""What is known of each star once its posterior is drawn: moments, fit statistics, flags."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..flags import Flag, combine
+from ..labels import Mixture, features
+from ..model import Model
+from .newton import Laplace
+from .posterior import Block
+from .summary import Summary, quadratic_form
+
+MANY_OUTSIDE = 0.05
+"""A star is outside the training range when more than this share of its posterior is."""
+
+
+def describe(
+    model: Model,
+    summary: Summary,
+    fit: Laplace,
+    scaled: np.ndarray,
+    log_prior: jax.Array,
+    log_like: jax.Array,
+    diverging: np.ndarray,
+) -> Block:
+    """Sum up the draws of a block of stars and say what is wrong with which star.
+
+    Parameters
+    ----------
+    model : Model
+    summary : Summary
+    fit : Laplace
+    scaled : (chain, draw, star, label)
+        Draws of scaled labels.
+    log_prior, log_like : (chain, draw, star)
+    diverging : (star,)
+        Number of divergent transitions; NaN where the method has none.
+
+    Returns
+    -------
+    Block
+        In label units, flags set.
+    """
+    scaling, degree = model.scaling, model.recipe.labels.degree
+    best = np.asarray(fit.mean)
+    v = features(fit.mean, degree)
+    chi2 = jax.vmap(quadratic_form)(v, summary.a_diagonal, summary.b_diagonal, summary.c_diagonal)
+    chi2_full = jax.vmap(quadratic_form)(v, summary.a, summary.b, summary.c)
+    n_pixel = np.asarray(summary.n_pixel)
+    dof = n_pixel - len(model.labels)
+    draws = scaling.to_labels(scaled)
+    outside = (draws < model.label_range[0]) | (draws > model.label_range[1])
+    p_outside = outside.any(axis=-1).mean(axis=(0, 1))
+    flat = scaled.reshape(-1, *scaled.shape[2:])
+    mean = flat.mean(axis=0)
+    away = flat - mean
+    cov = np.einsum("dsi,dsj->sij", away, away) / (len(flat) - 1)
+    nan = np.full(len(best), np.nan)
+    per_star = {
+        "chi2": np.asarray(chi2),
+        "chi2_full": np.asarray(chi2_full),
+        "dof": dof,
+        "khat": nan,
+        "ess": nan,
+        "rhat": nan,
+        "divergences": diverging,
+        "n_modes": np.asarray(fit.n_modes),
+        "distance": _distance(model.population, jnp.asarray(fit.mean)),
+        "p_outside": p_outside,
+    }
+    block = Block(
+        draws=draws,
+        log_prior=np.array(log_prior),
+        log_likelihood=np.array(log_like),
+        best=scaling.to_labels(best),
+        mean=scaling.to_labels(mean),
+        cov=cov * np.outer(scaling.scale, scaling.scale),
+        per_star=per_star,
+    )
+    return _flag(model, block, np.asarray(fit.converged))
+
+
+def _distance(population: Mixture | None, scaled: jax.Array) -> np.ndarray:
+    if population is None:
+        return np.full(len(scaled), np.nan)
+    mixture = Mixture(*(jnp.asarray(part) for part in population))
+    return np.asarray(jax.vmap(mixture.distance)(scaled))
+
+
+def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:
+    """Set the flags; labels of a star without a posterior become NaN, never a silent number."""
+    star = block.per_star
+    n_pixel = star["dof"] + len(model.labels)
+    empty = n_pixel == 0
+    finite = np.isfinite(block.draws).all(axis=(0, 1, 3))
+    lost = empty | ~finite
+    with np.errstate(invalid="ignore", divide="ignore"):
+        reduced = star["chi2"] / star["dof"]
+    raised = {
+        Flag.NO_GOOD_PIXEL: empty,
+        Flag.FEW_PIXELS: n_pixel < 0.5 * model.usable.sum(),
+        Flag.BAD_CHI2: ~(reduced <= model.recipe.inference.max_chi2) & ~empty,
+        Flag.OUTSIDE_TRAINING: ~(star["p_outside"] <= MANY_OUTSIDE) & ~empty,
+        Flag.NOT_CONVERGED: ~converged & ~empty,
+        Flag.SEVERAL_MODES: (star["n_modes"] > 1) & ~empty,
+        Flag.DIVERGENT: star["divergences"] > 0,
+    }
+    for array in (block.draws, block.log_prior, block.log_likelihood):
+        array[:, :, lost] = np.nan
+    for array in (block.best, block.mean, block.cov):
+        array[lost] = np.nan
+    for name in ("chi2", "chi2_full", "distance", "p_outside"):
+        star[name] = np.where(empty, np.nan, star[name])
+    return block._replace(per_star=star | {"flags": combine(raised)})
