@@ -4,22 +4,38 @@ The rooms, in the order of the data: spectra, continuum, labels, train, model, i
 catalog, figures. Arrays in and arrays out in the numerical ones; files at the ends.
 """
 
+from importlib.metadata import version
+
+# `train` and `infer` are rooms and functions: these imports leave the functions at the top
 from . import flags
+from .ages import Parsec, infer_ages
+from .catalog import build_catalog, write_catalog
 from .errors import UserError
 from .infer import infer, open_posterior
+from .ingest import ingest_files
 from .model import Model, train
 from .recipe import Recipe
+from .simulate import make_apokasc, make_mock
 from .spectra import Spectra
+from .validate import cross_validate
 
-__version__ = "0.1.0"
+__version__ = version("bayescannon")
 
 __all__ = [
     "Model",
+    "Parsec",
     "Recipe",
     "Spectra",
     "UserError",
+    "build_catalog",
+    "cross_validate",
     "flags",
     "infer",
+    "infer_ages",
+    "ingest_files",
+    "make_apokasc",
+    "make_mock",
     "open_posterior",
     "train",
+    "write_catalog",
 ]

@@ -2,13 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def write_beside(target: str | os.PathLike) -> Iterator[Path]:
+def write_beside(target: str | os.PathLike) -> Generator[Path]:
     """Give a sibling path to write to, and move it to `target` when the block succeeds.
 
     Works for a file and for a folder (a Zarr store, a model). If the block raises, what was

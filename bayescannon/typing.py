@@ -6,6 +6,7 @@ from jaxtyping import Bool, Float, Int
 
 Array = jax.Array | np.ndarray
 
+Scalar = Float[Array, ""]
 Stars = Float[Array, "star"]
 Pixels = Float[Array, "pixel"]
 StarPixels = Float[Array, "star pixel"]

@@ -62,19 +62,21 @@ def fit_continuum(
         The continuum in the unit of `flux`; NaN on a detector with too few continuum pixels.
     """
     basis = jnp.asarray(design(chip, degree))
-    use = continuum & (ivar > 0) & (flux > 0)
+    use = jnp.asarray(continuum[None] & (ivar > 0) & (flux > 0))
+    flux = jnp.where(use, flux, 0.0)  # what was not measured may be NaN
     relative = 1.0 / (jnp.where(use, ivar * flux**2, 1.0)) + NEVER_BETTER_THAN**2
     weight = jnp.where(use, NEVER_BETTER_THAN**2 / relative, 0.0)
     # a level per star keeps the normal equations of faint and bright stars on one scale
-    level = jnp.sum(jnp.where(use, flux, 0.0), axis=1) / jnp.maximum(jnp.sum(use, axis=1), 1)
+    used = use.astype(float)
+    level = jnp.sum(flux, axis=1) / jnp.maximum(jnp.sum(used, axis=1), 1.0)
     level = jnp.where(level > 0, level, 1.0)[:, None]
     normal = jnp.einsum("sp,pi,pj->sij", weight, basis, basis)
     # the ridge keeps a detector without continuum pixels from spoiling the other two
-    normal = normal + 1e-9 * jnp.eye(basis.shape[1])
+    normal = normal + 1e-9 * jnp.eye(basis.shape[1])[None]
     right = jnp.einsum("sp,pi->si", weight * flux / level, basis)
     solution = jnp.linalg.solve(normal, right[..., None])[..., 0]
     on_chip = jnp.asarray(chip[:, None] == np.unique(chip), float)
-    enough = (use.astype(float) @ on_chip) @ on_chip.T > degree
+    enough = (used @ on_chip) @ on_chip.T > degree
     return jnp.where(enough, (solution @ basis.T) * level, jnp.nan)
 
 

@@ -86,7 +86,7 @@ def _one_star(summary: Summary, prior: Prior, starts: Array, degree: int) -> Lap
     inverse_root = lax.linalg.triangular_solve(root, identity, left_side=True, lower=True)
     covariance = inverse_root.T @ inverse_root
     cholesky = jnp.linalg.cholesky(covariance)
-    white = (states.x - mean) @ root
+    white = (states.x - mean[None]) @ root
     counts = (states.value - states.value[best] < NEGLIGIBLE) & (states.decrement < TOLERANCE)
     return Laplace(
         mean=mean,
@@ -99,9 +99,9 @@ def _one_star(summary: Summary, prior: Prior, starts: Array, degree: int) -> Lap
 
 def _count_distinct(white: Array, counts: Array) -> Array:
     """Count maxima that no earlier one equals."""
-    distance = jnp.linalg.norm(white[:, None] - white, axis=-1)
+    distance = jnp.linalg.norm(white[:, None] - white[None], axis=-1)
     earlier = jnp.tril(jnp.ones(distance.shape, bool), -1)
-    repeated = jnp.any((distance < SAME_MODE) & earlier & counts, axis=1)
+    repeated = jnp.any((distance < SAME_MODE) & earlier & counts[None], axis=1)
     return jnp.sum(counts & ~repeated)
 
 

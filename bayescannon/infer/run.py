@@ -188,7 +188,7 @@ def _log_densities(
     scaled: jax.Array, summary: Summary, prior: Prior, degree: int
 ) -> tuple[jax.Array, jax.Array]:
     """Log prior and log likelihood of (chain, draw, star, label)."""
-    log_prior = jax.vmap(jax.vmap(jax.vmap(prior.log_prob)))(scaled)
+    log_prior = jnp.asarray(jax.vmap(jax.vmap(jax.vmap(prior.log_prob)))(scaled))
     v = jnp.moveaxis(features(scaled, degree), 2, 0)
     log_like = jax.vmap(log_likelihood)(summary, v)
     return log_prior, jnp.moveaxis(log_like, 0, 2)

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 import bayescannon.precision  # noqa: F401
 
-from ..typing import Array, Coefficients, Factors, Features, Pixels, StarPixels, Stars
+from ..typing import Array, Coefficients, Factors, Features, Pixels, Scalar, StarPixels
 
 
 class Summary(NamedTuple):
@@ -67,9 +67,9 @@ def summarise(
     """
     n_feature, n_factor = coefficients.shape[1], factors.shape[1]
     n_basis = n_feature + n_factor
-    weight = usable * ivar / (1.0 + ivar * scatter**2)
+    weight = usable[None] * ivar / (1.0 + ivar * scatter[None] ** 2)
     measured = weight > 0
-    offset = jnp.where(measured, flux - coefficients[:, 0], 0.0)
+    offset = jnp.where(measured, flux - coefficients[None, :, 0], 0.0)
     basis = jnp.concatenate([coefficients, factors], axis=1)
     row, column = np.triu_indices(n_basis)
     place = np.zeros((n_basis, n_basis), int)
@@ -85,7 +85,7 @@ def summarise(
 
     a_diagonal, b_diagonal = gram[:, :n_feature, :n_feature], right[:, :n_feature]
     # Woodbury: what the factors explain is taken out as a Schur complement
-    inner = jnp.eye(n_factor) + gram[:, n_feature:, n_feature:]
+    inner = jnp.eye(n_factor)[None] + gram[:, n_feature:, n_feature:]
     factor = jnp.linalg.cholesky(inner)
     across = solve_triangular(factor, gram[:, n_feature:, :n_feature], lower=True)
     along = solve_triangular(factor, right[:, n_feature:, None], lower=True)[..., 0]
@@ -103,11 +103,11 @@ def summarise(
 
 
 def quadratic_form(
-    v: Features, a: Float[Array, "feature feature"], b: Float[Array, "feature"], c: Stars
+    v: Features, a: Float[Array, "feature feature"], b: Float[Array, "feature"], c: Scalar
 ) -> Array:
     """Return d.A.d - 2 d.b + c with d = v - v(pivot), for (..., feature): a chi2."""
     d = jnp.asarray(v).at[..., 0].add(-1.0)
-    return jnp.sum((d @ a - 2 * b) * d, axis=-1) + c
+    return jnp.sum((d @ a) * d, axis=-1) - 2 * (d @ b) + c
 
 
 def log_likelihood(summary: Summary, v: Features) -> Array:

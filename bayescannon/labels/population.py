@@ -33,11 +33,13 @@ class Mixture(NamedTuple):
 
     def log_prob(self, scaled: Float[Array, "label"]) -> Float[Array, ""]:
         """Log density at one vector of scaled labels."""
-        return logsumexp(jnp.log(self.weight) + _log_normal(scaled, self.mean, self.covariance))
+        return logsumexp(
+            jnp.log(self.weight) + _log_normal(scaled[None], self.mean, self.covariance)
+        )
 
     def distance(self, scaled: Float[Array, "label"]) -> Float[Array, ""]:
         """Mahalanobis distance to the nearest component."""
-        offset = scaled - self.mean
+        offset = scaled[None] - self.mean
         solved = jnp.linalg.solve(self.covariance, offset[..., None])[..., 0]
         return jnp.sqrt(jnp.min(jnp.sum(offset * solved, axis=-1)))
 
@@ -87,21 +89,21 @@ def _maximise(scaled: StarLabels, variance: StarLabels, use: Stars, start: Mixtu
 
 def _em_step(scaled: StarLabels, variance: StarLabels, use: Stars, mixture: Mixture) -> Mixture:
     noise = jax.vmap(jnp.diag)(variance)
-    total = mixture.covariance + noise[:, None]  # (star, component, label, label)
-    log_density = jax.vmap(_log_normal, (0, None, 0))(scaled, mixture.mean, total)
-    log_joint = jnp.log(mixture.weight) + log_density
+    total = mixture.covariance[None] + noise[:, None]  # (star, component, label, label)
+    log_density = jax.vmap(_log_normal, (0, None, 0))(scaled[:, None], mixture.mean, total)
+    log_joint = jnp.log(mixture.weight)[None] + log_density
     share = use[:, None] * jax.nn.softmax(log_joint, axis=1)
-    offset = scaled[:, None] - mixture.mean
+    offset = scaled[:, None] - mixture.mean[None]
     gain = jnp.swapaxes(jnp.linalg.solve(total, mixture.covariance[None]), -1, -2)
-    posterior_mean = mixture.mean + jnp.einsum("scij,scj->sci", gain, offset)
-    spread = mixture.covariance - gain @ mixture.covariance
+    posterior_mean = mixture.mean[None] + jnp.einsum("scij,scj->sci", gain, offset)
+    spread = mixture.covariance[None] - gain @ mixture.covariance[None]
     count = jnp.sum(share, axis=0)
     mean = jnp.einsum("sc,sci->ci", share, posterior_mean) / count[:, None]
-    away = posterior_mean - mean
+    away = posterior_mean - mean[None]
     second = jnp.einsum("sc,sci,scj->cij", share, away, away)
     second = (second + jnp.einsum("sc,scij->cij", share, spread)) / count[:, None, None]
     second = 0.5 * (second + jnp.swapaxes(second, -1, -2))
-    return Mixture(count / jnp.sum(count), mean, second + FLOOR * jnp.eye(scaled.shape[1]))
+    return Mixture(count / jnp.sum(count), mean, second + FLOOR * jnp.eye(scaled.shape[1])[None])
 
 
 def _log_normal(x: Array, mean: Array, covariance: Array) -> Array:

@@ -135,7 +135,7 @@ def _step(y: Array, ivar: Array, v: Array, vv: Array, state: _State) -> _State:
     covariance = cho_solve((factor, True), identity)
     theta = jnp.einsum("pij,pj->pi", covariance, (w * y) @ v)
     residual = w * (y - theta @ v.T)  # P y
-    pairs = jnp.where(row == column, 1.0, 2.0) * covariance[:, row, column]
+    pairs = jnp.where(row == column, 1.0, 2.0)[None] * covariance[:, row, column]
     diagonal = w * (1.0 - w * (pairs @ vv.T))  # diag P
     score = 0.5 * (jnp.sum(residual**2, axis=1) - jnp.sum(diagonal, axis=1))
     expected = 0.5 * jnp.sum(diagonal**2, axis=1)
@@ -153,7 +153,7 @@ def _step(y: Array, ivar: Array, v: Array, vv: Array, state: _State) -> _State:
         s2=jnp.where(keep, state.s2, s2),
         theta=jnp.where(state.converged[:, None], state.theta, theta),
         converged=keep,
-        iterations=state.iterations + ~state.converged,
+        iterations=state.iterations + (~state.converged).astype(int),
     )
 
 

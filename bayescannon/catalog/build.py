@@ -1,0 +1,117 @@
+"""`build_catalog`: posteriors of labels and ages in, one row a star out."""
+
+from itertools import combinations
+
+import numpy as np
+import xarray as xr
+from astropy.table import QTable
+
+from .. import flags as flags_room
+from ..errors import UserError
+from .glossary import LEVELS, STATISTICS, column
+
+AGE_QUANTITIES = ("age", "age_rgb", "age_rc")
+FIT_COLUMNS = ("p_outside", "khat", "ess", "rhat", "divergences", "n_modes")
+
+
+def build_catalog(
+    post: xr.DataTree, ages: xr.DataTree | None = None, trained_on_age: xr.DataTree | None = None
+) -> QTable:
+    """Sum up posteriors in a table.
+
+    Parameters
+    ----------
+    post : xarray.DataTree
+        From `infer`.
+    ages : xarray.DataTree, optional
+        From `infer_ages`, for the same stars.
+    trained_on_age : xarray.DataTree, optional
+        From `infer` with a model whose labels include `ln_age`: columns `age_trained_*`.
+
+    Returns
+    -------
+    QTable
+        One row a star: five quantiles, mean and standard deviation of every label, of mass [Msun]
+        and of age, age_rgb, age_rc [Gyr]; correlations `rho_<a>_<b>` of the labels; quality;
+        `flags`. Units and descriptions are those of the glossary; `meta` says what made it.
+
+    Raises
+    ------
+    UserError
+        If the trees hold different stars.
+    """
+    star_id = post["posterior"]["star"].values
+    labels = [str(name) for name in post["point"]["parameter"].values]
+    columns: dict[str, np.ndarray] = {"star_id": np.asarray(star_id, str)}
+    for name in labels:
+        columns |= _from_draws(name, post["posterior"][name].values)
+    if "ln_mass" in labels:
+        columns |= _from_draws("mass", np.exp(post["posterior"]["ln_mass"].values))
+    stats = post["sample_stats"].to_dataset()
+    flags = stats["flags"].values.astype(np.int64)
+    meta = {f"post_{key}": value for key, value in post.attrs.items()}
+    if ages is not None:
+        _same_stars(star_id, ages, "ages")
+        columns |= _age_columns(ages)
+        flags = flags | ages["sample_stats"]["flags"].values.astype(np.int64)
+        meta |= {f"ages_{k}": v for k, v in ages.attrs.items() if k != "post"}
+    if trained_on_age is not None:
+        _same_stars(star_id, trained_on_age, "trained_on_age")
+        if "ln_age" not in trained_on_age["posterior"]:
+            raise UserError("trained_on_age has no label 'ln_age': infer with a model that has it")
+        columns |= _from_draws("age_trained", np.exp(trained_on_age["posterior"]["ln_age"].values))
+        meta["age_trained_model"] = trained_on_age.attrs["model"]
+    columns |= _correlations(labels, post["point"]["cov"].values)
+    columns["chi2_red"] = _ratio(stats["chi2"].values, stats["dof"].values)
+    columns["chi2_full_red"] = _ratio(stats["chi2_full"].values, stats["dof"].values)
+    columns["n_pixel"] = (stats["dof"].values + len(labels)).astype(np.int32)
+    columns["distance_training"] = stats["distance"].values
+    columns |= {name: stats[name].values for name in FIT_COLUMNS}
+    columns["flags"] = flags
+    table = _described(columns)
+    table.meta |= meta | {"flags": {f.name: int(f) for f in flags_room.Flag}}
+    return table
+
+
+def _from_draws(name: str, draws: np.ndarray) -> dict[str, np.ndarray]:
+    flat = draws.reshape(-1, draws.shape[-1])
+    quantiles = np.quantile(flat, LEVELS, axis=0)
+    values = [*quantiles, flat.mean(axis=0), flat.std(axis=0, ddof=1)]
+    return {f"{name}_{suffix}": v for suffix, v in zip(STATISTICS, values, strict=True)}
+
+
+def _age_columns(ages: xr.DataTree) -> dict[str, np.ndarray]:
+    point, columns = ages["point"].to_dataset(), {}
+    for name in AGE_QUANTITIES:
+        here = point.sel(quantity=name)
+        values = [*here["quantile"].values, here["mean"].values, here["std"].values]
+        columns |= {f"{name}_{suffix}": v for suffix, v in zip(STATISTICS, values, strict=True)}
+    return columns | {k: ages["sample_stats"][k].values for k in ("p_rc", "p_trunc")}
+
+
+def _correlations(labels: list[str], cov: np.ndarray) -> dict[str, np.ndarray]:
+    sd = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
+    return {
+        f"rho_{labels[i]}_{labels[j]}": _ratio(cov[:, i, j], sd[:, i] * sd[:, j])
+        for i, j in combinations(range(len(labels)), 2)
+    }
+
+
+def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    return np.divide(top, bottom, out=np.full(np.shape(top), np.nan), where=bottom > 0)
+
+
+def _same_stars(star_id: np.ndarray, tree: xr.DataTree, what: str) -> None:
+    theirs = tree["posterior"]["star"].values
+    if len(theirs) != len(star_id) or (theirs != star_id).any():
+        raise UserError(f"{what} holds other stars than the label posteriors: make it from them")
+
+
+def _described(columns: dict[str, np.ndarray]) -> QTable:
+    table = QTable()
+    for name, values in columns.items():
+        entry = column(name)
+        table[name] = values if entry.unit is None else values * entry.unit
+        table[name].info.description = entry.description
+        table[name].info.meta = {"ucd": entry.ucd}
+    return table

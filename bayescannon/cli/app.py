@@ -1,0 +1,37 @@
+"""The shell: `bayescannon COMMAND`."""
+
+import sys
+import warnings
+
+import typer
+
+from ..errors import UserError
+from ..precision import use_compilation_cache
+from . import data, demo, model, posterior
+
+app = typer.Typer(
+    name="bayescannon",
+    help="Masses and ages of red giants from their spectra, as posteriors.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo.demo)
+app.command()(data.simulate)
+app.command()(data.ingest)
+app.command()(model.train)
+app.command()(model.crossval)
+app.command()(posterior.infer)
+app.command()(posterior.ages)
+app.command()(posterior.catalog)
+
+
+def main() -> None:
+    """Run the shell; what the user can mend is one line on stderr and exit code 2."""
+    warnings.filterwarnings("ignore", category=UserWarning, module="jax")
+    use_compilation_cache()
+    try:
+        app()
+    except UserError as error:
+        print(f"bayescannon: {error}", file=sys.stderr)
+        raise SystemExit(2) from None

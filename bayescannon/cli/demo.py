@@ -1,0 +1,141 @@
+"""`demo`: the main job on the data that ships with the package."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+import xarray as xr
+from rich.table import Table
+
+from ..ages import infer_ages
+from ..catalog import build_catalog, write_catalog
+from ..data import model_path
+from ..files import write_beside
+from ..infer import infer
+from ..labels import label_arrays
+from ..model import Model, train
+from ..recipe import Recipe
+from ..simulate import Made, make_apokasc, make_mock
+from ..validate import CrossValidation, Judged, cross_validate, judge
+from .console import console, progress
+
+RECIPE = "apokasc-mass"
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    test_stars: Annotated[int, typer.Option(min=10, help="Mock stars with known truth.")] = 2000,
+    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 10,
+) -> None:
+    """Train on semi-synthetic giants, infer stars whose truth is known, and write their catalogue.
+
+    The spectra are SEMI-SYNTHETIC: made from a real model, real labels and real masses.
+    """
+    seconds: dict[str, float] = {}
+    recipe = Recipe.load(model_path(RECIPE) / "recipe.toml")
+    with write_beside(out) as beside:
+        (beside / "figures").mkdir(parents=True)
+        with _stage("simulate", "making semi-synthetic spectra", 2, seconds) as update:
+            training = make_apokasc(seed)
+            update(1)
+            test = make_mock(test_stars, seed + 1)
+        n_pixel = training.spectra.data.sizes["pixel"]
+        with _stage("train", "training pixels", n_pixel, seconds) as update:
+            model = train(training.spectra, training.labels, recipe, update)
+            model.save(beside / "model")
+        with _stage("crossval", "cross-validation folds", folds, seconds) as update:
+            validation = cross_validate(
+                training.spectra, training.labels, recipe, folds, seed, training.truth, update
+            )
+        with _stage("infer", "posteriors of test stars", test_stars, seconds) as update:
+            store = beside / "posteriors.zarr"
+            post = infer(model, test.spectra, seed=seed, out=store, progress=update)
+        with _stage("ages", "age posteriors", 1, seconds):
+            ages = infer_ages(post)
+        with _stage("catalog", "catalogue", 2, seconds) as update:
+            table = build_catalog(post, ages)
+            write_catalog(table, beside / "catalog.fits")
+            update(1)
+            write_catalog(table, beside / "catalog.ecsv")
+        with _stage("figures", "figures", 1, seconds):
+            _figures(beside / "figures", model, training, test, validation, post, ages)
+        summary = _summary(model, validation, test, post, ages, seconds)
+        text = json.dumps(summary, indent=1, sort_keys=True) + "\n"
+        (beside / "summary.json").write_text(text, encoding="utf-8")
+    console.print(_closing_table(summary))
+    console.print(f"catalogue, posteriors, model and figures in {out}")
+
+
+@contextmanager
+def _stage(
+    name: str, title: str, total: int, seconds: dict[str, float]
+) -> Iterator[Callable[[int], None]]:
+    start = time.perf_counter()
+    with progress(title, total) as update:
+        yield update
+    seconds[name] = time.perf_counter() - start
+
+
+def judge_test(test: Made, post: xr.DataTree, names: tuple[str, ...]) -> dict[str, Judged]:
+    """Compare posteriors of made stars with their truth, label by label."""
+    truth, _ = label_arrays(test.truth, names, test.spectra.star_id)
+    mean = post["point"]["mean"].values
+    sd = np.sqrt(np.diagonal(post["point"]["cov"].values, axis1=1, axis2=2))
+    out = {}
+    for i, name in enumerate(names):
+        q16, q84 = np.quantile(post["posterior"][name].values, [0.16, 0.84], axis=(0, 1))
+        out[name] = judge(truth[:, i], mean[:, i], sd[:, i], q16, q84)
+    return out
+
+
+def _summary(
+    model: Model,
+    validation: CrossValidation,
+    test: Made,
+    post: xr.DataTree,
+    ages: xr.DataTree,
+    seconds: dict[str, float],
+) -> dict[str, float | str]:
+    """Every figure of the run under a plain name."""
+    summary: dict[str, float | str] = {
+        "data": "semi-synthetic",
+        "model_id": model.id,
+        "stars.training": len(validation.star_id),
+        "stars.test": len(test.spectra),
+        "stars.flagged": int((post["sample_stats"]["flags"].values != 0).sum()),
+    }
+    for name, judged in validation.statistics.items():
+        summary |= {f"crossval.{k}.{name}": v for k, v in judged.as_dict().items()}
+    for name, judged in judge_test(test, post, model.labels).items():
+        summary |= {f"test.{k}.{name}": v for k, v in judged.as_dict().items()}
+    quantile = ages["point"]["quantile"].sel(quantity="age")
+    low, high = (np.log10(quantile.sel(level=level).values) for level in (0.16, 0.84))
+    summary["age.median"] = float(np.nanmedian(quantile.sel(level=0.5).values))
+    summary["age.median_error_dex"] = float(np.nanmedian((high - low) / 2))
+    total = sum(seconds.values())
+    return summary | {f"seconds.{k}": v for k, v in seconds.items()} | {"seconds.total": total}
+
+
+def _closing_table(summary: dict) -> Table:
+    title = f"{summary['stars.test']} semi-synthetic test stars, {summary['seconds.total']:.0f} s"
+    table = Table(title=title)
+    names = [key.removeprefix("test.rms.") for key in summary if key.startswith("test.rms.")]
+    heads = ("label", "error (rms)", "error / sd", "68 % holds", "cross-validated rms", "its z")
+    for head in heads:
+        table.add_column(head, justify="right" if head != "label" else "left")
+    for name in names:
+        table.add_row(
+            name,
+            f"{summary[f'test.rms.{name}']:.3g}",
+            f"{summary[f'test.z.{name}']:.2f}",
+            f"{100 * summary[f'test.coverage68.{name}']:.0f} %",
+            f"{summary[f'crossval.rms.{name}']:.3g}",
+            f"{summary[f'crossval.z.{name}']:.2f}",
+        )
+    return table

@@ -1,0 +1,98 @@
+"""`infer`, `ages` and `catalog`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import xarray as xr
+
+from .. import flags
+from ..ages import Parsec, infer_ages
+from ..catalog import build_catalog, write_catalog
+from ..data import model_path
+from ..errors import UserError
+from ..files import write_beside
+from ..infer import infer as infer_labels
+from ..infer import open_posterior
+from ..ingest import ingest_files
+from ..model import Model
+from ..spectra import Spectra
+from .console import console, posterior_table, progress
+from .data import expand
+
+
+def infer(
+    spectra: Annotated[
+        list[Path], typer.Argument(help="A spectra store (.zarr), or apStar/aspcapStar files.")
+    ],
+    model: Annotated[Path, typer.Option(help="Model folder, or the name of a shipped model.")],
+    out: Annotated[Path, typer.Option(help="Posterior store to write.")] = Path("posteriors.zarr"),
+    method: Annotated[str, typer.Option(help="auto, laplace, or reference (slow).")] = "auto",
+    prior: Annotated[
+        str | None, typer.Option(help="population or flat; the model's own without.")
+    ] = None,
+    draws: Annotated[int, typer.Option(min=2, help="Posterior draws per star.")] = 500,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+) -> None:
+    """Sample the posterior of the labels of every star."""
+    trained = Model.load(model_path(model))
+    store = _spectra(spectra, trained)
+    with progress("stars", len(store)) as update:
+        post = infer_labels(trained, store, method, prior, draws, seed, out, update)
+    console.print(posterior_table(post, flags.explain))
+    console.print(f"{len(store)} posteriors in {out}")
+
+
+def ages(
+    posteriors: Annotated[Path, typer.Argument(help="Posterior store of `infer`.")],
+    out: Annotated[Path, typer.Option(help="Age store to write.")] = Path("ages.zarr"),
+    prior: Annotated[
+        str, typer.Option(help="flat-age, flat-log-age, flat-log-mass or population.")
+    ] = "flat-age",
+    p_rc: Annotated[
+        float | None, typer.Option(help="Probability of the red clump, for all stars.")
+    ] = None,
+    grid: Annotated[
+        Path | None, typer.Option(help="Isochrone grid; the shipped one without.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed; that of the posteriors without.")] = None,
+) -> None:
+    """Turn mass posteriors into age posteriors with isochrones."""
+    tree = infer_ages(
+        open_posterior(posteriors),
+        Parsec.open(grid) if grid else Parsec.default(),
+        prior,  # ty: ignore[invalid-argument-type]
+        p_rc,
+        seed,
+    )
+    save_tree(tree, out)
+    console.print(f"{tree['posterior'].sizes['star']} age posteriors in {out}")
+
+
+def catalog(
+    posteriors: Annotated[Path, typer.Argument(help="Posterior store of `infer`.")],
+    ages: Annotated[Path | None, typer.Option(help="Age store of `ages`.")] = None,
+    out: Annotated[Path, typer.Option(help=".fits or .ecsv file to write.")] = Path("catalog.fits"),
+) -> None:
+    """Write quantiles of labels, masses and ages, one row a star."""
+    table = build_catalog(open_posterior(posteriors), open_posterior(ages) if ages else None)
+    write_catalog(table, out)
+    flagged = int((table["flags"] != 0).sum())
+    console.print(f"{len(table)} stars, {flagged} flagged, {len(table.colnames)} columns in {out}")
+
+
+def save_tree(tree: xr.DataTree, path: Path) -> None:
+    """Write a DataTree as one Zarr store."""
+    with write_beside(path) as beside:
+        tree.to_zarr(beside, mode="w", consolidated=False)
+
+
+def _spectra(paths: list[Path], model: Model) -> Spectra:
+    if len(paths) == 1 and paths[0].suffix == ".zarr":
+        return Spectra.open(paths[0])
+    done = ingest_files(expand(paths), model.recipe.pixels)
+    for row in done.quarantine:
+        console.print(f"left out: {row['reason']}", style="yellow")
+    if not len(done.spectra):
+        raise UserError("no spectrum could be read")
+    return done.spectra

@@ -1,0 +1,169 @@
+"""Estimate against input for each label, and the differences below (Fig. 1 of the paper)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from .names import amount, axis_label
+from .style import BLUE, COUNTS, GREY, VERMILLION, canvas, styled, title
+
+COLUMNS = 3
+HEXAGONS = 34
+
+
+def numbers(truth: np.ndarray, estimate: np.ndarray, sd: np.ndarray | None = None) -> dict:
+    """Sum up the differences of one label; stars with a NaN are left out.
+
+    Parameters
+    ----------
+    truth, estimate : (star,)
+        In label units.
+    sd : (star,), optional
+        Posterior standard deviations.
+
+    Returns
+    -------
+    dict
+        `n`, `bias` (mean), `rms` (about zero), `robust` (half the central 68 % range); with
+        `sd` also `z`, half the central 68 % range of difference over sd: 1 if errors are honest.
+    """
+    difference = np.asarray(estimate, float) - np.asarray(truth, float)
+    good = np.isfinite(difference)
+    difference = difference[good]
+    if not difference.size:
+        return {"n": 0, "bias": np.nan, "rms": np.nan, "robust": np.nan, "z": np.nan}
+    out = {
+        "n": int(difference.size),
+        "bias": float(difference.mean()),
+        "rms": float(np.sqrt(np.mean(difference**2))),
+        "robust": _half_width(difference),
+    }
+    if sd is not None:
+        spread = np.asarray(sd, float)[good]
+        known = spread > 0
+        out["z"] = _half_width(difference[known] / spread[known]) if known.any() else np.nan
+    return out
+
+
+def _half_width(values: np.ndarray) -> float:
+    low, high = np.percentile(values, [15.865, 84.135])
+    return float(high - low) / 2
+
+
+@styled
+def draw(
+    truth: np.ndarray,
+    estimate: np.ndarray,
+    names: Sequence[str],
+    sd: np.ndarray | None = None,
+    *,
+    x_word: str = "input",
+    y_word: str = "estimated",
+    heading: str = "Estimated against input labels",
+    note: str = "",
+    fig: Figure | None = None,
+) -> Figure:
+    """Draw one panel per label, and the histogram of its differences below.
+
+    Parameters
+    ----------
+    truth, estimate : (star, label)
+        In label units; a NaN leaves a star out of that label's panels.
+    names : sequence of str (label,)
+    sd : (star, label), optional
+        Posterior standard deviations, for the z-width.
+    x_word, y_word : str
+        What the axes show: `catalogue` and `cross-validated`, say.
+    heading, note : str
+        Title, and what kind of data it is (`semi-synthetic`).
+    fig : Figure, optional
+        Empty figure to draw in.
+
+    Returns
+    -------
+    Figure
+        Two axes per label, in rows of three labels; a colour bar of the counts; where a cell is
+        free, an axes that explains the numbers.
+    """
+    columns = min(COLUMNS, len(names))
+    rows = -(-len(names) // columns)
+    fig = canvas(fig, 3.5 * columns + 0.8, 5.0 * rows + 0.4)
+    grid = fig.add_gridspec(2 * rows, columns, height_ratios=[3.0, 1.15] * rows)
+    tops, drawn = [], []
+    for i, name in enumerate(names):
+        row, column = 2 * (i // columns), i % columns
+        x, y = np.asarray(truth[:, i], float), np.asarray(estimate[:, i], float)
+        found = numbers(x, y, None if sd is None else sd[:, i])
+        good = np.isfinite(x) & np.isfinite(y)
+        tops.append(fig.add_subplot(grid[row, column]))
+        drawn.append(_panel(tops[-1], x[good], y[good], name, (x_word, y_word), found))
+        _differences(fig.add_subplot(grid[row + 1, column]), (y - x)[good], name, found)
+    most = max([2.0, *(d.get_array().max() for d in drawn if d is not None)])
+    norm = LogNorm(1, most)
+    drawn = [d for d in drawn if d is not None]
+    for hexagons in drawn:
+        hexagons.set_norm(norm)
+    if drawn:
+        fig.colorbar(drawn[0], ax=fig.axes, label="stars per hexagon", shrink=0.5, aspect=35)
+    if len(names) < rows * columns:
+        _explain(fig.add_subplot(grid[-2, -1]), sd is not None)
+    title(fig, heading, note)
+    return fig
+
+
+def _explain(ax: Axes, with_z: bool) -> None:
+    """Say in the free cell what the numbers mean."""
+    lines = [
+        "bias: mean of the differences",
+        "rms: root mean square of the differences",
+        "robust: half the central 68 % of them",
+        "Histograms: the outermost bins",
+        "hold all that lies beyond.",
+        "Lines: one to one; mean difference.",
+    ]
+    if with_z:
+        lines[3:3] = ["z-width: half the central 68 % of", "difference / posterior sd; honest: 1"]
+    ax.set_axis_off()
+    ax.text(0, 1, "\n".join(lines), transform=ax.transAxes, va="top", fontsize=9, linespacing=1.6)
+
+
+def _panel(ax: Axes, x: np.ndarray, y: np.ndarray, name: str, words, found: dict):
+    ax.set_xlabel(axis_label(name, words[0]))
+    ax.set_ylabel(axis_label(name, words[1]))
+    lines = [f"{found['n']} stars", f"bias {amount(name, found['bias'], True)}"]
+    lines += [f"rms {amount(name, found['rms'])}", f"robust {amount(name, found['robust'])}"]
+    if "z" in found:
+        lines.append(f"z-width {found['z']:.2f}")
+    ax.text(0.04, 0.96, "\n".join(lines), transform=ax.transAxes, va="top", fontsize=8.5)
+    if not x.size:
+        return None
+    both = np.concatenate([x, y])
+    low, high = np.percentile(both, [0.1, 99.9])
+    margin = 0.06 * (high - low) or 1.0
+    low, high = low - margin, high + 3 * margin  # room above for the numbers
+    hexagons = ax.hexbin(
+        x, y, gridsize=HEXAGONS, extent=(low, high, low, high), mincnt=1, cmap=COUNTS, lw=0.1
+    )
+    ax.plot([low, high], [low, high], color=VERMILLION, lw=1)
+    ax.set(xlim=(low, high), ylim=(low, high))
+    ax.locator_params(nbins=5)
+    ax.set_xticks(ax.get_yticks())  # the same on both axes
+    ax.set(xlim=(low, high), ylim=(low, high))
+    return hexagons
+
+
+def _differences(ax: Axes, difference: np.ndarray, name: str, found: dict) -> None:
+    ax.set_xlabel(axis_label(name, r"$\Delta$"))
+    ax.set_ylabel("stars")
+    if not difference.size:
+        return
+    reach = max(4 * found["robust"], 1e-12)
+    inside = np.clip(difference, -reach, reach)  # the outermost bins hold what lies beyond
+    ax.hist(inside, bins=np.linspace(-reach, reach, 42), color=BLUE, alpha=0.8)
+    ax.axvline(0, color=GREY, lw=0.8)
+    ax.axvline(found["bias"], color=VERMILLION, lw=1.2)
+    ax.set_xlim(-reach, reach)
+    ax.locator_params(axis="x", nbins=5)
