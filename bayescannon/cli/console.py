@@ -16,6 +16,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from .. import flags
+
 console = Console()
 
 
@@ -36,19 +38,25 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
         bar.update(task, completed=max(total, 1))
 
 
-def posterior_table(post: xr.DataTree, flag_names: Callable[[int], list[str]], most: int = 20):
+def posterior_table(post: xr.DataTree, most: int = 10) -> Table:
     """Lay out mean and standard deviation of every label for the first stars."""
     labels = [str(name) for name in post["point"]["parameter"].values]
-    table = Table(title=f"posterior mean and standard deviation ({post.attrs['method']})")
-    for name in ("star", *labels, "chi2/dof", "flags"):
-        table.add_column(name, no_wrap=True, overflow="fold")
+    table = Table(title=f"posterior of the labels ({post.attrs['method']}), reduced chi2")
+    for head in ("star", "label", "mean", "sd", "chi2/dof", "flags"):
+        table.add_column(
+            head, overflow="fold", justify="right" if head in ("mean", "sd") else "left"
+        )
     stats, point = post["sample_stats"], post["point"]
     sd = np.sqrt(np.diagonal(point["cov"].values, axis1=1, axis2=2))
     for i, star in enumerate(point["star"].values[:most]):
-        mean = point["mean"].values[i]
         dof = float(stats["dof"].values[i])
         chi2 = float(stats["chi2"].values[i]) / dof if dof > 0 else float("nan")
-        words = [line.split(":")[0] for line in flag_names(int(stats["flags"].values[i]))]
-        numbers = [f"{m:.5g}\n± {s:.2g}" for m, s in zip(mean, sd[i], strict=True)]
-        table.add_row(str(star), *numbers, f"{chi2:.2f}", "\n".join(words) or "-")
+        words = [line.split(":")[0] for line in flags.explain(int(stats["flags"].values[i]))]
+        for k, label in enumerate(labels):
+            first = (str(star), f"{chi2:.2f}", "\n".join(words) or "-") if k == 0 else ("", "", "")
+            mean = f"{point['mean'].values[i, k]:.5g}"
+            table.add_row(first[0], label, mean, f"{sd[i, k]:.2g}", *first[1:])
+        table.add_section()
+    if len(point["star"]) > most:
+        table.caption = f"the first {most} of {len(point['star'])} stars"
     return table

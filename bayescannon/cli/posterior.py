@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 import xarray as xr
 
-from .. import flags
 from ..ages import Parsec, infer_ages
 from ..catalog import build_catalog, write_catalog
 from ..data import model_path
@@ -39,7 +38,7 @@ def infer(
     store = _spectra(spectra, trained)
     with progress("stars", len(store)) as update:
         post = infer_labels(trained, store, method, prior, draws, seed, out, update)
-    console.print(posterior_table(post, flags.explain))
+    console.print(posterior_table(post))
     console.print(f"{len(store)} posteriors in {out}")
 
 

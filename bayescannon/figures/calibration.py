@@ -85,7 +85,7 @@ def _histogram(ax: Axes, pit: np.ndarray, name: str) -> None:
     ax.set_xlim(0, 1)
     if not pit.size:
         return
-    ax.hist(pit, bins=np.linspace(0, 1, BINS + 1), density=True, color=BLUE, alpha=0.8)
+    ax.hist(pit, bins=BINS, range=(0, 1), density=True, color=BLUE, alpha=0.8)
     width = TWO_SIGMA * np.sqrt((BINS - 1) / pit.size)  # binomial, p = 1 / BINS, as density
     ax.axhspan(max(1 - width, 0), 1 + width, color=GREY, alpha=0.35, lw=0)
     ax.axhline(1, color=GREY, lw=1)

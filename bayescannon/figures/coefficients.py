@@ -122,8 +122,14 @@ def _first(ax: Axes, model: Model, wavelength, pixels: slice, label: str) -> Non
     for i, name in enumerate(model.labels):
         y = broken(wavelength, linear[:, i] / (largest[i] or 1.0))[pixels]
         strong = name == label
-        style = {"lw": 2.2, "zorder": 3} if strong else {"lw": 1.0, "alpha": 0.85}
-        ax.plot(wavelength[pixels], y, color=CYCLE[i % 7], label=symbol(name), **style)
+        ax.plot(
+            wavelength[pixels],
+            y,
+            color=CYCLE[i % 7],
+            label=symbol(name),
+            lw=2.2 if strong else 1.0,
+            zorder=3 if strong else 2,
+        )
     ax.axhline(0, color=GREY, lw=0.6)
     ax.set_ylim(-1.1, 1.45)
     ax.set_ylabel("first-order coefficient\n/ its largest [no unit]")

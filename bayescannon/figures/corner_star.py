@@ -9,7 +9,6 @@ from matplotlib.lines import Line2D
 from .names import axis_label
 from .style import BLUE, ORANGE, VERMILLION, styled, title
 
-
 LEVELS = (0.68, 0.95)
 """Share of the sample within each contour."""
 

@@ -7,50 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from .differences import numbers
 from .names import amount, axis_label
 from .style import BLUE, COUNTS, GREY, VERMILLION, canvas, styled, title
 
 COLUMNS = 3
 HEXAGONS = 34
-
-
-def numbers(truth: np.ndarray, estimate: np.ndarray, sd: np.ndarray | None = None) -> dict:
-    """Sum up the differences of one label; stars with a NaN are left out.
-
-    Parameters
-    ----------
-    truth, estimate : (star,)
-        In label units.
-    sd : (star,), optional
-        Posterior standard deviations.
-
-    Returns
-    -------
-    dict
-        `n`, `bias` (mean), `rms` (about zero), `robust` (half the central 68 % range); with
-        `sd` also `z`, half the central 68 % range of difference over sd: 1 if errors are honest.
-    """
-    difference = np.asarray(estimate, float) - np.asarray(truth, float)
-    good = np.isfinite(difference)
-    difference = difference[good]
-    if not difference.size:
-        return {"n": 0, "bias": np.nan, "rms": np.nan, "robust": np.nan, "z": np.nan}
-    out = {
-        "n": int(difference.size),
-        "bias": float(difference.mean()),
-        "rms": float(np.sqrt(np.mean(difference**2))),
-        "robust": _half_width(difference),
-    }
-    if sd is not None:
-        spread = np.asarray(sd, float)[good]
-        known = spread > 0
-        out["z"] = _half_width(difference[known] / spread[known]) if known.any() else np.nan
-    return out
-
-
-def _half_width(values: np.ndarray) -> float:
-    low, high = np.percentile(values, [15.865, 84.135])
-    return float(high - low) / 2
 
 
 @styled
@@ -162,7 +124,7 @@ def _differences(ax: Axes, difference: np.ndarray, name: str, found: dict) -> No
         return
     reach = max(4 * found["robust"], 1e-12)
     inside = np.clip(difference, -reach, reach)  # the outermost bins hold what lies beyond
-    ax.hist(inside, bins=np.linspace(-reach, reach, 42), color=BLUE, alpha=0.8)
+    ax.hist(inside, bins=41, range=(-reach, reach), color=BLUE, alpha=0.8)
     ax.axvline(0, color=GREY, lw=0.8)
     ax.axvline(found["bias"], color=VERMILLION, lw=1.2)
     ax.set_xlim(-reach, reach)

@@ -1,5 +1,7 @@
 """One star: spectrum, model and residuals in the windows that matter (Fig. 2 of the paper)."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -80,7 +82,13 @@ def draw(
 
 
 def _window(top: Axes, low: Axes, x, flux, noise, predicted, scatter) -> None:
-    style = {"color": GREY, "alpha": 0.4, "lw": 0, "step": "mid", "label": "noise, 1 sd"}
+    style: dict[str, Any] = {
+        "color": GREY,
+        "alpha": 0.4,
+        "lw": 0,
+        "step": "mid",
+        "label": "noise, 1 sd",
+    }
     top.fill_between(x, flux - noise, flux + noise, **style)
     top.step(x, flux, where="mid", color=BLACK, lw=1, label="observed")
     band = (predicted - scatter, predicted + scatter)

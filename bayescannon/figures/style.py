@@ -3,8 +3,10 @@
 import os
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import matplotlib
+from cycler import cycler
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -25,7 +27,7 @@ CYCLE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 COUNTS = LinearSegmentedColormap.from_list("counts", ["#d3e6f2", SKY, BLUE, "#00263d"])
 """For counts: one hue, from light to dark, so that it reads in print."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 150,
     "figure.facecolor": "white",
@@ -44,7 +46,7 @@ STYLE = {
     "ytick.direction": "in",
     "xtick.top": True,
     "ytick.right": True,
-    "axes.prop_cycle": matplotlib.cycler(color=CYCLE),
+    "axes.prop_cycle": cycler(color=CYCLE),
     "axes.formatter.useoffset": False,
     "mathtext.default": "regular",
 }

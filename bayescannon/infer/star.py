@@ -1,5 +1,7 @@
 """The NumPyro program of one star: the definition of the posterior, pixel by pixel."""
 
+from functools import cache, partial
+
 import jax
 import jax.numpy as jnp
 import numpyro
@@ -71,19 +73,24 @@ def sample_reference(
     scaled : (chain, draw, label)
     diverging : bool (chain, draw)
     """
-    kernel = NUTS(
-        star_program,
-        dense_mass=True,
-        init_strategy=numpyro.infer.init_to_value(values={"scaled": start}),
-    )
-    mcmc = MCMC(
-        kernel,
+    *arrays, n_label, degree = arguments
+    mcmc = _sampler(n_label, degree, draws, chains)
+    init = {"scaled": jnp.tile(start, (chains, 1))}
+    mcmc.run(key, *arrays, init_params=init, extra_fields=("diverging",))
+    extra = mcmc.get_extra_fields(group_by_chain=True)
+    return mcmc.get_samples(group_by_chain=True)["scaled"], extra["diverging"]
+
+
+@cache
+def _sampler(n_label: int, degree: int, draws: int, chains: int) -> MCMC:
+    """Compile once for all stars with the same number of pixels."""
+    program = partial(star_program, n_label=n_label, degree=degree)
+    return MCMC(
+        NUTS(program, dense_mass=True),
         num_warmup=max(500, draws),
         num_samples=draws,
         num_chains=chains,
         chain_method="vectorized",
         progress_bar=False,
+        jit_model_args=True,
     )
-    mcmc.run(key, *arguments, extra_fields=("diverging",))
-    extra = mcmc.get_extra_fields(group_by_chain=True)
-    return mcmc.get_samples(group_by_chain=True)["scaled"], extra["diverging"]

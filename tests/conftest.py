@@ -1,0 +1,120 @@
+"""What every test shares: strict JAX, checked shapes, and a few small worlds that are made once.
+
+The rooms are imported under jaxtyping's hook, so that beartype checks each shape in a signature.
+JAX refuses silent broadcasting between ranks and silent changes of dtype.
+"""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(__file__).parent / "data"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
+
+import jax
+from jaxtyping import install_import_hook
+
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+NUMERICAL = ("continuum", "labels", "train", "model", "infer", "ages")
+with install_import_hook([f"bayescannon.{room}" for room in NUMERICAL], "beartype.beartype"):
+    import bayescannon as bc
+
+import numpy as np
+import xarray as xr
+from astropy.table import Table
+
+from bayescannon import data
+from bayescannon.labels import features
+
+NAMES = ("teff", "logg", "feh")
+PIVOT, SCALE = np.array([4700.0, 2.5, -0.1]), np.array([150.0, 0.4, 0.25])
+QUIET = slice(0, 4)
+"""Pixels of the small world without scatter, whose quoted errors are twice the real ones."""
+GAP = 7
+"""A pixel of the small world that only five stars have."""
+
+
+class World(NamedTuple):
+    """200 stars x 64 pixels x 3 labels whose spectra are exactly quadratic, and their model."""
+
+    spectra: bc.Spectra
+    labels: Table
+    scaled: np.ndarray
+    coefficients: np.ndarray
+    scatter: np.ndarray
+    recipe: bc.Recipe
+    model: bc.Model
+
+
+@contextmanager
+def lenient():
+    """Run NumPyro's samplers, whose own code promotes dtypes and ranks silently."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+def recipe_of(*names: str, prior: str = "population") -> bc.Recipe:
+    listed = ", ".join(f'"{name}"' for name in names)
+    return bc.Recipe.loads(
+        f'name = "small"\n[labels]\nnames = [{listed}]\n[inference]\nprior = "{prior}"\n'
+    )
+
+
+def label_table(star_id, values, errors=None, names=NAMES) -> Table:
+    table = Table({"star_id": np.asarray(star_id, str)})
+    for i, name in enumerate(names):
+        table[name] = values[:, i]
+        if errors is not None:
+            table[f"{name}_err"] = np.full(len(values), errors[i])
+    return table
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    rng = np.random.default_rng(20160101)
+    n_star, n_pixel = 200, 64
+    scaled = rng.normal(size=(n_star, 3))
+    coefficients = rng.normal(size=(n_pixel, 10)) * np.r_[0.0, [0.05] * 3, [0.01] * 6]
+    coefficients[:, 0] = rng.uniform(0.7, 1.0, n_pixel)
+    scatter = rng.uniform(0.005, 0.02, n_pixel)
+    scatter[QUIET] = 0.0
+    sigma = 1.0 / rng.uniform(50, 200, (n_star, 1)) * np.ones((1, n_pixel))
+    noise = np.sqrt(sigma**2 + scatter**2)
+    noise[:, QUIET] *= 0.5
+    flux = np.asarray(features(scaled)) @ coefficients.T + noise * rng.normal(size=noise.shape)
+    ivar = sigma**-2
+    ivar[rng.uniform(size=ivar.shape) < 0.03] = 0.0
+    ivar[5:, GAP] = 0.0
+    star_id = [f"star-{i:03d}" for i in range(n_star)]
+    spectra = bc.Spectra(np.linspace(15200.0, 16900.0, n_pixel), flux, ivar, star_id)
+    table = label_table(star_id, PIVOT + SCALE * scaled, (5.0, 0.02, 0.01))
+    recipe = recipe_of(*NAMES)
+    model = bc.train(spectra, table, recipe)
+    return World(spectra, table, scaled, coefficients, scatter, recipe, model)
+
+
+@pytest.fixture(scope="session")
+def posterior(world) -> xr.DataTree:
+    """Laplace posterior of the small world's stars, 100 draws each, seed 0."""
+    return bc.infer(world.model, world.spectra, method="laplace", draws=100)
+
+
+@pytest.fixture(scope="session")
+def four_label() -> bc.Model:
+    """The real four-label model that ships."""
+    return bc.Model.load(data.model_path("apogee-dr12-four-label"))
+
+
+@pytest.fixture(scope="session")
+def giants(four_label) -> bc.Spectra:
+    """The two real apStar giants: the DR12 one that ASPCAP measured, and the cool DR17 one."""
+    names = ("apStar-r5-2M00004994+1621552", "apStar-dr17-2M17335483-2753043")
+    paths = [DATA / f"{name}.fits.gz" for name in names]
+    return bc.ingest_files(paths, four_label.recipe.pixels).spectra
