@@ -29,15 +29,20 @@ def write_beside(target: str | os.PathLike) -> Generator[Path]:
     beside = target.with_name(f".partial-{os.getpid()}-{target.name}")
     try:
         yield beside
-        if target.is_dir():  # a folder cannot be replaced in one step
+        if target.is_dir() or (target.exists() and beside.is_dir()):
+            # no folder can be replaced in one step, nor a file by a folder
             old = target.with_name(f".old-{os.getpid()}-{target.name}")
             target.rename(old)
             beside.rename(target)
-            shutil.rmtree(old)
+            _remove(old)
         else:
             beside.replace(target)
     finally:
-        if beside.is_dir():
-            shutil.rmtree(beside)
-        else:
-            beside.unlink(missing_ok=True)
+        _remove(beside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import tomllib
 from dataclasses import dataclass, field, fields
@@ -98,12 +100,14 @@ class Recipe:
         for needed in ("name", "labels"):
             if needed not in table:
                 raise UserError(f"key {needed!r} is missing")
+        if not isinstance(table["name"], str):
+            raise UserError(f"key 'name' is {table['name']!r}, but must be str")
         made = {
             name: _section(kind, name, table[name])
             for name, kind in sections.items()
             if name in table
         }
-        recipe = cls(name=str(table["name"]), **made)
+        recipe = cls(name=table["name"], **made)
         _check(recipe)
         return recipe
 
@@ -150,6 +154,11 @@ def _check(recipe: Recipe) -> None:
         raise UserError(f"key 'labels.names' is {list(names)}: give one or more different labels")
     if recipe.labels.degree not in (1, 2, 3):
         raise UserError(f"key 'labels.degree' is {recipe.labels.degree}: use 1, 2 or 3")
+    floor, chi2 = recipe.pixels.error_floor, recipe.inference.max_chi2
+    if not 0 <= floor < math.inf:
+        raise UserError(f"key 'pixels.error_floor' is {floor}: use 0 or a small positive number")
+    if not chi2 > 0:
+        raise UserError(f"key 'inference.max_chi2' is {chi2}: use a positive number")
     if recipe.inference.prior not in PRIORS:
         raise UserError(
             f"key 'inference.prior' is {recipe.inference.prior!r}: use {' or '.join(PRIORS)}"
@@ -159,4 +168,6 @@ def _check(recipe: Recipe) -> None:
 def _toml(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    if isinstance(value, str):  # JSON escapes as TOML does, but for one character
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)

@@ -3,6 +3,7 @@
 The rooms are imported under jaxtyping's hook, so that beartype checks each shape in a signature.
 JAX refuses silent broadcasting between ranks and silent changes of dtype.
 """
+# ruff: noqa: E402 (JAX reads its settings, and the hook is set, before the package is imported)
 
 import os
 from contextlib import contextmanager

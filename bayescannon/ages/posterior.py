@@ -4,9 +4,9 @@ The unknown is x = log10(age / Gyr). A star of age x, metallicity m and state s 
 mass M(x, m, s), so its label draws say
     p(x | s)  ~  prior(x | s) * integral L(log10 M(x, m, s), m) dm,
 with L the likelihood of mass and metallicity: the label posterior with the label prior divided
-out. The integral is the density at zero of r = log10 M_draw - log10 M(x, m_draw, s): its mean and
-variance follow exactly from the draws' moments for a table that is linear in m over the
-posterior's width, its shape is a kernel estimate from the draws themselves.
+out. The integral is the density at zero of r = log10 M_draw - log10 M(x, m_draw, s). With the table
+linear in m over the posterior's width its mean and variance follow exactly from the draws'
+moments; its shape is a kernel estimate from the draws themselves. Everything is differentiable.
 """
 
 from functools import partial
@@ -14,13 +14,14 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.scipy.special import logsumexp
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 import bayescannon.precision  # noqa: F401
 
 from ..typing import Array, Stars
-from .grid import Parsec, Table, profile
+from .grid import Parsec, State, Table, profile
 
 AgePrior = Literal["flat-log-mass", "flat-log-age", "flat-age", "population"]
 AGE_PRIORS: tuple[AgePrior, ...] = ("flat-log-mass", "flat-log-age", "flat-age", "population")
@@ -31,7 +32,7 @@ MASS_LOSS_SCATTER = 0.03
 NO_SUPPORT = 5.0
 """A mass posterior further than this from every mass of the grid, in its own sd, has no age."""
 SHAPE_RANGE, N_SHAPE = 8.0, 161
-BANDWIDTH = 0.35
+BANDWIDTH = 0.25
 """Kernel width for the shape of r, in its own sd; the draws are shrunk to keep the variance."""
 GAUSSIAN_SHARE = 0.02
 """Share of a plain Gaussian in that shape: draws cannot tell the tails beyond the last of them."""
@@ -60,15 +61,16 @@ class AgeDensity(NamedTuple):
     density: Float[Array, "star x"]
     log_evidence: Stars
     p_trunc: Stars
-    supported: Float[Array, "star"]
+    p_young: Stars
+    supported: Bool[Array, "star"]
 
 
-def state_tables(grid: Parsec, state: Literal["rgb", "rc"]) -> StateTables:
+def state_tables(grid: Parsec, state: State, n_age: int = N_AGE) -> StateTables:
     """Interpolate a grid onto the fine axis, once for all stars."""
     return StateTables(
-        grid.fine("log_mass", state, N_AGE),
-        grid.fine("spread", state, N_AGE) if state == "rc" else None,
-        grid.fine("log_number", state, N_AGE),
+        grid.fine("log_mass", state, n_age),
+        grid.fine("spread", state, n_age) if state == "rc" else None,
+        grid.fine("log_number", state, n_age),
     )
 
 
@@ -90,8 +92,9 @@ def age_density(draws: MassDraws, tables: StateTables, prior: AgePrior) -> AgeDe
     Returns
     -------
     AgeDensity
-        `log_evidence` compares states; `p_trunc` is the probability that the mass lies below
-        that of the oldest age; `supported` is 0 where no age of the grid fits the mass.
+        `log_evidence` compares states; `p_trunc` is the probability that the mass, before any
+        age is known, lies below that of the oldest age, `p_young` that it lies above that of the
+        youngest; `supported` is False where no age of the grid fits the mass.
     """
     x = tables.log_mass.x
     mean_u = jnp.sum(draws.weight * draws.log_mass, axis=1)
@@ -101,6 +104,8 @@ def age_density(draws: MassDraws, tables: StateTables, prior: AgePrior) -> AgeDe
 
     table = profile(tables.log_mass, mean_m, draws.logg)
     slope = _metallicity_slope(tables.log_mass, mean_m, jnp.sqrt(var_m), draws.logg)
+    # without the barrier the compiler looks the tables up anew in every loop: three times slower
+    table, slope = lax.optimization_barrier((table, slope))
     own = var_u[:, None] - 2 * slope * cov[:, None] + slope**2 * var_m[:, None]
     own = jnp.maximum(own, 1e-12)
     total = own + _phase_variance(tables, mean_m, table)
@@ -109,20 +114,24 @@ def age_density(draws: MassDraws, tables: StateTables, prior: AgePrior) -> AgeDe
     nearest = jnp.argmin(jnp.abs(z), axis=1)[:, None]
     slope_here, own_here = (jnp.take_along_axis(a, nearest, axis=1) for a in (slope, own))
     shape = _log_shape((du - slope_here * dm) / jnp.sqrt(own_here), draws.weight)
+    z, shape = lax.optimization_barrier((z, shape))
     log_like = _interpolate(shape, z) - 0.5 * jnp.log(total)
-    log_prior = _log_prior(prior, tables, x, mean_m, draws.logg, table)
-    log_density = log_prior - logsumexp(log_prior, axis=1, keepdims=True) + log_like
+    log_prior = log_age_prior(prior, tables, mean_m, draws.logg)
+    log_density = log_prior + log_like
     log_evidence = logsumexp(log_density, axis=1)
-
-    oldest = table[:, -1:] + slope[:, -1:] * dm
-    below = (draws.log_mass < oldest).astype(float)
-    closest = jnp.min(jnp.abs(z), axis=1)
     return AgeDensity(
         density=jnp.exp(log_density - log_evidence[:, None]),
         log_evidence=log_evidence,
-        p_trunc=jnp.mean(below, axis=1),
-        supported=(closest <= NO_SUPPORT).astype(float),
+        p_trunc=_share_beyond(draws, dm, table[:, -1], slope[:, -1], -1.0),
+        p_young=_share_beyond(draws, dm, table[:, 0], slope[:, 0], 1.0),
+        supported=jnp.min(jnp.abs(z), axis=1) <= NO_SUPPORT,
     )
+
+
+def _share_beyond(draws: MassDraws, dm: Array, edge: Stars, slope: Stars, side: float) -> Stars:
+    """Share of the mass posterior beyond an end of the table, at each draw's own metallicity."""
+    edge_mass = edge[:, None] + slope[:, None] * dm
+    return jnp.mean((side * (draws.log_mass - edge_mass) > 0).astype(float), axis=1)
 
 
 def _metallicity_slope(table: Table, mh: Stars, sd: Stars, logg: Stars) -> Array:
@@ -141,17 +150,39 @@ def _phase_variance(tables: StateTables, mh: Stars, log_mass: Array) -> Array | 
     return profile(tables.spread, mh) ** 2 + loss**2
 
 
-def _log_prior(
-    prior: AgePrior, tables: StateTables, x: Array, mh: Stars, logg: Stars, log_mass: Array
-) -> Array:
+@partial(jax.jit, static_argnames="prior")
+def log_age_prior(
+    prior: AgePrior, tables: StateTables, mh: Stars, logg: Stars
+) -> Float[Array, "star x"]:
+    """Log of the prior probability of each node's cell; a row sums to one.
+
+    Parameters
+    ----------
+    prior : as in `age_density`.
+    tables : StateTables
+    mh, logg : (star,) [M/H] and log g [dex].
+    """
+    x = tables.log_mass.x
+    log_prior = _log_density_of_x(prior, tables, mh, logg) + _log_cell(x.size)[None]
+    log_prior = log_prior - logsumexp(log_prior, axis=1, keepdims=True)
+    return jnp.broadcast_to(log_prior, (mh.size, x.size))
+
+
+def _log_density_of_x(prior: AgePrior, tables: StateTables, mh: Stars, logg: Stars) -> Array:
+    log_age = jnp.log(10.0) * tables.log_mass.x[None]
     if prior == "flat-log-mass":
+        log_mass = lax.optimization_barrier(profile(tables.log_mass, mh, logg))
         return jnp.log(-jnp.asarray(jnp.gradient(log_mass, axis=1)))
     if prior == "flat-log-age":
-        return jnp.zeros_like(x)[None]
-    log_age = jnp.log(10.0) * x[None]
+        return jnp.zeros_like(log_age)
     if prior == "flat-age":
         return log_age
     return log_age + profile(tables.log_number, mh, logg)
+
+
+def _log_cell(n: int) -> Float[Array, "x"]:
+    """Log width of each node's cell, in steps: the two end nodes have half a cell."""
+    return jnp.zeros(n).at[jnp.array([0, n - 1])].set(-jnp.log(2.0))
 
 
 def _log_shape(z: Float[Array, "star draw"], weight: Float[Array, "star draw"]) -> Array:
@@ -187,7 +218,7 @@ def quantiles(
 ) -> Float[Array, "star level"]:
     """Invert the cumulative distribution: x at which it reaches each level.
 
-    The density is taken as constant between the midpoints of neighbouring nodes.
+    The density is taken as constant within each node's cell, which ends midway to its neighbours.
     """
     step = x[1] - x[0]
     edges = jnp.append(x - step / 2, x[-1] + step / 2)

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from ..errors import UserError
 from ..flags import Flag, combine
 from ..keys import star_keys
 from .grid import Parsec
-from .posterior import (
-    AGE_PRIORS,
-    AgeDensity,
-    AgePrior,
-    MassDraws,
-    age_density,
-    quantiles,
-    state_tables,
-)
+from .mixture import LEVELS, QUANTITIES, mix_states
+from .posterior import AGE_PRIORS, AgePrior, MassDraws, age_density, state_tables
+from .states import STATE_LABELS, default_classifier, p_clump
 
 STARS_PER_BLOCK = 1024
-LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
-QUANTITIES = ("age", "age_rgb", "age_rc")
 MANY = 0.05
+"""A flag is raised where more than this share of a posterior is concerned."""
+FEW_DRAWS = 0.2
+"""LOW_ESS where dividing the label prior out leaves less than this share of the draws."""
+DRAWS_FOR_P_RC = 50
+"""P(rc) is averaged over about this many draws: more would not change it by 0.01."""
+USUAL_LOGG = 2.5  # [dex]; the branch's mass hardly depends on log g
+PER_STAR = ("p_rc", "p_rc_post", "p_trunc", "p_young", "p_extrapolated", "ess", "flags")
 
 
 def salaris(feh, afe):
@@ -44,8 +45,13 @@ def infer_ages(
     prior: AgePrior = "flat-age",
     p_rc: float | np.ndarray | None = None,
     seed: int | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> xr.DataTree:
     """Turn posteriors of ln mass into posteriors of age.
+
+    This is the first of the paper's two roads to an age: a model trained on mass, then isochrones.
+    The second needs no isochrones here: train a model on `ln_age`, `infer`, and give its posterior
+    to `build_catalog(trained_on_age=...)`, whose columns are then `age_trained_*` beside `age_*`.
 
     Parameters
     ----------
@@ -57,184 +63,188 @@ def infer_ages(
     prior : {"flat-age", "flat-log-age", "flat-log-mass", "population"}
         Prior on age; see `age_density`.
     p_rc : float or array (star,), optional
-        Probability that a star burns helium in its core (red clump); 0.5 by default.
+        Probability that a star burns helium in its core (red clump), known without its mass. By
+        default learned from teff, logg, feh and afe (`bayescannon.ages.states`), averaged over
+        the draws; 0.5 where the posterior lacks one of them. `attrs["p_rc"]` says which.
     seed : int, optional
         For the age draws; that of `post` by default.
+    progress : callable, optional
+        Called with the number of stars done.
 
     Returns
     -------
     xarray.DataTree
         `posterior/age`, `age_rgb`, `age_rc` (chain, draw, star) [Gyr]: states mixed, and each
-        state alone; `point/quantile` (quantity, level, star), `mean`, `std` (quantity, star)
-        [Gyr]; `sample_stats`: `p_rc` (as given), `p_trunc`, `p_extrapolated`, `flags` (star,).
+        state alone (drawn anew: draw 7 of the age does not belong to draw 7 of the mass);
+        `point/quantile` (quantity, level, star), `mean`, `std` (quantity, star) [Gyr];
+        `sample_stats` (star,): `p_rc` before and `p_rc_post` after the mass is compared,
+        `p_trunc` and `p_young` (mass below that of the oldest, above that of the youngest
+        isochrone), `p_extrapolated` (age beyond the last isochrone), `ess` (effective number of
+        draws, label prior divided out), `flags`.
 
     Raises
     ------
     UserError
-        If a needed label is missing, or the prior is unknown. A bad star is flagged, its ages NaN.
+        If a needed label is missing, the prior is unknown, or `p_rc` does not fit the stars. A
+        bad star is flagged, its ages NaN; so is the age in a state that cannot have its mass.
     """
     grid = Parsec.default() if grid is None else grid
     if prior not in AGE_PRIORS:
         raise UserError(f"age prior {prior!r} is unknown: use one of {', '.join(AGE_PRIORS)}")
-    labels = post["posterior"].to_dataset()
+    labels, log_prior = post["posterior"].to_dataset(), post["sample_stats"]["log_prior"]
     for name in ("ln_mass", "feh"):
         if name not in labels:
             raise UserError(f"the posterior has no label {name!r}, which an age needs")
     n_star = labels.sizes["star"]
-    p_rc = np.broadcast_to(np.asarray(0.5 if p_rc is None else p_rc, float), (n_star,))
+    source, given = _source_of_p_rc(p_rc, labels)
     seed = int(post.attrs.get("seed", 0)) if seed is None else seed
     tables = {state: state_tables(grid, state) for state in ("rgb", "rc")}
-    log_prior = post["sample_stats"]["log_prior"]
-    results = []
+    done = []
     for start in range(0, max(n_star, 1), STARS_PER_BLOCK):
         rows = slice(start, start + STARS_PER_BLOCK)
         block = labels.isel(star=rows)
-        results.append(
-            _one_block(
-                block, log_prior.isel(star=rows).values, p_rc[rows], tables, prior, grid, seed
-            )
-        )
+        raw = _read(block, log_prior.isel(star=rows))
+        known = _learn_p_rc(block) if given is None else given[rows]
+        keys = star_keys(seed, _pad(block.star.values))
+        done.append(_one_block(raw, known, tables, prior, grid, keys))
+        if progress is not None:
+            progress(min(rows.stop, n_star))
     attrs = {
         "prior": prior,
-        "grid": {**{k: grid.info[k] for k in ("family", "eta")}, "id": _grid_id(grid)},
+        "grid": {**{k: grid.info[k] for k in ("family", "eta")}, "id": grid_id(grid)},
+        "p_rc": source,
         "seed": seed,
         "post": dict(post.attrs),
     }
-    return _tree(results, labels.star.values, attrs)
+    return _tree(done, labels.star.values, attrs)
 
 
-def _one_block(block, log_prior, p_rc, tables, prior, grid, seed) -> dict[str, np.ndarray]:
-    n_star = block.sizes["star"]
-    raw = _flatten(block, log_prior)
-    finite = np.isfinite(np.stack([a.sum(axis=1) for a in raw.values()])).all(axis=0)
+def _source_of_p_rc(p_rc, labels: xr.Dataset) -> tuple[str, np.ndarray | None]:
+    """Say where P(rc) comes from, and give it unless it is to be learned from the labels."""
+    n_star = labels.sizes["star"]
+    if p_rc is not None:
+        try:
+            return "given", np.broadcast_to(np.asarray(p_rc, float), (n_star,))
+        except ValueError as error:
+            shape = np.shape(p_rc)
+            raise UserError(f"p_rc has shape {shape}, not one value per star ({n_star})") from error
+    missing = [name for name in STATE_LABELS if name not in labels]
+    if missing:
+        return f"0.5, as there is no label {', '.join(missing)}", np.full(n_star, 0.5)
+    return f"learned from {', '.join(STATE_LABELS)}", None
+
+
+def _learn_p_rc(block: xr.Dataset) -> np.ndarray:
+    """P(rc) of each star, averaged over some of its draws; 0.5 where they are not finite."""
+    every = max(1, block.sizes["chain"] * block.sizes["draw"] // DRAWS_FOR_P_RC)
+    values = [_pad(_flat(block[name].values)[:, ::every]) for name in STATE_LABELS]
+    stacked = np.stack(values, axis=-1)
+    p = p_clump(default_classifier(), stacked.reshape(-1, len(STATE_LABELS)))
+    p = np.asarray(p).reshape(stacked.shape[:2]).mean(axis=1)[: block.sizes["star"]]
+    return np.where(np.isfinite(stacked.sum(axis=(1, 2))[: len(p)]), p, 0.5)
+
+
+class Raw(NamedTuple):
+    """Draws of a block as they come, chains joined."""
+
+    log_mass: Float[np.ndarray, "star draw"]
+    mh: Float[np.ndarray, "star draw"]
+    logg: Float[np.ndarray, "star draw"]
+    log_prior: Float[np.ndarray, "star draw"]
+
+
+def _read(block: xr.Dataset, log_prior: xr.DataArray) -> Raw:
+    feh = _flat(block.feh.values)
+    return Raw(
+        log_mass=_flat(block.ln_mass.values) / np.log(10.0),
+        mh=salaris(feh, _flat(block.afe.values)) if "afe" in block else feh,
+        logg=_flat(block.logg.values) if "logg" in block else np.full_like(feh, USUAL_LOGG),
+        log_prior=_flat(log_prior.values),
+    )
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    """(chain, draw, star) -> (star, draw), chains joined."""
+    return np.ascontiguousarray(values.reshape(-1, values.shape[-1]).T, float)
+
+
+def _one_block(raw: Raw, p_rc, tables, prior, grid: Parsec, keys) -> dict[str, np.ndarray]:
+    n_star, n_draw = raw.mh.shape
+    finite = np.all([np.isfinite(a.sum(axis=1)) for a in raw], axis=0)
     allowed = (p_rc >= 0) & (p_rc <= 1)
-    inside = (raw["mh"] >= grid.mh[0]) & (raw["mh"] <= grid.mh[-1])
-    good = finite & allowed & (inside.mean(axis=1) > 0.5)
-    draws, p = _mass_draws(raw, good, grid), jnp.asarray(_pad(np.where(good, p_rc, 0.5)))
-    per_state = {state: age_density(draws, tables[state], prior) for state in tables}
-    names = np.concatenate([block.star.values, np.full(STARS_PER_BLOCK - n_star, "padding")])
-    x = tables["rgb"].log_mass.x
-    n_draw = raw["mh"].shape[1]
-    out = _combine(per_state["rgb"], per_state["rc"], p, star_keys(seed, names), x, n_draw)
-    out = {name: np.array(values)[:n_star] for name, values in out.items()}
-
-    last = np.asarray(x) > np.log10(grid.last_age)
-    extrapolated = out.pop("density")[:, last].sum(axis=1)
-    lost = ~good | (out.pop("supported") == 0)
-    for name in ("draws", "quantile", "mean", "std", "p_trunc"):
-        out[name][lost] = np.nan
+    inside = ((raw.mh >= grid.mh[0]) & (raw.mh <= grid.mh[-1])).mean(axis=1)
+    good = finite & allowed & (inside > 0.5)
+    draws = _mass_draws(raw, good, grid)
+    p = jnp.asarray(_pad(np.where(good, p_rc, 0.5)))
+    rgb, rc = (age_density(draws, tables[state], prior) for state in ("rgb", "rc"))
+    x, last_x = tables["rgb"].log_mass.x, float(np.log10(grid.last_age))
+    mixed = mix_states(rgb, rc, p, x, last_x, keys, n_draw)
+    out = {name: np.array(values[:n_star]) for name, values in mixed._asdict().items()}
+    in_rgb, in_rc = (good & np.asarray(s.supported)[:n_star] for s in (rgb, rc))
+    lost = ~((in_rgb & (p_rc < 1)) | (in_rc & (p_rc > 0)))
+    _blank(out, lost, ~in_rgb, ~in_rc)
+    out["ess"] = np.where(good, 1 / np.sum(np.asarray(draws.weight)[:n_star] ** 2, axis=1), np.nan)
     raised = {
         Flag.NO_AGE: lost,
         Flag.BAD_P_RC: ~allowed,
-        Flag.OFF_GRID: finite & (inside.mean(axis=1) < 1 - MANY),
+        Flag.OFF_GRID: finite & ((inside < 1 - MANY) | (out["p_young"] > MANY)),
         Flag.AGE_TRUNCATED: out["p_trunc"] > MANY,
-        Flag.AGE_EXTRAPOLATED: ~lost & (extrapolated > MANY),
+        Flag.AGE_EXTRAPOLATED: out["p_extrapolated"] > MANY,
+        Flag.LOW_ESS: out["ess"] < FEW_DRAWS * n_draw,
     }
-    return out | {
-        "p_extrapolated": np.where(lost, np.nan, extrapolated),
-        "flags": combine(raised),
-        "p_rc": p_rc,
-    }
+    return out | {"flags": combine(raised), "p_rc": p_rc}
 
 
-def _flatten(block: xr.Dataset, log_prior: np.ndarray) -> dict[str, np.ndarray]:
-    """Give each quantity as (star, draw), chains joined."""
-
-    def flat(values):
-        return np.asarray(values, float).reshape(-1, values.shape[-1]).T
-
-    feh = flat(block.feh.values)
-    afe = flat(block.afe.values) if "afe" in block else np.zeros_like(feh)
-    logg = flat(block.logg.values) if "logg" in block else np.full_like(feh, 2.5)
-    return {
-        "log_mass": flat(block.ln_mass.values) / np.log(10.0),
-        "mh": salaris(feh, afe),
-        "logg": logg,
-        "log_prior": flat(log_prior),
-    }
+def _blank(out: dict[str, np.ndarray], *without: np.ndarray) -> None:
+    """Put NaN where there is no age: for the mixture and for each state."""
+    for i, where in enumerate(without):
+        for name in ("draws", "quantile", "mean", "std"):
+            out[name][where, i] = np.nan
+    for name in ("p_rc_post", "p_trunc", "p_young", "p_extrapolated"):
+        out[name][without[0]] = np.nan
 
 
-def _mass_draws(raw: dict[str, np.ndarray], good: np.ndarray, grid: Parsec) -> MassDraws:
+def _mass_draws(raw: Raw, good: np.ndarray, grid: Parsec) -> MassDraws:
     """Weigh the draws; a star that cannot be used gets harmless numbers, its result is dropped."""
-    log_weight = np.where(good[:, None], -raw["log_prior"], 0.0)
+    log_weight = np.where(good[:, None], -raw.log_prior, 0.0)
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
     weight /= weight.sum(axis=1, keepdims=True)
-    safe = {
-        "log_mass": np.where(good[:, None], raw["log_mass"], 0.1),
-        "mh": np.where(good[:, None], np.clip(raw["mh"], grid.mh[0], grid.mh[-1]), 0.0),
-        "logg": np.where(good, raw["logg"].mean(axis=1), 2.5),
-    }
-    n_draw = weight.shape[1]
-    weight = np.where(good[:, None], weight, 1.0 / n_draw)
-    return MassDraws(
-        *(jnp.asarray(_pad(a)) for a in (safe["log_mass"], safe["mh"], weight, safe["logg"]))
-    )
+    log_mass = np.where(good[:, None], raw.log_mass, 0.1)
+    mh = np.where(good[:, None], np.clip(raw.mh, grid.mh[0], grid.mh[-1]), 0.0)
+    logg = np.where(good, raw.logg.mean(axis=1), USUAL_LOGG)
+    return MassDraws(*(jnp.asarray(_pad(a)) for a in (log_mass, mh, weight, logg)))
 
 
 def _pad(array: np.ndarray) -> np.ndarray:
     """Repeat the last star up to the block's size: all blocks share one compiled program."""
-    return np.pad(array, [(0, STARS_PER_BLOCK - len(array))] + [(0, 0)] * (array.ndim - 1), "edge")
+    rest = [(0, 0)] * (array.ndim - 1)
+    return np.pad(array, [(0, STARS_PER_BLOCK - len(array)), *rest], "edge")
 
 
-def _combine(rgb: AgeDensity, rc: AgeDensity, p_rc, keys, x, n_draw) -> dict[str, jax.Array]:
-    return _combine_jit(rgb, rc, p_rc, keys, x, jnp.zeros(n_draw))
-
-
-@jax.jit
-def _combine_jit(rgb: AgeDensity, rc: AgeDensity, p_rc, keys, x, like_draws):
-    """Mix the states: P(state) times how well the state explains the mass."""
-    log_odds = jnp.log(p_rc) + rc.log_evidence - jnp.log1p(-p_rc) - rgb.log_evidence
-    share = jax.nn.sigmoid(log_odds)[:, None]
-    mixed = share * rc.density + (1 - share) * rgb.density
-    levels = jnp.asarray(LEVELS)
-    densities = jnp.stack([mixed, rgb.density, rc.density], axis=1)
-    quantile = jnp.stack([quantiles(densities[:, i], x, levels) for i in range(3)], axis=1)
-    uniform = jax.vmap(lambda k: jax.random.uniform(k, (3, like_draws.size)))(keys)
-    age_rgb = 10 ** quantiles(rgb.density, x, uniform[:, 0])
-    age_rc = 10 ** quantiles(rc.density, x, uniform[:, 1])
-    age = jnp.where(uniform[:, 2] < share, age_rc, age_rgb)
-    mean = densities @ 10**x
-    second = densities @ 10 ** (2 * x)
-    return {
-        "draws": jnp.stack([age, age_rgb, age_rc], axis=1),
-        "quantile": 10**quantile,
-        "mean": mean,
-        "std": jnp.sqrt(jnp.maximum(second - mean**2, 0.0)),
-        "p_trunc": p_rc * rc.p_trunc + (1 - p_rc) * rgb.p_trunc,
-        "supported": jnp.maximum(
-            jnp.where(p_rc > 0, rc.supported, 0.0), jnp.where(p_rc < 1, rgb.supported, 0.0)
-        ),
-        "density": mixed,
-    }
-
-
-def _tree(results: list[dict], star_id: np.ndarray, attrs: dict) -> xr.DataTree:
-    joined = {name: np.concatenate([r[name] for r in results]) for name in results[0]}
+def _tree(done: list[dict], star_id: np.ndarray, attrs: dict) -> xr.DataTree:
+    joined = {name: np.concatenate([block[name] for block in done]) for name in done[0]}
     star = {"star": star_id}
     draws = np.moveaxis(joined["draws"], 0, -1)  # (quantity, draw, star)
     sampled = {q: (("chain", "draw", "star"), draws[i][None]) for i, q in enumerate(QUANTITIES)}
     chain_draw = {"chain": [0], "draw": np.arange(draws.shape[1])}
-    per_star = ("p_rc", "p_trunc", "p_extrapolated", "flags")
-    point = xr.Dataset(
-        {
-            "quantile": (("quantity", "level", "star"), np.moveaxis(joined["quantile"], 0, -1)),
-            "mean": (("quantity", "star"), joined["mean"].T),
-            "std": (("quantity", "star"), joined["std"].T),
-        },
-        coords={**star, "quantity": list(QUANTITIES), "level": list(LEVELS)},
-    )
+    point = {
+        "quantile": (("quantity", "level", "star"), np.moveaxis(joined["quantile"], 0, -1)),
+        "mean": (("quantity", "star"), joined["mean"].T),
+        "std": (("quantity", "star"), joined["std"].T),
+    }
+    names = {**star, "quantity": list(QUANTITIES), "level": list(LEVELS)}
     tree = xr.DataTree.from_dict(
         {
             "posterior": xr.Dataset(sampled, coords={**chain_draw, **star}),
-            "sample_stats": xr.Dataset({k: ("star", joined[k]) for k in per_star}, coords=star),
-            "point": point,
+            "sample_stats": xr.Dataset({k: ("star", joined[k]) for k in PER_STAR}, coords=star),
+            "point": xr.Dataset(point, coords=names),
         }
     )
     tree.attrs = attrs
     return tree
 
 
-def _grid_id(grid: Parsec) -> str:
+def grid_id(grid: Parsec) -> str:
     """Twelve hexadecimal digits that change with the grid's masses."""
     digest = hashlib.sha256(json.dumps(grid.info, sort_keys=True).encode())
     for array in (grid.log_mass_rgb, grid.log_mass_rc):

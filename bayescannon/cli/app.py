@@ -7,7 +7,7 @@ import typer
 
 from ..errors import UserError
 from ..precision import use_compilation_cache
-from . import data, demo, model, posterior
+from . import ages, bench, data, demo, model, posterior
 
 app = typer.Typer(
     name="bayescannon",
@@ -22,8 +22,9 @@ app.command()(data.ingest)
 app.command()(model.train)
 app.command()(model.crossval)
 app.command()(posterior.infer)
-app.command()(posterior.ages)
+app.add_typer(ages.app, name="ages")
 app.command()(posterior.catalog)
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

@@ -42,10 +42,8 @@ def posterior_table(post: xr.DataTree, most: int = 10) -> Table:
     """Lay out mean and standard deviation of every label for the first stars."""
     labels = [str(name) for name in post["point"]["parameter"].values]
     table = Table(title=f"posterior of the labels ({post.attrs['method']}), reduced chi2")
-    for head in ("star", "label", "mean", "sd", "chi2/dof", "flags"):
-        table.add_column(
-            head, overflow="fold", justify="right" if head in ("mean", "sd") else "left"
-        )
+    for head in ("star", "label", "mean", "sd", "chi2", "flags"):
+        table.add_column(head, no_wrap=True)
     stats, point = post["sample_stats"], post["point"]
     sd = np.sqrt(np.diagonal(point["cov"].values, axis1=1, axis2=2))
     for i, star in enumerate(point["star"].values[:most]):

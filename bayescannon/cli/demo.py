@@ -14,9 +14,20 @@ from rich.table import Table
 
 from ..ages import infer_ages
 from ..catalog import build_catalog, write_catalog
-from ..data import model_path
+from ..data import lines, model_path
+from ..figures import (
+    age_posteriors,
+    calibration,
+    coefficients,
+    corner_star,
+    one_to_one,
+    scatter,
+    spectrum,
+    training_labels,
+)
+from ..figures.style import save
 from ..files import write_beside
-from ..infer import infer
+from ..infer import infer, stack_draws
 from ..labels import label_arrays
 from ..model import Model, train
 from ..recipe import Recipe
@@ -69,7 +80,11 @@ def demo(
         text = json.dumps(summary, indent=1, sort_keys=True) + "\n"
         (beside / "summary.json").write_text(text, encoding="utf-8")
     console.print(_closing_table(summary))
-    console.print(f"catalogue, posteriors, model and figures in {out}")
+    console.print(
+        f"median age {summary['age.median']:.1f} Gyr, median age error "
+        f"{summary['age.median_error_dex']:.2f} dex (formal: as far too small as the mass's)"
+    )
+    console.print(f"catalogue (FITS, ECSV), posteriors, model, figures and summary.json in {out}")
 
 
 @contextmanager
@@ -85,13 +100,68 @@ def _stage(
 def judge_test(test: Made, post: xr.DataTree, names: tuple[str, ...]) -> dict[str, Judged]:
     """Compare posteriors of made stars with their truth, label by label."""
     truth, _ = label_arrays(test.truth, names, test.spectra.star_id)
-    mean = post["point"]["mean"].values
+    mean, draws = post["point"]["mean"].values, stack_draws(post, names)
     sd = np.sqrt(np.diagonal(post["point"]["cov"].values, axis1=1, axis2=2))
     out = {}
     for i, name in enumerate(names):
-        q16, q84 = np.quantile(post["posterior"][name].values, [0.16, 0.84], axis=(0, 1))
+        q16, q84 = np.quantile(draws[..., i], [0.16, 0.84], axis=0)
         out[name] = judge(truth[:, i], mean[:, i], sd[:, i], q16, q84)
     return out
+
+
+def _figures(
+    folder: Path,
+    model: Model,
+    training: Made,
+    test: Made,
+    validation: CrossValidation,
+    post: xr.DataTree,
+    ages: xr.DataTree,
+) -> None:
+    """Draw what a newcomer wants to see first."""
+    note, names = "semi-synthetic", model.labels
+    truth, _ = label_arrays(test.truth, names, test.spectra.star_id)
+    mean, draws = post["point"]["mean"].values, stack_draws(post, names)
+    handed, _ = label_arrays(training.labels, names, training.spectra.star_id)
+    flux, ivar = test.spectra[0].arrays()
+    quantile = ages["point"]["quantile"].sel(quantity="age").values
+    chosen = np.argsort(quantile[2])[:: max(1, len(mean) // 6)][:6]
+    star = str(test.spectra.star_id[0])
+    drawn = {
+        "crossval": one_to_one.draw(
+            validation.truth,
+            validation.mean,
+            names,
+            validation.sd,
+            heading="Cross-validation",
+            note=note,
+        ),
+        "recovery": one_to_one.draw(
+            truth,
+            mean,
+            names,
+            np.sqrt(np.einsum("sii->si", post["point"]["cov"].values)),
+            x_word="true",
+            heading="Test stars of known truth",
+            note=note,
+        ),
+        "calibration": calibration.draw(calibration.pit_of_draws(draws, truth), names, note=note),
+        "ages": age_posteriors.draw(
+            ages["posterior"]["age"].values[0][:, chosen],
+            test.spectra.star_id[chosen],
+            note=note,
+        ),
+        "star_spectrum": spectrum.draw(model, flux[0], ivar[0], mean[0], star_id=star, note=note),
+        "star_corner": corner_star.draw(
+            draws[:, 0], names, post["point"]["map"].values[0], truth[0], star_id=star, note=note
+        ),
+        "training_labels": training_labels.draw(handed, names, note=note),
+        "scatter": scatter.draw(model.wavelength, model.scatter, model.usable, note=note),
+    }
+    for name in names:
+        drawn[f"coefficients_{name}"] = coefficients.draw(model, name, lines(), note=note)
+    for name, figure in drawn.items():
+        save(figure, folder / f"{name}.png")
 
 
 def _summary(
@@ -123,7 +193,10 @@ def _summary(
 
 
 def _closing_table(summary: dict) -> Table:
-    title = f"{summary['stars.test']} semi-synthetic test stars, {summary['seconds.total']:.0f} s"
+    title = (
+        f"{summary['stars.test']} semi-synthetic test stars ({summary['stars.flagged']} flagged), "
+        f"{summary['seconds.total']:.0f} s"
+    )
     table = Table(title=title)
     names = [key.removeprefix("test.rms.") for key in summary if key.startswith("test.rms.")]
     heads = ("label", "error (rms)", "error / sd", "68 % holds", "cross-validated rms", "its z")

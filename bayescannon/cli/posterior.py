@@ -1,4 +1,4 @@
-"""`infer`, `ages` and `catalog`."""
+"""`infer` and `catalog`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 import xarray as xr
 
-from ..ages import Parsec, infer_ages
 from ..catalog import build_catalog, write_catalog
 from ..data import model_path
 from ..errors import UserError
@@ -40,32 +39,6 @@ def infer(
         post = infer_labels(trained, store, method, prior, draws, seed, out, update)
     console.print(posterior_table(post))
     console.print(f"{len(store)} posteriors in {out}")
-
-
-def ages(
-    posteriors: Annotated[Path, typer.Argument(help="Posterior store of `infer`.")],
-    out: Annotated[Path, typer.Option(help="Age store to write.")] = Path("ages.zarr"),
-    prior: Annotated[
-        str, typer.Option(help="flat-age, flat-log-age, flat-log-mass or population.")
-    ] = "flat-age",
-    p_rc: Annotated[
-        float | None, typer.Option(help="Probability of the red clump, for all stars.")
-    ] = None,
-    grid: Annotated[
-        Path | None, typer.Option(help="Isochrone grid; the shipped one without.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed; that of the posteriors without.")] = None,
-) -> None:
-    """Turn mass posteriors into age posteriors with isochrones."""
-    tree = infer_ages(
-        open_posterior(posteriors),
-        Parsec.open(grid) if grid else Parsec.default(),
-        prior,  # ty: ignore[invalid-argument-type]
-        p_rc,
-        seed,
-    )
-    save_tree(tree, out)
-    console.print(f"{tree['posterior'].sizes['star']} age posteriors in {out}")
 
 
 def catalog(

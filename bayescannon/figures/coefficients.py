@@ -71,8 +71,8 @@ def draw(
         ax.axvline(found, color=GREY, ls="dotted", lw=1.2, zorder=0)
     axes[2].set_xlabel(r"vacuum wavelength [$\AA$]")
     axes[2].set_xlim(centre - width / 2, centre + width / 2)
-    strong = rf"Strongest pixel of {symbol(label)}: {found:.1f} $\AA$ (dotted)"
-    title(fig, f"{model.name}. {strong}", note)
+    strong = rf"strongest pixel of {symbol(label)} at {found:.1f} $\AA$, dotted"
+    title(fig, f"{model.name}: {strong}", note)
     return fig
 
 
@@ -86,7 +86,8 @@ def _zeroth(ax: Axes, model: Model, wavelength, pixels: slice, lines: Table | No
     low, high = np.nanmin(y), max(np.nanmax(y), 1.0)
     room = high - low
     at = np.asarray(lines["wavelength"], float)
-    inside = (at > x[0]) & (at < x[-1])
+    margin = 0.01 * (x[-1] - x[0])  # a name must not hang over the edge
+    inside = (at > x[0] + margin) & (at < x[-1] - margin)
     at, species = at[inside], np.asarray(lines["species"], str)[inside]
     ax.set_title("identified lines, molecules in red", fontsize=9, loc="left")
     ax.vlines(at, high + 0.06 * room, high + 0.12 * room, color=GREY, lw=0.8)
@@ -141,7 +142,7 @@ def _generated(ax: Axes, model: Model, wavelength, pixels: slice, place: int, va
     labels[:, place] = values
     name = model.labels[place]
     for i, flux in enumerate(model.predict(labels)):
-        text = f"{symbol(name)} = {number(name, values[i])} {unit(name)}".strip()
+        text = f"{symbol(name)} = {number(name, values[i])} {unit(name).split(',')[0]}".strip()
         y = broken(wavelength, flux)[pixels]
         ax.plot(wavelength[pixels], y, color=CYCLE[i % 7], label=text)
     low, high = ax.get_ylim()

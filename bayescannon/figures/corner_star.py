@@ -106,4 +106,6 @@ def _corner(fig: Figure, draws: np.ndarray, names: Sequence[str], marks: list) -
     handles = [Line2D([], [], marker=m[3], color=m[2], lw=0, label=m[0]) for m in marks]
     handles.append(Line2D([], [], color=BLUE, ls="dashed", label="16 and 84 %"))
     handles.append(Line2D([], [], color=BLUE, label="68 and 95 % of the draws"))
-    fig.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.95, 0.93), fontsize=11)
+    fig.legend(
+        handles=handles, loc="upper right", bbox_to_anchor=(0.95, 0.93), fontsize=11 if n > 3 else 7
+    )

@@ -17,7 +17,7 @@ def numbers(truth: np.ndarray, estimate: np.ndarray, sd: np.ndarray | None = Non
     -------
     dict
         `n`, `bias` (mean), `rms` (about zero), `robust` (half the central 68 % range); with
-        `sd` also `z`, half the central 68 % range of difference over sd: 1 if errors are honest.
+        `sd` also `z`, the standard deviation of difference / sd: 1 if errors are honest.
     """
     difference = np.asarray(estimate, float) - np.asarray(truth, float)
     good = np.isfinite(difference)
@@ -33,11 +33,11 @@ def numbers(truth: np.ndarray, estimate: np.ndarray, sd: np.ndarray | None = Non
     if sd is not None:
         spread = np.asarray(sd, float)[good]
         known = spread > 0
-        out["z"] = half_width(difference[known] / spread[known]) if known.any() else np.nan
+        out["z"] = float(np.std(difference[known] / spread[known])) if known.any() else np.nan
     return out
 
 
 def half_width(values: np.ndarray) -> float:
     """Half the central 68 % range of `values` (any shape, no NaN): a robust standard deviation."""
-    low, high = np.percentile(values, [15.865, 84.135])
+    low, high = np.percentile(values, [16, 84])
     return float(high - low) / 2

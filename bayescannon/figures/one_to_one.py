@@ -87,7 +87,7 @@ def _explain(ax: Axes, with_z: bool) -> None:
         "Lines: one to one; mean difference.",
     ]
     if with_z:
-        lines[3:3] = ["z-width: half the central 68 % of", "difference / posterior sd; honest: 1"]
+        lines[3:3] = ["z-width: standard deviation of", "difference / posterior sd; honest: 1"]
     ax.set_axis_off()
     ax.text(0, 1, "\n".join(lines), transform=ax.transAxes, va="top", fontsize=9, linespacing=1.6)
 
@@ -102,10 +102,13 @@ def _panel(ax: Axes, x: np.ndarray, y: np.ndarray, name: str, words, found: dict
     ax.text(0.04, 0.96, "\n".join(lines), transform=ax.transAxes, va="top", fontsize=8.5)
     if not x.size:
         return None
-    both = np.concatenate([x, y])
-    low, high = np.percentile(both, [0.1, 99.9])
-    margin = 0.06 * (high - low) or 1.0
-    low, high = low - margin, high + 3 * margin  # room above for the numbers
+    # limits from the inputs: one failed star must not squeeze all others into a corner
+    low, high = x.min(), x.max()
+    margin = 0.1 * (high - low) or 1.0
+    low, high = low - margin, high + 2 * margin  # room above for the numbers
+    beyond = int(((y < low) | (y > high)).sum())
+    if beyond:
+        ax.text(0.96, 0.04, f"{beyond} outside", transform=ax.transAxes, ha="right", fontsize=8.5)
     hexagons = ax.hexbin(
         x, y, gridsize=HEXAGONS, extent=(low, high, low, high), mincnt=1, cmap=COUNTS, lw=0.1
     )

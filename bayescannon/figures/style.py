@@ -6,7 +6,6 @@ from functools import wraps
 from typing import Any
 
 import matplotlib
-from cycler import cycler
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -39,14 +38,16 @@ STYLE: dict[Any, Any] = {
     "xtick.labelsize": 9,
     "ytick.labelsize": 9,
     "legend.fontsize": 9,
-    "legend.frameon": False,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "white",
+    "legend.fancybox": False,
     "axes.linewidth": 0.8,
     "lines.linewidth": 1.2,
     "xtick.direction": "in",
     "ytick.direction": "in",
     "xtick.top": True,
     "ytick.right": True,
-    "axes.prop_cycle": cycler(color=CYCLE),
+    "axes.prop_cycle": matplotlib.cycler(color=CYCLE),
     "axes.formatter.useoffset": False,
     "mathtext.default": "regular",
 }
@@ -80,7 +81,7 @@ def title(fig: Figure, text: str, note: str = "") -> None:
 
 @styled
 def save(fig: Figure, path: str | os.PathLike) -> None:
-    """Write a PNG, 150 dpi. The same figure gives the same bytes: no date or version inside.
+    """Write a PNG, 150 dpi. A picture drawn again gives the same bytes: no date or version inside.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Room 6: posteriors of the labels, by the exact summary of each spectrum."""
 
 from .newton import Laplace, laplace, log_posterior
-from .posterior import open_posterior
+from .posterior import open_posterior, stack_draws
 from .prior import LabelDistribution, SoftBox, make_prior
 from .run import infer
 from .star import sample_reference, star_program
@@ -20,6 +20,7 @@ __all__ = [
     "open_posterior",
     "quadratic_form",
     "sample_reference",
+    "stack_draws",
     "star_program",
     "summarise",
 ]

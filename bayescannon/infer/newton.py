@@ -25,13 +25,20 @@ NEGLIGIBLE = 12.0
 
 
 class Laplace(NamedTuple):
-    """Gaussian approximation of each star's posterior at its highest maximum (scaled labels)."""
+    """Gaussian approximation of each star's posterior (scaled labels).
 
-    mean: Float[Array, "star label"]
-    cholesky: Float[Array, "star label label"]
-    log_density: Float[Array, "star"]
-    converged: Bool[Array, "star"]
-    n_modes: Int[Array, "star"]
+    `mean` and `cholesky` belong to the highest maximum. The `mode_` arrays hold one entry a start:
+    where it led to, and the log weight of that maximum in a mixture (-inf for one found before).
+    """
+
+    mean: Float[Array, "*star label"]
+    cholesky: Float[Array, "*star label label"]
+    log_density: Float[Array, "*star"]
+    converged: Bool[Array, "*star"]
+    n_modes: Int[Array, "*star"]
+    mode_mean: Float[Array, "*star start label"]
+    mode_cholesky: Float[Array, "*star start label label"]
+    mode_log_weight: Float[Array, "*star start"]
 
 
 class _State(NamedTuple):
@@ -78,31 +85,44 @@ def _one_star(summary: Summary, prior: Prior, starts: Array, degree: int) -> Lap
         return -log_posterior(x, summary, prior, degree)
 
     states = jax.vmap(partial(_minimise, negative))(starts)
+    root, cholesky = jax.vmap(partial(_curvature, negative))(states.x)
     best = jnp.argmin(jnp.where(jnp.isfinite(states.value), states.value, jnp.inf))
-    mean = states.x[best]
-    curvature = jax.hessian(negative)(mean)
-    root = jnp.linalg.cholesky(curvature)  # NaN where this is no maximum
-    identity = jnp.eye(mean.size)
-    inverse_root = lax.linalg.triangular_solve(root, identity, left_side=True, lower=True)
-    covariance = inverse_root.T @ inverse_root
-    cholesky = jnp.linalg.cholesky(covariance)
-    white = (states.x - mean[None]) @ root
-    counts = (states.value - states.value[best] < NEGLIGIBLE) & (states.decrement < TOLERANCE)
+    sharp = jnp.isfinite(cholesky).all(axis=(1, 2))
+    depth = states.value - states.value[best]
+    white = (states.x - states.x[best][None]) @ root[best]
+    counts = sharp & (states.decrement < TOLERANCE) & (depth < NEGLIGIBLE)
+    new = counts & ~_found_before(white, counts)
+    log_volume = jnp.sum(jnp.log(jnp.diagonal(cholesky, axis1=1, axis2=2)), axis=1)
+    log_weight = jnp.where(new, log_volume - depth, -jnp.inf)
+    # a star without any maximum keeps its best start, so that its numbers stay numbers
+    only_best = jnp.where(jnp.arange(len(starts)) == best, 0.0, -jnp.inf)
+    log_weight = jnp.where(new.any(), log_weight, only_best)
+    safe = jnp.where(new[:, None, None], cholesky, cholesky[best][None])
     return Laplace(
-        mean=mean,
-        cholesky=cholesky,
+        mean=states.x[best],
+        cholesky=cholesky[best],
         log_density=-states.value[best],
-        converged=(states.decrement[best] < TOLERANCE) & jnp.isfinite(cholesky).all(),
-        n_modes=_count_distinct(white, counts),
+        converged=(states.decrement[best] < TOLERANCE) & sharp[best],
+        n_modes=jnp.sum(new),
+        mode_mean=states.x,
+        mode_cholesky=safe,
+        mode_log_weight=log_weight,
     )
 
 
-def _count_distinct(white: Array, counts: Array) -> Array:
-    """Count maxima that no earlier one equals."""
+def _curvature(function, x: Array) -> tuple[Array, Array]:
+    """Cholesky factors of the Hessian and of its inverse; NaN where x is no minimum."""
+    root = jnp.linalg.cholesky(jax.hessian(function)(x))
+    identity = jnp.eye(x.size)
+    inverse_root = lax.linalg.triangular_solve(root, identity, left_side=True, lower=True)
+    return root, jnp.linalg.cholesky(inverse_root.T @ inverse_root)
+
+
+def _found_before(white: Array, counts: Array) -> Array:
+    """Tell which maxima equal one with a lower index."""
     distance = jnp.linalg.norm(white[:, None] - white[None], axis=-1)
     earlier = jnp.tril(jnp.ones(distance.shape, bool), -1)
-    repeated = jnp.any((distance < SAME_MODE) & earlier & counts[None], axis=1)
-    return jnp.sum(counts & ~repeated)
+    return jnp.any((distance < SAME_MODE) & earlier & counts[None], axis=1)
 
 
 def _minimise(function, start: Array) -> _State:
@@ -133,4 +153,13 @@ def _minimise(function, start: Array) -> _State:
         return going & jnp.isfinite(state.value)
 
     first = _State(start, function(start), jnp.asarray(1e-3), jnp.asarray(jnp.inf), jnp.asarray(0))
-    return lax.while_loop(unfinished, step, first)
+    last = lax.while_loop(unfinished, step, first)
+
+    def polish(_, x: Array) -> Array:
+        full = jnp.linalg.solve(hessian(x), jax.grad(function)(x))
+        return jnp.where(last.decrement < TOLERANCE, x - full, x)
+
+    # rounding can make the last small steps look uphill: taken, they leave the maximum exact to
+    # rounding, so that draws are the same in any block
+    x = lax.fori_loop(0, 2, polish, last.x)
+    return last._replace(x=x, value=function(x))

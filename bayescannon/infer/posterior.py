@@ -1,6 +1,7 @@
 """The posterior of many stars as an `xarray.DataTree` in ArviZ's groups."""
 
 import os
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -66,6 +67,12 @@ def to_datatree(block: Block, star_id: np.ndarray, attrs: dict) -> xr.DataTree:
     tree = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats, "point": point})
     tree.attrs = attrs
     return tree
+
+
+def stack_draws(post: xr.DataTree, names: Sequence[str]) -> np.ndarray:
+    """Give all draws of some labels as one array (draw, star, label), chains joined."""
+    draws = np.stack([post["posterior"][name].values for name in names], axis=-1)
+    return draws.reshape(-1, *draws.shape[2:])
 
 
 def append(tree: xr.DataTree, path: Path) -> None:

@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+from jax.scipy.special import logsumexp
 from jaxtyping import Float
 
 from ..errors import UserError
 from ..labels import Mixture
 from ..model import Model
-from ..typing import Array
+from ..typing import Array, Scalar
 
 INFLATION = 1.5
 """How much wider than the training set's density the `population` prior is."""
@@ -29,6 +29,28 @@ class SoftBox(NamedTuple):
         """Log density up to a constant."""
         outside = jnp.maximum(self.low - scaled, 0.0) + jnp.maximum(scaled - self.high, 0.0)
         return -0.5 * jnp.sum((outside / self.edge) ** 2)
+
+
+class WhiteMixture(NamedTuple):
+    """A Gaussian mixture ready to be evaluated often: nothing is factorised any more."""
+
+    log_weight: Float[Array, "component"]
+    mean: Float[Array, "component label"]
+    inverse_root: Float[Array, "component label label"]
+
+    @classmethod
+    def of(cls, mixture: Mixture) -> "WhiteMixture":
+        """Invert the Cholesky factors of all components."""
+        inverse_root = jnp.linalg.inv(jnp.linalg.cholesky(jnp.asarray(mixture.covariance)))
+        log_det = jnp.sum(jnp.log(jnp.diagonal(inverse_root, axis1=1, axis2=2)), axis=1)
+        constant = 0.5 * mixture.mean.shape[1] * jnp.log(2 * jnp.pi)
+        log_weight = jnp.log(jnp.asarray(mixture.weight)) + log_det - constant
+        return cls(log_weight, jnp.asarray(mixture.mean), inverse_root)
+
+    def log_prob(self, scaled: Float[Array, "label"]) -> Scalar:
+        """Log density."""
+        white = jnp.einsum("cij,cj->ci", self.inverse_root, scaled[None] - self.mean)
+        return logsumexp(self.log_weight - 0.5 * jnp.sum(white**2, axis=1))
 
 
 @jax.tree_util.register_pytree_node_class
@@ -50,7 +72,7 @@ class LabelDistribution:
         return cls(*leaves)
 
 
-Prior = Mixture | SoftBox | LabelDistribution
+Prior = WhiteMixture | SoftBox | LabelDistribution
 
 
 def make_prior(model: Model, prior) -> tuple[Prior, str]:
@@ -98,5 +120,4 @@ def make_prior(model: Model, prior) -> tuple[Prior, str]:
             f"model {model.name!r} does not know its training labels, so it has no 'population' "
             "prior: use prior='flat'"
         )
-    mixture = Mixture(*(jnp.asarray(np.asarray(part)) for part in model.population))
-    return mixture.inflated(INFLATION), "population"
+    return WhiteMixture.of(model.population.inflated(INFLATION)), "population"

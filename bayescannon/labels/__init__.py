@@ -1,6 +1,7 @@
 """Room 3: stellar labels, their tables, their scaling, and the feature vector of Eq. 2."""
 
 from .features import features, monomials, n_features
+from .logistic import fit_logistic
 from .population import Mixture, fit_population
 from .scaling import Scaling, learn_scaling
 from .table import UNITS, label_arrays, read_labels
@@ -10,6 +11,7 @@ __all__ = [
     "Mixture",
     "Scaling",
     "features",
+    "fit_logistic",
     "fit_population",
     "label_arrays",
     "learn_scaling",

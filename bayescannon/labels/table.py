@@ -1,6 +1,7 @@
 """Label tables: needed columns, known units, one order. NaN is a label that is not known."""
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,9 @@ def read_labels(path: str | os.PathLike) -> Table:
     if not Path(path).is_file():
         raise UserError(f"{path}: no such label table")
     try:
-        return Table.read(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", u.UnitsWarning)  # units are judged column by column
+            return Table.read(path)
     except Exception as error:  # astropy's readers raise nearly every kind
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: not a table that astropy can read ({reason})") from error
@@ -83,7 +86,7 @@ def _rows(table: Table, star_id: np.ndarray) -> np.ndarray:
     absent = [name for name in star_id if name not in place]
     if absent:
         raise UserError(
-            f"{len(absent)} stars of the spectra are not in the label table (first: {absent[0]!r}):"
+            f"{len(absent)} stars of the spectra are not in the label table (first: '{absent[0]}'):"
             " add their rows or leave their spectra out"
         )
     return np.array([place[name] for name in star_id], dtype=int)
@@ -110,10 +113,14 @@ def _column(table: Table, name: str, unit, optional: bool = False) -> np.ndarray
     if optional and name not in table.colnames:
         return np.full(len(table), np.nan)
     column = table[name]
-    values = np.ma.filled(np.ma.asarray(getattr(column, "value", column)).astype(float), np.nan)
-    given = column.unit
-    if given is None or unit is None:
+    try:
+        values = np.ma.asarray(getattr(column, "value", column)).astype(float).filled(np.nan)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"column {name!r} must hold one number a star ({error})") from error
+    if column.unit is None or unit is None:
         return np.asarray(values)
+    # FITS has no dex: what its readers do not know may still be a unit that we know
+    given = u.Unit(column.unit.to_string(), parse_strict="silent")
     if isinstance(given, u.UnrecognizedUnit):
         raise UserError(f"column {name!r} has the unknown unit {given.to_string()!r}; use {unit}")
     try:

@@ -55,14 +55,18 @@ def load_model(folder: str | os.PathLike) -> Model:
                 f"{folder}: model format {version} is newer than this version reads "
                 f"({FORMAT}): upgrade bayescannon"
             )
-        with np.load(folder / "arrays.npz") as stored:
+        # NumPy leaves a file open that turns out not to be an archive
+        with (folder / "arrays.npz").open("rb") as file, np.load(file) as stored:
             arrays = dict(stored)
         while version < FORMAT:
+            if version not in UPGRADES:
+                raise UserError(f"{folder}: model format {version} was never used: damaged?")
             info, arrays = UPGRADES[version](info, arrays)
             version += 1
         return _assemble(folder, info, arrays)
-    except UserError:
-        raise
+    except UserError as error:
+        text = str(error)
+        raise UserError(text if text.startswith(str(folder)) else f"{folder}: {text}") from error
     except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{folder}: damaged model folder ({error})") from error
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 
-from ..labels import features
+from ..labels import features, fit_logistic
 
 MASS_ERROR_SHARE = 0.65
 """Share of the quoted mass errors that is taken out as noise.
@@ -111,7 +111,7 @@ def fit_giants(table: Table) -> Giants:
         snr=np.asarray(table["snr"], float),
         pivot=pivot,
         scale=scale,
-        log_odds=_logistic(v, state == STATES[0]),
+        log_odds=fit_logistic(v, state == STATES[0]),
         slope=slope,
         root=root,
     )
@@ -119,14 +119,3 @@ def fit_giants(table: Table) -> Giants:
 
 def _features(scaled: np.ndarray) -> np.ndarray:
     return np.asarray(features(jnp.asarray(scaled)))
-
-
-def _logistic(v: np.ndarray, positive: np.ndarray, ridge: float = 1.0) -> np.ndarray:
-    """Logistic regression by Newton's method; the ridge keeps separable classes finite."""
-    weights = np.zeros(v.shape[1])
-    for _ in range(50):
-        p = 1.0 / (1.0 + np.exp(-v @ weights))
-        gradient = v.T @ (positive - p) - ridge * weights
-        hessian = (v * (p * (1 - p))[:, None]).T @ v + ridge * np.eye(v.shape[1])
-        weights = weights + np.linalg.solve(hessian, gradient)
-    return weights

@@ -176,6 +176,6 @@ def _check_unique(names: np.ndarray, what: str = "star_id") -> None:
     if (counts > 1).any():
         repeated = values[counts > 1]
         raise UserError(
-            f"{what} {repeated[0]!r} appears {counts.max()} times ({repeated.size} repeat): "
+            f"{what} '{repeated[0]}' appears {counts.max()} times ({repeated.size} repeat): "
             "make them unique, for example by appending the field"
         )

@@ -58,8 +58,9 @@ def read_spectrum(path: str | os.PathLike, bad_pixel: int = BAD_PIXEL) -> RawSpe
             warnings.simplefilter("ignore")  # the survey's own headers break the standard's letter
             with fits.open(path, memmap=False) as hdus:
                 return _parse(path, hdus, bad_pixel)
-    except UserError:
-        raise
+    except UserError as error:
+        text = str(error)
+        raise UserError(text if text.startswith(str(path)) else f"{path}: {text}") from error
     except (
         OSError,
         EOFError,
@@ -86,7 +87,10 @@ def _parse(path: Path, hdus: fits.HDUList, bad_pixel: int) -> RawSpectrum:
     if is_ap_star:
         good &= (third & bad_pixel) == 0
     ivar = np.zeros(flux.shape)
-    ivar[good] = error[good].astype(float) ** -2
+    with np.errstate(over="ignore"):
+        ivar[good] = error[good].astype(float) ** -2
+    good &= np.isfinite(ivar)
+    ivar[~good] = 0.0
     wavelength = 10 ** (header["CRVAL1"] + header["CDELT1"] * np.arange(flux.size))
     return RawSpectrum(
         star_id=_star_id(path, hdus),

@@ -10,7 +10,7 @@ import xarray as xr
 from astropy.table import Table
 
 from ..errors import UserError
-from ..infer import infer
+from ..infer import infer, stack_draws
 from ..labels import label_arrays
 from ..model import train
 from ..recipe import Recipe
@@ -124,9 +124,7 @@ def assign_folds(stratum: np.ndarray, folds: int, seed: int) -> np.ndarray:
 
 
 def _moments(post: xr.DataTree, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    draws = np.stack([post["posterior"][name].values for name in names], axis=-1)
-    flat = draws.reshape(-1, *draws.shape[2:])
-    q16, q84 = np.quantile(flat, [0.16, 0.84], axis=0)
+    q16, q84 = np.quantile(stack_draws(post, names), [0.16, 0.84], axis=0)
     point = post["point"]
     sd = np.sqrt(np.diagonal(point["cov"].values, axis1=1, axis2=2))
     return {"mean": point["mean"].values, "sd": sd, "q16": q16, "q84": q84}

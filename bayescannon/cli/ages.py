@@ -1,0 +1,162 @@
+"""`ages`: mass posteriors to age posteriors, the grids behind them, and how far to trust them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.table import Table
+from typer.core import TyperGroup
+
+from ..ages import AGE_PRIORS, Parsec, infer_ages
+from ..ages.build import build_grid, interpolation_error
+from ..ages.selfcheck import BIN_TOLERANCE, PROBABILITIES, TOLERANCE, Check, self_check
+from ..ages.systematics import compare, real_giants, shifts
+from ..errors import UserError
+from ..files import write_beside
+from ..infer import open_posterior
+from .console import console, progress
+from .posterior import save_tree
+
+
+class _ShortForm(TyperGroup):
+    """`ages POSTERIORS` is short for `ages infer POSTERIORS`."""
+
+    def parse_args(self, ctx, args):
+        if args and args[0] not in {*self.commands, "--help"}:
+            args = ["infer", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=_ShortForm, no_args_is_help=True)
+Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
+
+
+@app.callback()
+def ages() -> None:
+    """Turn mass posteriors into age posteriors with isochrones.
+
+    `bayescannon ages POSTERIORS` is short for `bayescannon ages infer POSTERIORS`; its options are
+    listed by `bayescannon ages infer --help`.
+    """
+
+
+@app.command()
+def infer(
+    posteriors: Annotated[Path, typer.Argument(help="Posterior store of `bayescannon infer`.")],
+    out: Annotated[Path, typer.Option(help="Age store to write.")] = Path("ages.zarr"),
+    prior: Annotated[str, typer.Option(help=f"One of {', '.join(AGE_PRIORS)}.")] = "flat-age",
+    p_rc: Annotated[
+        float | None,
+        typer.Option(help="Probability of the red clump, for all stars; learned without."),
+    ] = None,
+    grid: Annotated[
+        Path | None, typer.Option(help="Grid of `build-grid`; the shipped PARSEC one without.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed; that of the posteriors without.")] = None,
+) -> None:
+    """Turn mass posteriors into age posteriors with isochrones."""
+    post, chosen = open_posterior(posteriors), _grid(grid)
+    n_star = post["posterior"].sizes["star"]
+    with progress("age posteriors", n_star) as update:
+        tree = infer_ages(post, chosen, prior, p_rc, seed, update)  # ty: ignore[invalid-argument-type]
+    save_tree(tree, out)
+    failed = int(tree["point"]["mean"].sel(quantity="age").isnull().sum())
+    console.print(f"{n_star - failed} age posteriors in {out}, {failed} stars without an age")
+
+
+@app.command("build-grid")
+def build(
+    files: Annotated[
+        list[Path], typer.Argument(help="CMD web form 3.x output, MIST .iso, or fsps isoc_z*.dat.")
+    ],
+    out: Annotated[Path, typer.Option(help="Grid to write (.zarr).")],
+    eta: Annotated[
+        float | None,
+        typer.Option(help="Reimers mass loss, for tables that state none; 0 for no mass loss."),
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option(help="Name of the models; what the files say without.")
+    ] = None,
+) -> None:
+    """Build a grid from isochrone tables: several ages and metallicities, giants included."""
+    with console.status("reading isochrones"):
+        grid = build_grid(files, eta, family)
+    grid.save(out)
+    console.print(
+        f"{grid.info['family']}, eta {grid.info['eta']}: {grid.mh.size} metallicities from "
+        f"{grid.mh[0]:.2f} to {grid.mh[-1]:.2f}, {grid.log_age.size} ages, "
+        f"isochrones up to {grid.last_age:.2f} Gyr, in {out}"
+    )
+    for state in ("rgb", "rc"):
+        error = interpolation_error(grid, state)
+        console.print(f"{state}: {_errors(error)} dex of age, half of the ages left out")
+
+
+def _errors(error: np.ndarray) -> str:
+    low, high, most = np.nanquantile(error, [0.5, 0.95, 1.0])
+    return f"interpolation error {low:.4f} (median), {high:.4f} (95 %), {most:.4f} (largest)"
+
+
+@app.command()
+def systematics(
+    out: Annotated[Path | None, typer.Option(help="Table to write (.ecsv).")] = None,
+    grid: Annotated[
+        list[Path] | None, typer.Option(help="A further grid of `build-grid`; may be repeated.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Print how far the choices of alpha, state, prior and grid shift the ages, per mass bin.
+
+    Shifts in dex of the median age of the 1502 real giants, against flat-age, alpha on, the
+    catalogue's state, and the shipped grid.
+    """
+    further = {path.name: Parsec.open(path) for path in grid or []}
+    giants = real_giants(seed)
+    with progress("ways to an age", 4 + len(AGE_PRIORS) + len(further)) as update:
+        table = shifts(compare(giants, further, update), giants)
+    console.print(_printed(table))
+    if out is not None:
+        if out.suffix != ".ecsv":
+            raise UserError(f"{out}: give a name that ends in .ecsv")
+        with write_beside(out) as beside:
+            table.write(beside)
+
+
+def _printed(table) -> Table:
+    shown = Table(title="shift of the median age in dex, per bin of current mass in Msun")
+    for name in table.colnames:
+        shown.add_column(name, justify="left" if name == "change" else "right", no_wrap=True)
+    for row in table:
+        first, *rest = row
+        shown.add_row(str(first), *(f"{value:+.3f}" for value in rest))
+    return shown
+
+
+@app.command("self-check")
+def check(
+    stars: Annotated[int, typer.Option(min=100, help="Mock stars for each prior.")] = 20_000,
+    prior: Annotated[str | None, typer.Option(help="Only this prior; all four without.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Draw mock stars from each age prior, and see whether their age posteriors are honest."""
+    shown = Table(title=f"{stars} mock stars; tolerances {TOLERANCE} overall, {BIN_TOLERANCE} a bin")
+    heads = ("prior", *(f"{p:.0%} holds" for p in PROBABILITIES), "worst bin (68%)", "CRPS")
+    for head in (*heads, "point", "gain / se"):
+        shown.add_column(head, justify="left" if head == "prior" else "right")
+    for name in (prior,) if prior else AGE_PRIORS:
+        with progress(f"ages, {name}", stars) as update:
+            result = self_check(stars, name, seed, progress=update)  # ty: ignore[invalid-argument-type]
+        shown.add_row(name, *_cells(result))
+    console.print(shown)
+
+
+def _cells(result: Check) -> list[str]:
+    covered = [f"{100 * result.coverage[p]:.1f} %" for p in PROBABILITIES]
+    worst = f"{100 * result.worst_bin:.1f} of {result.n_bins}"
+    numbers = [f"{result.crps:.4f}", f"{result.crps_point:.4f}", f"{result.gain_in_se:.0f}"]
+    return [*covered, worst, *numbers]
+
+
+def _grid(path: Path | None) -> Parsec:
+    return Parsec.open(path) if path else Parsec.default()

@@ -1,0 +1,37 @@
+"""`bench`: how fast the package is on this machine."""
+
+import time
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from ..ages.run import infer_ages
+from ..ages.selfcheck import make_mock_ages
+from .console import console, progress
+
+app = typer.Typer(help="Measure how fast the package is on this machine.", no_args_is_help=True)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure how fast the package is on this machine."""
+
+
+@app.command()
+def ages(
+    stars: Annotated[int, typer.Option(min=1, help="How many stars.")] = 70_000,
+    draws: Annotated[int, typer.Option(min=2, help="Posterior draws per star.")] = 500,
+    seed: Annotated[int, typer.Option(help="Seed of the mock posteriors.")] = 0,
+) -> None:
+    """Time the step from mass posteriors to age posteriors, compilation included."""
+    mock = make_mock_ages(stars, "flat-age", seed, draws=draws)
+    with progress("age posteriors", stars) as update:
+        wall, cpu = time.perf_counter(), time.process_time()
+        tree = infer_ages(mock.post, progress=update)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    failed = int(np.isnan(tree["point"]["mean"].values[0]).sum())
+    console.print(
+        f"{stars} stars x {draws} draws: {wall:.1f} s ({cpu:.1f} CPU s), "
+        f"{stars / wall:.0f} stars a second, {failed} without an age"
+    )

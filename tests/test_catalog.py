@@ -1,0 +1,137 @@
+"""The catalogue: columns, glossary, formats, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import QTable
+
+import bayescannon as bc
+from bayescannon.catalog import column
+from bayescannon.catalog.glossary import STATISTICS
+
+LABELS = ("teff", "logg", "feh", "afe", "ln_mass")
+SEED = 20
+
+
+@pytest.fixture(scope="module")
+def post() -> xr.DataTree:
+    """A made posterior of three stars, the last one without numbers."""
+    rng = np.random.default_rng(SEED)
+    centre = np.array([4750.0, 2.5, 0.0, 0.05, 0.2])
+    width = np.array([20.0, 0.03, 0.02, 0.01, 0.1])
+    draws = centre + width * rng.normal(size=(1, 400, 3, 5))
+    draws[:, :, 2] = np.nan
+    star = ["a", "b", "c"]
+    sampled = ("chain", "draw", "star")
+    per_star = dict.fromkeys(
+        ("chi2", "chi2_full", "khat", "ess", "rhat", "divergences", "distance", "p_outside"),
+        ("star", np.array([10.0, 20.0, np.nan])),
+    )
+    per_star |= {
+        "dof": ("star", np.array([10.0, 10.0, -5.0])),
+        "n_modes": ("star", np.array([1, 1, 0])),
+        "flags": ("star", np.array([0, 4, 1])),
+    }
+    coords = {"star": star}
+    flat = draws[0]
+    cov = np.stack([np.cov(flat[:, i].T) for i in range(3)])
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": xr.Dataset(
+                {n: (sampled, draws[..., i]) for i, n in enumerate(LABELS)}, coords=coords
+            ),
+            "sample_stats": xr.Dataset(
+                per_star | {"log_prior": (sampled, np.zeros((1, 400, 3)))}, coords=coords
+            ),
+            "point": xr.Dataset(
+                {
+                    "mean": (("star", "parameter"), flat.mean(axis=0)),
+                    "cov": (("star", "parameter", "parameter_2"), cov),
+                },
+                coords={**coords, "parameter": list(LABELS), "parameter_2": list(LABELS)},
+            ),
+        }
+    )
+    tree.attrs = {"model": "made", "seed": 0}
+    return tree
+
+
+@pytest.fixture(scope="module")
+def table(post) -> QTable:
+    return bc.build_catalog(post, bc.infer_ages(post, p_rc=0.5))
+
+
+def test_columns_of_the_contract(table):
+    wanted = [f"{q}_{s}" for q in (*LABELS, "mass", "age", "age_rgb", "age_rc") for s in STATISTICS]
+    wanted += ["p_rc", "p_trunc", "chi2_red", "flags", "rho_teff_logg", "rho_afe_ln_mass"]
+    assert set(wanted) <= set(table.colnames)
+    assert list(table["star_id"]) == ["a", "b", "c"]
+    assert table["mass_q50"].unit == u.Msun
+    assert table["age_mean"].unit == u.Gyr
+    assert table["teff_std"].unit == u.K
+
+
+def test_numbers_come_from_the_draws(post, table):
+    draws = post["posterior"]["ln_mass"].values[0, :, 0]
+    np.testing.assert_allclose(table["ln_mass_q16"][0], np.quantile(draws, 0.16))
+    np.testing.assert_allclose(table["mass_q50"][0].value, np.median(np.exp(draws)))
+    both = np.stack([post["posterior"][k].values[0, :, 0] for k in ("teff", "logg")])
+    np.testing.assert_allclose(table["rho_teff_logg"][0], np.corrcoef(both)[0, 1])
+    assert table["chi2_red"][1] == 2.0
+
+
+def test_quantiles_rise_and_ages_of_states_bracket_the_mixture(table):
+    for name in ("age", "age_rgb", "age_rc", "teff"):
+        ladder = [table[f"{name}_{s}"][:2].value for s in ("q025", "q16", "q50", "q84", "q975")]
+        assert (np.diff(np.array(ladder), axis=0) > 0).all()
+    low = np.minimum(table["age_rgb_q50"], table["age_rc_q50"])[:2]
+    high = np.maximum(table["age_rgb_q50"], table["age_rc_q50"])[:2]
+    assert ((table["age_q50"][:2] >= low) & (table["age_q50"][:2] <= high)).all()
+
+
+def test_a_star_without_a_posterior_is_a_row_of_nan_with_flags(table):
+    assert np.isnan(table["mass_q50"][2])
+    assert np.isnan(table["age_q50"][2])
+    assert np.isnan(table["chi2_red"][2])
+    assert np.isnan(table["rho_teff_logg"][2])
+    flags = bc.flags.Flag(int(table["flags"][2]))
+    assert bc.flags.Flag.NO_GOOD_PIXEL in flags
+    assert bc.flags.Flag.NO_AGE in flags
+
+
+@pytest.mark.parametrize("suffix", ["fits", "ecsv"])
+def test_round_trip_with_units_and_descriptions(table, tmp_path, suffix):
+    path = tmp_path / f"catalog.{suffix}"
+    bc.write_catalog(table, path)
+    back = QTable.read(path)
+    assert back.colnames == table.colnames
+    assert back["age_q50"].unit == u.Gyr
+    np.testing.assert_allclose(back["age_q50"].value, table["age_q50"].value)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    if suffix == "ecsv":
+        assert back["logg_q50"].unit == u.dex
+        assert back["age_q50"].info.description == column("age_q50").description
+
+
+def test_fits_cards_describe_every_column(table, tmp_path):
+    bc.write_catalog(table, tmp_path / "c.fits")
+    header = fits.getheader(tmp_path / "c.fits", 1)
+    for i, name in enumerate(table.colnames, 1):
+        assert header[f"TTYPE{i}"] == name
+        assert header[f"TCOMM{i}"].startswith(column(name).description)
+        assert header[f"TUCD{i}"] == column(name).ucd
+    assert json.loads(header["BCMETA"])["post_model"] == "made"
+
+
+def test_an_unknown_suffix_and_other_stars_are_refused(post, table, tmp_path):
+    with pytest.raises(bc.UserError, match=r"catalog\.docx: cannot write \.docx"):
+        bc.write_catalog(table, tmp_path / "catalog.docx")
+    assert not list(tmp_path.iterdir())
+    other = bc.infer_ages(post, p_rc=0.5)
+    fewer = xr.map_over_datasets(lambda d: d.isel(star=slice(0, 2)) if d.variables else d, other)
+    with pytest.raises(bc.UserError, match="ages holds other stars"):
+        bc.build_catalog(post, fewer)

@@ -1,0 +1,253 @@
+"""Pictures: axes, units, stars without a result; the finder against the paper's windows."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from bayescannon.data import lines, model_path
+from bayescannon.figures import (
+    age_posteriors,
+    ages,
+    calibration,
+    coefficients,
+    corner_star,
+    one_to_one,
+    scatter,
+    spectrum,
+    training_labels,
+)
+from bayescannon.figures.differences import numbers
+from bayescannon.figures.names import amount, axis_label
+from bayescannon.figures.style import save
+from bayescannon.figures.windows import (
+    broken,
+    strongest_pixels,
+    strongest_wavelengths,
+)
+from bayescannon.model import Model
+from bayescannon.validate.statistics import judge
+
+NAMES = ("teff", "logg", "feh", "afe", "ln_mass")
+CENTRE = np.array([4700.0, 2.5, -0.1, 0.07, 0.3])
+SPREAD = np.array([150.0, 0.3, 0.2, 0.06, 0.25])
+SD = 0.1 * SPREAD
+
+
+@pytest.fixture(scope="module")
+def stars():
+    """Truth and estimate (star, label) of 80 stars; the fourth has no estimate."""
+    rng = np.random.default_rng(1)
+    truth = CENTRE + SPREAD * rng.normal(size=(80, 5))
+    estimate = truth + SD * rng.normal(size=truth.shape)
+    estimate[3] = np.nan
+    return truth, estimate
+
+
+@pytest.fixture(scope="module")
+def real():
+    """The real four-label model."""
+    return Model.load(model_path("apogee-dr12-four-label"))
+
+
+def words(fig: Figure) -> str:
+    """All text of a figure, after drawing it once (which must raise no warning)."""
+    fig.draw_without_rendering()
+    parts = [text.get_text() for text in fig.texts]
+    for ax in fig.axes:
+        parts += [ax.get_xlabel(), ax.get_ylabel(), ax.get_title(), ax.get_title("left")]
+        parts += [text.get_text() for text in ax.texts]
+    return "\n".join([*parts, fig.get_suptitle()])
+
+
+@pytest.mark.parametrize(
+    ("label", "windows"),
+    [
+        ("teff", (15339.0, 15719.8)),
+        ("feh", (15221.9,)),
+        ("afe", (16369.2,)),
+        ("logg", (15771.0,)),
+    ],
+)
+def test_strongest_pixels_of_the_real_model_lie_in_the_papers_windows(real, label, windows):
+    found = strongest_wavelengths(real)[real.labels.index(label), 0]
+    assert min(abs(found - window) for window in windows) < 2.0
+
+
+def test_both_teff_windows_of_the_paper_are_among_the_first_three(real):
+    found = strongest_wavelengths(real, count=3)[real.labels.index("teff")]
+    for window in (15339.0, 15719.8):
+        assert np.abs(found - window).min() < 2.0
+
+
+def test_finder_keeps_its_distance_and_leaves_out_what_it_must():
+    wavelength = np.arange(100.0)
+    first = np.zeros((100, 1))
+    first[[10, 12, 50, 80], 0] = [-5.0, 4.0, 3.0, np.nan]
+    usable = np.ones(100, bool)
+    assert strongest_pixels(wavelength, first, usable, 2).tolist() == [[10, 50]]
+    usable[10] = False
+    assert strongest_pixels(wavelength, first, usable, 2).tolist() == [[12, 50]]
+    assert first[12, 0] == 4.0, "the caller's array must stay as it was"
+    assert strongest_pixels(wavelength, first, np.arange(100) == 50, 2).tolist() == [[50, -1]]
+
+
+def test_no_line_is_drawn_across_a_gap():
+    wavelength = np.array([1.0, 2.0, 3.0, 13.0, 14.0])
+    assert np.isnan(broken(wavelength, np.ones(5))).tolist() == [0, 0, 0, 1, 0]
+
+
+def test_numbers_are_those_of_the_summary(stars):
+    truth, estimate = stars[0][:, 4], stars[1][:, 4]
+    sd = np.full(len(truth), SD[4])
+    ours = numbers(truth, estimate, sd)
+    theirs = judge(truth, estimate, sd, estimate - sd, estimate + sd)
+    for name, value in ours.items():
+        assert value == pytest.approx(getattr(theirs, name), rel=1e-12), name
+
+
+def test_one_to_one_has_two_panels_a_label_and_counts_stars(stars):
+    truth, estimate = stars
+    sd = np.broadcast_to(SD, truth.shape)
+    fig = one_to_one.draw(truth, estimate, NAMES, sd, x_word="true", note="semi-synthetic")
+    text = words(fig)
+    assert len(fig.axes) == 2 * 5 + 2  # and the colour bar, and the words in the free cell
+    for wanted in ("[K]", "[dex]", "79 stars", "z-width", "semi-synthetic", r"true $\ln(M"):
+        assert wanted in text
+
+
+def test_one_to_one_with_one_label_and_no_star():
+    empty = np.full((4, 1), np.nan)
+    fig = one_to_one.draw(empty, empty, NAMES[:1])
+    assert "0 stars" in words(fig)
+    assert len(fig.axes) == 2
+
+
+def test_coefficients_show_units_pivots_and_lines(real):
+    fig = coefficients.draw(real, "afe", lines(), width=20.0)
+    text = words(fig)
+    assert len(fig.axes) == 3
+    for wanted in (r"vacuum wavelength [$\AA$]", "[continuum = 1]", "16369.2", "Fe I", "4500"):
+        assert wanted in text
+    low, high = fig.axes[0].get_xlim()
+    assert high - low == pytest.approx(20.0)
+
+
+def test_coefficients_at_a_detector_gap(real):
+    gap = real.wavelength[np.argmax(np.diff(real.wavelength))]
+    words(coefficients.draw(real, "teff", lines(), centre=gap + 5.0))
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_spectrum_with_and_without_good_pixels(real, good):
+    labels = real.scaling.pivot
+    flux = np.nan_to_num(real.predict(labels)[0])
+    ivar = np.full(flux.shape, 1e4 if good else 0.0)
+    fig = spectrum.draw(real, flux, ivar, labels, star_id="a star")
+    text = words(fig)
+    assert len(fig.axes) == 2 * 4
+    assert r"residual [$\sigma$]" in text
+    assert ("no good pixel" in text) is not good
+
+
+def test_spectrum_in_given_windows(real):
+    labels = real.scaling.pivot
+    flux = np.nan_to_num(real.predict(labels)[0])
+    fig = spectrum.draw(real, flux, np.full(flux.shape, 1e4), labels, np.array([15770.0]))
+    assert "15770.0" in words(fig)
+    assert len(fig.axes) == 2
+
+
+def test_corner_keeps_a_far_truth_in_the_picture():
+    draws = CENTRE[:3] + SD[:3] * np.random.default_rng(2).normal(size=(200, 3))
+    draws[7, 2] = np.nan
+    truth = CENTRE[:3] + np.array([5.0 * SPREAD[0], 0, np.nan])
+    fig = corner_star.draw(draws, NAMES[:3], CENTRE[:3], truth, star_id="a star")
+    text = words(fig)
+    assert len(fig.axes) == 9
+    assert "199 draws" in text
+    assert "[K]" in text
+    assert fig.axes[6].get_xlim()[1] > truth[0]
+
+
+def test_corner_of_a_star_without_posterior_says_so():
+    fig = corner_star.draw(np.full((50, 5), np.nan), NAMES)
+    assert "no posterior" in words(fig)
+
+
+def test_age_posteriors_of_a_few_stars():
+    rng = np.random.default_rng(3)
+    draws = np.minimum(np.array([1.2, 5.0, 13.0]) * 10 ** (0.1 * rng.normal(size=(300, 3))), 13.8)
+    draws[:, 1] = np.nan
+    fig = age_posteriors.draw(draws, ["a", "b", "c"], np.array([1.0, 2.0, np.nan]))
+    text = words(fig)
+    assert len(fig.axes) == 1
+    assert "age [Gyr]" in text
+    assert "no age" in text
+
+
+def test_density_does_not_fall_off_at_the_edge():
+    values = np.random.default_rng(4).uniform(0.0, 1.0, 20_000)
+    density = age_posteriors.smooth_density(values, np.linspace(0.0, 1.0, 201), edge=1.0)
+    # Monte Carlo error of a kernel of width ~0.036 with 20,000 draws is about 2 %
+    assert density[-1] == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("n_star", [40, 600])
+def test_recovery_of_ages_counts_and_covers(n_star):
+    rng = np.random.default_rng(5)
+    truth = rng.uniform(0.8, 12.0, n_star)
+    median = truth * 10 ** (0.1 * rng.normal(size=n_star))
+    median[0] = np.nan
+    text = words(ages.draw(truth, median, median / 10**0.1, median * 10**0.1))
+    assert "true age [Gyr]" in text
+    assert "68 % interval holds" in text
+    empty = np.full(3, np.nan)
+    assert len(ages.draw(empty, empty, empty, empty).axes) == 2
+
+
+def test_scatter_counts_pixels():
+    rng = np.random.default_rng(6)
+    wavelength = np.concatenate([np.arange(15200.0, 15300.0, 0.2), np.arange(15900, 16000, 0.2)])
+    values = rng.gamma(4.0, 1e-3, wavelength.size)
+    values[:5] = 0.0
+    fig = scatter.draw(wavelength, values, np.arange(wavelength.size) != 10)
+    assert "999 pixels, 5 of them with s = 0" in words(fig)
+    assert len(fig.axes) == 2
+    words(scatter.draw(wavelength, np.zeros(wavelength.size)))
+
+
+def test_training_labels_leave_out_incomplete_stars(stars):
+    fig = training_labels.draw(stars[1][:, 2:], NAMES[2:], note="semi-synthetic")
+    text = words(fig)
+    assert "79 stars, 1 without all labels left out (semi-synthetic)" in text
+    assert len(fig.axes) == 9
+
+
+def test_calibration_shows_overconfidence():
+    rng = np.random.default_rng(7)
+    centre = rng.normal(size=(400, 2))
+    draws = centre + rng.normal(size=(200, 400, 2)) * [1.0, 0.25]
+    truth = centre + rng.normal(size=(400, 2))
+    truth[0] = np.nan
+    pit = calibration.pit_of_draws(draws, truth)
+    assert np.isnan(pit[0]).all()
+    held = [calibration.coverage(pit[1:, i], np.array([0.68]))[0] for i in range(2)]
+    assert held[0] == pytest.approx(0.68, abs=0.09)  # four binomial standard deviations
+    assert held[1] == pytest.approx(0.196, abs=0.08)  # P(|z| < 0.994 / 4)
+    fig = calibration.draw(pit, ("feh", "my label"))
+    text = words(fig)
+    assert len(fig.axes) == 4
+    assert "my label, 399 stars" in text
+
+
+def test_names_have_units_and_unknown_ones_stay():
+    assert axis_label("teff", "input") == r"input $T_\mathrm{eff}$ [K]"
+    assert axis_label("c_m") == "c_m"
+    assert amount("ln_mass", 0.15) == "0.150 (0.065 dex)"
+
+
+def test_save_writes_the_same_bytes_and_nothing_beside(tmp_path):
+    for name in ("a.png", "b.png"):
+        save(scatter.draw(np.arange(50.0), np.linspace(1e-3, 2e-3, 50)), tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png"]

@@ -1,0 +1,174 @@
+"""SDSS files: the real ones, and every way in which one can be broken."""
+
+import gzip
+import re
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from conftest import DATA
+
+import bayescannon as bc
+from bayescannon.spectra import read_spectrum
+from bayescannon.spectra.bits import BAD_PIXEL, PixelBit
+
+APSTAR = DATA / "apStar-r5-2M00004994+1621552.fits.gz"
+ASPCAP = DATA / "aspcapStar-r6-l30e.2-2M00452143+1634446.fits.gz"
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return gzip.decompress(APSTAR.read_bytes())
+
+
+def test_ap_star_is_read_with_its_mask():
+    raw = read_spectrum(APSTAR)
+    assert raw.star_id == "2M00004994+1621552"
+    assert not raw.normalised
+    np.testing.assert_array_equal(raw.index, np.arange(8575))
+    with fits.open(APSTAR) as hdus:
+        flux, error, mask = (np.atleast_2d(hdus[i].data)[0] for i in (1, 2, 3))
+    good = ((mask & BAD_PIXEL) == 0) & (error > 0)
+    assert 7000 < good.sum() < 8575
+    np.testing.assert_array_equal(raw.ivar > 0, good)
+    np.testing.assert_allclose(raw.flux[good], flux[good])
+    np.testing.assert_allclose(raw.ivar[good], error[good].astype(float) ** -2.0)
+    assert (raw.flux[~good] == 0).all()
+    everything = read_spectrum(APSTAR, bad_pixel=0)
+    assert (everything.ivar > 0).sum() > good.sum()
+
+
+def test_bad_bits_are_the_ones_that_are_named():
+    assert BAD_PIXEL == 0b1000011111111
+    assert PixelBit.SIG_SKYLINE == 4096
+
+
+def test_aspcap_star_is_normalised_already():
+    raw = read_spectrum(ASPCAP)
+    assert raw.star_id == "2M00452143+1634446"
+    assert raw.normalised
+    good = raw.ivar > 0
+    assert good.sum() > 7000
+    assert 0.9 < np.median(raw.flux[good]) < 1.1
+
+
+def test_a_file_of_one_row_and_an_uncompressed_one(whole, tmp_path):
+    path = tmp_path / "apStar-a.fits"
+    path.write_bytes(whole)
+    raw = read_spectrum(path)
+    np.testing.assert_array_equal(raw.flux, read_spectrum(APSTAR).flux)
+    with fits.open(path) as hdus:
+        for hdu in (1, 2, 3):
+            hdus[hdu].data = np.atleast_2d(hdus[hdu].data)[0]
+        hdus[0].header["OBJID"] = " spaced "
+        hdus.writeto(tmp_path / "flat.fits", output_verify="ignore")
+    flat = read_spectrum(tmp_path / "flat.fits")
+    assert flat.star_id == "spaced"
+    np.testing.assert_array_equal(flat.ivar, raw.ivar)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.05, 0.2, 0.5, 0.9])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_truncated_file_is_refused(whole, tmp_path, share, compressed):
+    """Cut inside the header, the flux, the errors and the mask; never read as a shorter star."""
+    path = tmp_path / ("apStar-cut.fits.gz" if compressed else "apStar-cut.fits")
+    if compressed:
+        all_bytes = APSTAR.read_bytes()
+        path.write_bytes(all_bytes[: int(share * len(all_bytes))])
+    else:
+        with fits.open(APSTAR) as hdus:
+            last = hdus.info(output=False)[3]
+            end = hdus[3].fileinfo()["datLoc"] + hdus[3].size
+        assert last[0] == 3
+        path.write_bytes(whole[: int(share * end)])
+    _refused(path)
+
+
+def test_a_file_cut_after_what_is_needed_is_still_whole_enough_or_refused(whole, tmp_path):
+    """One byte short of the mask's end is short."""
+    with fits.open(APSTAR) as hdus:
+        end = hdus[3].fileinfo()["datLoc"] + hdus[3].size
+    path = tmp_path / "apStar-cut.fits"
+    path.write_bytes(whole[: end - 1])
+    _refused(path)
+
+
+def _refused(path, message=None):
+    with pytest.raises(bc.UserError, match=message) as caught:
+        read_spectrum(path)
+    text = str(caught.value)
+    assert str(path) in text
+    assert "\n" not in text
+    return text
+
+
+def _image(shape, **cards):
+    hdu = fits.ImageHDU(np.ones(shape, np.float32))
+    for key, value in {"CRVAL1": 4.179, "CDELT1": 6e-6, **cards}.items():
+        hdu.header[key] = value
+    return hdu
+
+
+BROKEN = {
+    "one HDU": ([], "has 1 HDUs"),
+    "no images": ([fits.ImageHDU()] * 3, "image of numbers"),
+    "a table": ([fits.BinTableHDU.from_columns([fits.Column("a", "D", array=[1.0])])] * 3, None),
+    "cube": ([_image((2, 2, 8575))] * 3, "image of numbers"),
+    "lengths": ([_image(8575), _image(8574), _image(8575)], "different numbers of pixels"),
+    "other grid": ([_image(8575, CRVAL1=4.18)] * 3, "not on APOGEE's log-linear grid"),
+    "linear axis": ([_image(8575, CRVAL1=15100.0, CDELT1=0.2)] * 3, "grid"),
+    "text axis": ([_image(8575, CRVAL1="none")] * 3, None),
+    "too long": ([_image(9000)] * 3, "grid"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_files_of_another_kind_are_refused(tmp_path, case):
+    hdus, message = BROKEN[case]
+    path = tmp_path / "apStar-x.fits"
+    fits.HDUList([fits.PrimaryHDU(), *(hdu.copy() for hdu in hdus)]).writeto(path)
+    _refused(path, message)
+
+
+def test_no_wavelength_missing_file_text_and_garbage(tmp_path):
+    path = tmp_path / "apStar-x.fits"
+    assert re.search("no such file", _refused(path))
+    path.write_text("teff logg\n4700 2.5\n")
+    _refused(path)
+    path.write_bytes(bytes(range(256)) * 64)
+    _refused(path)
+    path.write_bytes(gzip.compress(b"not a FITS file"))
+    _refused(path)
+    _refused(tmp_path)
+    images = [fits.ImageHDU(np.ones(8575, np.float32)) for _ in range(3)]
+    path.unlink()
+    fits.HDUList([fits.PrimaryHDU(), *images]).writeto(path)
+    _refused(path, "CRVAL1")
+
+
+def test_pixels_without_a_usable_error_are_not_measured(tmp_path):
+    path = tmp_path / "apStar-x.fits"
+    flux, error, mask = (_image(8575) for _ in range(3))
+    mask.data = np.zeros(8575, np.int16)
+    flux.data[:3] = np.nan, np.inf, 5.0
+    error.data[3:6] = 0.0, -1.0, np.nan
+    mask.data[6:8] = PixelBit.BADPIX, PixelBit.SIG_TELLURIC
+    fits.HDUList([fits.PrimaryHDU(), flux, error, mask]).writeto(path)
+    raw = read_spectrum(path)
+    assert raw.star_id == "apStar-x"
+    np.testing.assert_array_equal(np.flatnonzero(raw.ivar == 0), [0, 1, 3, 4, 5, 6])
+    assert np.isfinite(raw.flux).all()
+    assert raw.flux[2] == 5.0
+
+
+def test_flux_after_another_scale_is_not_made_up(tmp_path):
+    """Errors so small or so large that 1 / error^2 is not finite are no measurement."""
+    path = tmp_path / "apStar-x.fits"
+    flux, error, mask = (_image(8575) for _ in range(3))
+    mask.data = np.zeros(8575, np.int16)
+    error.data = np.full(8575, 1e-3, np.float64)
+    error.data[:2] = 1e-200, 1e200
+    fits.HDUList([fits.PrimaryHDU(), flux, error, mask]).writeto(path)
+    raw = read_spectrum(path)
+    assert np.isfinite(raw.ivar).all()
+    assert (raw.ivar[:2] == 0).all()

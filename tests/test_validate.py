@@ -1,0 +1,60 @@
+"""Cross-validation and its statistics."""
+
+import numpy as np
+import pytest
+
+import bayescannon as bc
+from bayescannon.validate import assign_folds, judge
+
+
+def test_judge_of_honest_gaussians():
+    """Seed 3, 20,000 stars: z and coverage within four Monte Carlo errors (fails 1 in 10^4)."""
+    rng = np.random.default_rng(3)
+    truth = rng.normal(size=20_000)
+    sd = np.full(truth.size, 0.3)
+    mean = truth + sd * rng.normal(size=truth.size)
+    j = judge(truth, mean, sd, mean - sd, mean + sd)
+    assert abs(j.z - 1) < 4 / np.sqrt(2 * truth.size)
+    assert abs(j.coverage68 - 0.6827) < 4 * np.sqrt(0.68 * 0.32 / truth.size)
+    assert abs(j.rms - 0.3) < 0.01
+    assert abs(j.robust - 0.3) < 0.01
+    assert abs(j.slope - 1) < 0.01
+
+
+def test_judge_leaves_out_stars_without_numbers():
+    truth = np.array([1.0, 2.0, np.nan, 4.0])
+    mean = np.array([1.1, np.nan, 3.0, 4.1])
+    one = np.ones(4)
+    j = judge(truth, mean, one, mean - 1, mean + 1)
+    assert j.n == 2
+    assert j.bias == pytest.approx(0.1)
+    assert np.isnan(judge(truth[:1], mean[:1], one[:1], one[:1], one[:1]).rms)
+
+
+def test_folds_are_even_stratified_and_reproducible():
+    stratum = np.random.default_rng(1).normal(size=1003)
+    fold = assign_folds(stratum, 10, seed=5)
+    counts = np.bincount(fold)
+    assert counts.size == 10
+    assert counts.max() - counts.min() <= 1
+    assert np.ptp([stratum[fold == k].mean() for k in range(10)]) < 0.2 * stratum.std()
+    assert (fold == assign_folds(stratum, 10, seed=5)).all()
+    assert (fold != assign_folds(stratum, 10, seed=6)).any()
+
+
+def test_cross_validation_judges_stars_that_training_did_not_see(world):
+    """Each star's numbers equal those of a model trained by hand without its fold."""
+    recipe = world.model.recipe
+    result = bc.cross_validate(world.spectra, world.labels, recipe, folds=4, seed=2)
+    assert set(result.fold) == {0, 1, 2, 3}
+    test = np.flatnonzero(result.fold == 1)
+    model = bc.train(world.spectra[np.flatnonzero(result.fold != 1)], world.labels, recipe)
+    post = bc.infer(model, world.spectra[test], seed=2)
+    np.testing.assert_allclose(result.mean[test], post["point"]["mean"].values, rtol=1e-9)
+    assert list(result.statistics) == list(recipe.labels.names)
+    assert len(result.table()) == len(world.spectra)
+
+
+def test_too_many_folds_are_refused(world):
+    with pytest.raises(bc.UserError, match="folds is 1"):
+        bc.cross_validate(world.spectra, world.labels, world.model.recipe, folds=1)
