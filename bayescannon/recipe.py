@@ -12,7 +12,6 @@ from typing import Any
 
 from .errors import UserError
 
-METHODS = ("laplace", "reference")
 PRIORS = ("population", "flat")
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 import bayescannon.precision  # noqa: F401
 
-from ..typing import Array, Stars
+from ..typing import Array, Scalar, Stars
 from .posterior import AgeDensity, quantiles
 
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
@@ -36,7 +36,7 @@ def mix_states(
     rc: AgeDensity,
     p_rc: Stars,
     x: Float[Array, "x"],
-    last_x: float,
+    last_x: Scalar,
     keys: jax.Array,
     n_draw: int,
 ) -> Mixed:

@@ -192,14 +192,14 @@ def _log_shape(z: Float[Array, "star draw"], weight: Float[Array, "star draw"]) 
     position = (z * jnp.sqrt(1 - BANDWIDTH**2) + SHAPE_RANGE) / step
     position = jnp.clip(jnp.nan_to_num(position), 0.0, N_SHAPE - 1.001)
     left = jnp.floor(position).astype(int)
-    share = position - left
+    share = position - left.astype(float)
     row = jnp.arange(z.shape[0])[:, None]
     counts = jnp.zeros((z.shape[0], N_SHAPE))
     counts = counts.at[row, left].add(weight * (1 - share)).at[row, left + 1].add(weight * share)
-    offset = (nodes[:, None] - nodes) / BANDWIDTH
+    offset = (nodes[:, None] - nodes[None]) / BANDWIDTH
     kernel = jnp.exp(-0.5 * offset**2) / (BANDWIDTH * jnp.sqrt(2 * jnp.pi))
     gaussian = jnp.exp(-0.5 * nodes**2) / jnp.sqrt(2 * jnp.pi)
-    return jnp.log((1 - GAUSSIAN_SHARE) * counts @ kernel + GAUSSIAN_SHARE * gaussian)
+    return jnp.log((1 - GAUSSIAN_SHARE) * counts @ kernel + GAUSSIAN_SHARE * gaussian[None])
 
 
 def _interpolate(shape: Float[Array, "star node"], z: Float[Array, "star x"]) -> Array:
@@ -207,7 +207,7 @@ def _interpolate(shape: Float[Array, "star node"], z: Float[Array, "star x"]) ->
     inside = jnp.clip(z, -SHAPE_RANGE, SHAPE_RANGE)
     position = (inside + SHAPE_RANGE) / (2 * SHAPE_RANGE) * (N_SHAPE - 1)
     left = jnp.clip(jnp.floor(position).astype(int), 0, N_SHAPE - 2)
-    share = position - left
+    share = position - left.astype(float)
     low, high = (jnp.take_along_axis(shape, at, axis=1) for at in (left, left + 1))
     return (1 - share) * low + share * high - 0.5 * (z**2 - inside**2)
 

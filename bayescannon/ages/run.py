@@ -177,7 +177,7 @@ def _one_block(raw: Raw, p_rc, tables, prior, grid: Parsec, keys) -> dict[str, n
     draws = _mass_draws(raw, good, grid)
     p = jnp.asarray(_pad(np.where(good, p_rc, 0.5)))
     rgb, rc = (age_density(draws, tables[state], prior) for state in ("rgb", "rc"))
-    x, last_x = tables["rgb"].log_mass.x, float(np.log10(grid.last_age))
+    x, last_x = tables["rgb"].log_mass.x, jnp.log10(grid.last_age)
     mixed = mix_states(rgb, rc, p, x, last_x, keys, n_draw)
     out = {name: np.array(values[:n_star]) for name, values in mixed._asdict().items()}
     in_rgb, in_rc = (good & np.asarray(s.supported)[:n_star] for s in (rgb, rc))

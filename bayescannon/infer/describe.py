@@ -7,22 +7,24 @@ import numpy as np
 from ..flags import Flag, combine
 from ..labels import Mixture, features
 from ..model import Model
+from .methods import MAX_KHAT, Sampled
 from .newton import Laplace
 from .posterior import Block
 from .summary import Summary, quadratic_form
 
 MANY_OUTSIDE = 0.05
 """A star is outside the training range when more than this share of its posterior is."""
+MAX_RHAT = 1.05
+"""Split R-hat of four chains of 125 draws scatters up to 1.03 when all is well."""
 
 
 def describe(
     model: Model,
     summary: Summary,
     fit: Laplace,
-    scaled: np.ndarray,
+    sampled: Sampled,
     log_prior: jax.Array,
     log_like: jax.Array,
-    diverging: np.ndarray,
 ) -> Block:
     """Sum up the draws of a block of stars and say what is wrong with which star.
 
@@ -31,11 +33,9 @@ def describe(
     model : Model
     summary : Summary
     fit : Laplace
-    scaled : (chain, draw, star, label)
-        Draws of scaled labels.
+    sampled : Sampled
+        Draws of scaled labels and their diagnostics.
     log_prior, log_like : (chain, draw, star)
-    diverging : (star,)
-        Number of divergent transitions; NaN where the method has none.
 
     Returns
     -------
@@ -49,22 +49,21 @@ def describe(
     chi2_full = jax.vmap(quadratic_form)(v, summary.a, summary.b, summary.c)
     n_pixel = np.asarray(summary.n_pixel)
     dof = n_pixel - len(model.labels)
-    draws = scaling.to_labels(scaled)
+    draws = scaling.to_labels(sampled.draws)
     outside = (draws < model.label_range[0]) | (draws > model.label_range[1])
     p_outside = outside.any(axis=-1).mean(axis=(0, 1))
-    flat = scaled.reshape(-1, *scaled.shape[2:])
+    flat = sampled.draws.reshape(-1, *sampled.draws.shape[2:])
     mean = flat.mean(axis=0)
     away = flat - mean
     cov = np.einsum("dsi,dsj->sij", away, away) / (len(flat) - 1)
-    nan = np.full(len(best), np.nan)
     per_star = {
         "chi2": np.asarray(chi2),
         "chi2_full": np.asarray(chi2_full),
         "dof": dof,
-        "khat": nan,
-        "ess": nan,
-        "rhat": nan,
-        "divergences": diverging,
+        "khat": sampled.khat,
+        "ess": sampled.ess,
+        "rhat": sampled.rhat,
+        "divergences": sampled.divergences,
         "n_modes": np.asarray(fit.n_modes),
         "distance": _distance(model.population, jnp.asarray(fit.mean)),
         "p_outside": p_outside,
@@ -97,6 +96,8 @@ def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:
     lost = empty | ~finite
     with np.errstate(invalid="ignore", divide="ignore"):
         reduced = star["chi2"] / star["dof"]
+    walked = np.isfinite(star["rhat"])  # the draws are NUTS's, whatever k-hat said before
+    n_draw = block.draws.shape[0] * block.draws.shape[1]
     raised = {
         Flag.NO_GOOD_PIXEL: empty,
         Flag.FEW_PIXELS: n_pixel < 0.5 * model.usable.sum(),
@@ -104,6 +105,9 @@ def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:
         Flag.OUTSIDE_TRAINING: ~(star["p_outside"] <= MANY_OUTSIDE) & ~empty,
         Flag.NOT_CONVERGED: ~converged & ~empty,
         Flag.SEVERAL_MODES: (star["n_modes"] > 1) & ~empty,
+        Flag.HIGH_KHAT: (star["khat"] > MAX_KHAT) & ~walked & ~empty,
+        Flag.LOW_ESS: (star["ess"] < np.where(walked, 0.8, 0.4) * n_draw) & ~empty,
+        Flag.HIGH_RHAT: star["rhat"] > MAX_RHAT,
         Flag.DIVERGENT: star["divergences"] > 0,
     }
     for array in (block.draws, block.log_prior, block.log_likelihood):

@@ -16,15 +16,14 @@ from ..labels import features
 from ..model import Model
 from ..spectra import Spectra
 from .describe import describe
-from .newton import Laplace, laplace
+from .methods import SAMPLERS, Problem
+from .newton import laplace
 from .posterior import Block, append, attributes, open_posterior, to_datatree
 from .prior import Prior, make_prior
-from .star import sample_reference
 from .summary import Summary, log_likelihood, summarise
 
 STARS_PER_BLOCK = 256
 """Every block has this many stars, the last one padded: one compiled program serves all."""
-METHODS = ("auto", "laplace", "reference")
 
 
 def infer(
@@ -45,13 +44,15 @@ def infer(
         A trained model.
     spectra : Spectra
         Normalised spectra on the model's grid.
-    method : {"auto", "laplace", "reference"}
-        `laplace`: the Gaussian at the posterior's maximum; `reference`: NumPyro's NUTS on all
-        pixels (slow, for checks); `auto`: the best that is fast, at present `laplace`.
+    method : {"auto", "laplace", "importance", "nuts", "reference"}
+        `laplace`: the Gaussian at the posterior's maximum. `importance`: weighted draws around all
+        maxima found, Pareto-smoothed. `nuts`: NumPyro's NUTS on the compressed likelihood, four
+        chains a star. `auto`: importance, and NUTS where k-hat is above 0.7. `reference`: NumPyro's
+        NUTS on all pixels (slow, for checks).
     prior : None, "population", "flat", or a NumPyro distribution
         See `make_prior`; None takes the recipe's.
     draws : int
-        Draws per star (per chain for `reference`).
+        Draws per star; `nuts` shares them among its chains, `reference` takes as many in each.
     seed : int
         Together with each `star_id` it fixes the draws.
     out : path, optional
@@ -74,13 +75,12 @@ def infer(
     UserError
         If grids differ, or method, prior or draws cannot be used. A bad star is flagged.
     """
-    if method not in METHODS:
-        raise UserError(f"method {method!r} is unknown: use one of {', '.join(METHODS)}")
+    if method not in SAMPLERS:
+        raise UserError(f"method {method!r} is unknown: use one of {', '.join(SAMPLERS)}")
     if draws < 2:
         raise UserError(f"draws is {draws}: ask for 2 or more")
     _check_grid(model, spectra)
     density, description = make_prior(model, prior)
-    method = "laplace" if method == "auto" else method
     attrs = attributes(model, method, description, seed)
     block_of = partial(_infer_block, model, density, method, draws, seed)
     if out is None:
@@ -136,15 +136,10 @@ def _infer_block(
     fit = laplace(summary, prior, _starts(model), model.recipe.labels.degree)
     names = np.concatenate([spectra.star_id, np.full(pad[0][1], "padding")])
     keys = star_keys(seed, names)
-    if method == "laplace":
-        scaled = _gaussian_draws(keys, fit, draws)[None]
-        diverging = np.full(STARS_PER_BLOCK, np.nan)
-    else:
-        scaled, diverging = _reference(model, prior, flux, ivar, keys, fit, draws, n_star)
-    log_prior, log_like = _log_densities(
-        jnp.asarray(scaled), summary, prior, model.recipe.labels.degree
-    )
-    block = describe(model, summary, fit, np.asarray(scaled), log_prior, log_like, diverging)
+    problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, n_star)
+    sampled = SAMPLERS[method](problem)
+    log_prior, log_like = _log_densities(jnp.asarray(sampled.draws), summary, prior, problem.degree)
+    block = describe(model, summary, fit, sampled, log_prior, log_like)
     return _crop(block, n_star)
 
 
@@ -153,34 +148,6 @@ def _starts(model: Model) -> jax.Array:
     if model.population is None:
         return origin
     return jnp.concatenate([origin, jnp.asarray(model.population.mean)])
-
-
-@partial(jax.jit, static_argnames="draws")
-def _gaussian_draws(keys: jax.Array, fit: Laplace, draws: int) -> jax.Array:
-    """Return (draw, star, label) from each star's Laplace Gaussian."""
-    n_label = fit.mean.shape[1]
-    noise = jax.vmap(lambda key: jax.random.normal(key, (draws, n_label)))(keys)
-    return jnp.swapaxes(fit.mean[:, None] + jnp.einsum("sij,sdj->sdi", fit.cholesky, noise), 0, 1)
-
-
-def _reference(model, prior, flux, ivar, keys, fit, draws, n_star):
-    chains = 4
-    scaled = np.full((chains, draws, STARS_PER_BLOCK, len(model.labels)), np.nan)
-    diverging = np.full(STARS_PER_BLOCK, np.nan)
-    for star in range(n_star):
-        good = np.asarray(ivar[star] > 0) & model.usable
-        if not good.any():
-            continue
-        arguments = (
-            *(jnp.asarray(a) for a in (flux[star][good], ivar[star][good])),
-            *(jnp.asarray(a[good]) for a in (model.coefficients, model.scatter, model.factors)),
-            prior,
-            len(model.labels),
-            model.recipe.labels.degree,
-        )
-        sample, bad = sample_reference(keys[star], arguments, fit.mean[star], draws, chains)
-        scaled[:, :, star], diverging[star] = sample, bad.sum()
-    return scaled, diverging
 
 
 @partial(jax.jit, static_argnames="degree")
