@@ -51,9 +51,9 @@ giants = real_giants(mass="mass_apokasc2")
 rc = giants.rc
 
 
-def ages_of(post, prior="flat-age", p_rc=rc.astype(float)):
+def ages_of(post, prior="flat-age"):
     """Median age [Gyr] of each star."""
-    ages = infer_ages(post, prior=prior, p_rc=p_rc, seed=0)
+    ages = infer_ages(post, prior=prior, p_rc=rc.astype(float), seed=0)
     return ages["point"]["quantile"].sel(quantity="age", level=0.5).values
 
 

@@ -56,8 +56,9 @@ def has(ages, flag):
     [("flat-log-mass", 5.4), ("flat-log-age", 5.6), ("flat-age", 7.1), ("population", 6.5)],
 )
 def test_the_designs_medians_for_12_solar_masses(prior, median):
-    ages = infer_ages(posterior_of(1.20), prior=prior, p_rc=0.0)
-    assert quantile(ages)[0] == pytest.approx(median, abs=0.11)
+    ages = infer_ages(posterior_of(np.full(40, 1.20)), prior=prior, p_rc=0.0)
+    # 500 draws place one star's median to 0.15 Gyr, that of 40 stars to 0.03
+    assert np.median(quantile(ages)) == pytest.approx(median, abs=0.11)
     assert ages.attrs["prior"] == prior
 
 
@@ -243,7 +244,7 @@ def test_p_rc_must_be_a_probability(p_rc):
 
 
 def test_light_stars_are_truncated_not_clipped():
-    ages = infer_ages(posterior_of([0.80, 1.2]), p_rc=0.0)
+    ages = infer_ages(posterior_of([0.80, 1.6]), p_rc=0.0)
     stats = ages["sample_stats"]
     assert 0.6 < stats["p_trunc"].values[0] < 1
     assert stats["p_trunc"].values[1] < 0.05
@@ -261,7 +262,7 @@ def test_heavy_stars_are_flagged():
 
 def test_ages_beyond_the_last_isochrone_are_flagged_also_for_a_short_grid(grid):
     short = replace(grid, info=grid.info | {"last_age": 5.0})
-    stars = posterior_of([0.9, 1.2, 2.5])
+    stars = posterior_of([0.9, 1.5, 3.0])
     for chosen, expected in ((grid, [1, 0, 0]), (short, [1, 1, 0])):
         ages = infer_ages(stars, chosen, p_rc=0.0)
         np.testing.assert_array_equal(has(ages, Flag.AGE_EXTRAPOLATED), expected)
@@ -276,7 +277,7 @@ def test_few_effective_draws_are_flagged():
 
 def test_what_is_missing_is_named():
     post = posterior_of(1.2)
-    with pytest.raises(UserError, match="'flat' is unknown.*flat-age"):
+    with pytest.raises(UserError, match=r"'flat' is unknown.*flat-age"):
         infer_ages(post, prior="flat")
     with pytest.raises(UserError, match=r"p_rc has shape \(3,\)"):
         infer_ages(post, p_rc=np.ones(3))

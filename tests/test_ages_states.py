@@ -1,5 +1,7 @@
 """P(rc) learned from the giants of known state."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ def test_held_out_probabilities_are_honest_and_sharp():
     assert found.log_score < 0.06
     assert found.brier < 0.015
     edges = np.array([0, 0.1, 0.5, 0.9, 1])
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         here = (found.p >= low) & (found.p <= high)
         error = np.sqrt(np.sum(found.p[here] * (1 - found.p[here]))) / here.sum()
         assert here.sum() >= 25

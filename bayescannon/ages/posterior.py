@@ -96,7 +96,6 @@ def age_density(draws: MassDraws, tables: StateTables, prior: AgePrior) -> AgeDe
         age is known, lies below that of the oldest age, `p_young` that it lies above that of the
         youngest; `supported` is False where no age of the grid fits the mass.
     """
-    x = tables.log_mass.x
     mean_u = jnp.sum(draws.weight * draws.log_mass, axis=1)
     mean_m = jnp.sum(draws.weight * draws.mh, axis=1)
     du, dm = draws.log_mass - mean_u[:, None], draws.mh - mean_m[:, None]

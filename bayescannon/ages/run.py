@@ -42,7 +42,7 @@ def salaris(feh, afe):
 def infer_ages(
     post: xr.DataTree,
     grid: Parsec | None = None,
-    prior: AgePrior = "flat-age",
+    prior: AgePrior | str = "flat-age",
     p_rc: float | np.ndarray | None = None,
     seed: int | None = None,
     progress: Callable[[int], None] | None = None,
@@ -91,7 +91,8 @@ def infer_ages(
     grid = Parsec.default() if grid is None else grid
     if prior not in AGE_PRIORS:
         raise UserError(f"age prior {prior!r} is unknown: use one of {', '.join(AGE_PRIORS)}")
-    labels, log_prior = post["posterior"].to_dataset(), post["sample_stats"]["log_prior"]
+    labels = post["posterior"].to_dataset()
+    log_prior = post["sample_stats"].to_dataset()["log_prior"]
     for name in ("ln_mass", "feh"):
         if name not in labels:
             raise UserError(f"the posterior has no label {name!r}, which an age needs")

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 
 from ..typing import Array, Stars
 from .grid import Parsec, evaluate
+from .mixture import QUANTITIES
 from .posterior import MASS_LOSS_SCATTER, AgePrior, log_age_prior, quantiles, state_tables
 from .run import infer_ages, salaris
 from .states import default_classifier, known_states, p_clump
@@ -65,7 +66,7 @@ def make_mock_ages(
         Posterior draws of mass and metallicity per star.
     """
     grid, rng = grid or Parsec.default(), np.random.default_rng(seed)
-    labels = known_states()[0]
+    labels = np.asarray(known_states()[0])
     labels = labels[rng.integers(len(labels), size=n)]
     logg, feh, afe = labels[:, 1], labels[:, 2], labels[:, 3]
     learned = np.asarray(p_clump(default_classifier(), labels))
@@ -149,8 +150,9 @@ def self_check(
     grid = grid or Parsec.default()
     mock = make_mock_ages(n, prior, seed, grid)
     ages = infer_ages(mock.post, grid, prior, mock.p_rc, seed, progress)
-    known = np.isfinite(ages["point"]["mean"].sel(quantity="age").values)
-    log_age = {q: np.log10(ages["posterior"][q].values[0]) for q in ("age", "age_rgb", "age_rc")}
+    known = np.isfinite(ages["point"].to_dataset()["mean"].sel(quantity="age").values)
+    drawn = ages["posterior"].to_dataset()
+    log_age = {q: np.log10(drawn[q].values[0]) for q in QUANTITIES}
     pit = _pit(log_age["age"], mock.x)
     in_state = np.where(mock.rc, _pit(log_age["age_rc"], mock.x), _pit(log_age["age_rgb"], mock.x))
     misses = [
@@ -206,7 +208,7 @@ def crps(draws: Float[np.ndarray, "draw star"], truth: Stars) -> Stars:
 
 def _point_crps(mock: MockAges, grid: Parsec) -> Stars:
     """Score of the age at the measured mass, clipped to the isochrones' ages, +- 0.21 dex."""
-    afe = mock.post["posterior"]["afe"].values[0, 0]
+    afe = mock.post["posterior"].to_dataset()["afe"].values[0, 0]
     mh = np.clip(salaris(mock.feh, afe), grid.mh[0], grid.mh[-1])
     oldest = np.log10(grid.last_age)
     x = np.empty(len(mh))

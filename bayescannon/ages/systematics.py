@@ -1,6 +1,7 @@
 """How far the choices behind an age shift it: alpha, state, prior, grid."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -89,7 +90,7 @@ def compare(
     rc, post = giants.rc.astype(float), giants.post
     without = post.copy()
     without["posterior"] = xr.DataTree(post["posterior"].to_dataset().drop_vars("afe"))
-    ways: dict[str, tuple[xr.DataTree, Parsec | None, AgePrior, object]] = {
+    ways: dict[str, tuple[xr.DataTree, Parsec | None, AgePrior, float | np.ndarray]] = {
         "standard": (post, None, "flat-age", rc),
         "alpha off": (without, None, "flat-age", rc),
         "all giant branch": (post, None, "flat-age", 0.0),
@@ -101,7 +102,7 @@ def compare(
     medians = {}
     for i, (name, (draws, grid, prior, p_rc)) in enumerate(ways.items()):
         ages = infer_ages(draws, grid, prior, p_rc, seed=0)
-        point = ages["point"]["quantile"].sel(quantity="age", level=0.5)
+        point = ages["point"].to_dataset()["quantile"].sel(quantity="age", level=0.5)
         medians[name] = np.log10(point.values)
         if progress is not None:
             progress(i + 1)
@@ -125,7 +126,7 @@ def shifts(medians: dict[str, np.ndarray], giants: RealGiants) -> Table:
         `meta` has the number of stars of each bin.
     """
     mass = giants.mass
-    bins = list(zip(MASS_EDGES[:-1], MASS_EDGES[1:], strict=True))
+    bins = list(pairwise(MASS_EDGES))
     inside = {f"{low}-{high}": (mass >= low) & (mass < high) for low, high in bins}
     changes = {"clump instead of branch": (medians["all clump"], medians["all giant branch"])}
     for name, values in medians.items():

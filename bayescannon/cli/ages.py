@@ -59,7 +59,7 @@ def infer(
     post, chosen = open_posterior(posteriors), _grid(grid)
     n_star = post["posterior"].sizes["star"]
     with progress("age posteriors", n_star) as update:
-        tree = infer_ages(post, chosen, prior, p_rc, seed, update)  # ty: ignore[invalid-argument-type]
+        tree = infer_ages(post, chosen, prior, p_rc, seed, update)
     save_tree(tree, out)
     failed = int(tree["point"]["mean"].sel(quantity="age").isnull().sum())
     console.print(f"{n_star - failed} age posteriors in {out}, {failed} stars without an age")
@@ -140,7 +140,7 @@ def check(
     seed: Seed = 0,
 ) -> None:
     """Draw mock stars from each age prior, and see whether their age posteriors are honest."""
-    shown = Table(title=f"{stars} mock stars; tolerances {TOLERANCE} overall, {BIN_TOLERANCE} a bin")
+    shown = Table(title=f"{stars} stars; may miss by {TOLERANCE}, in a bin by {BIN_TOLERANCE}")
     heads = ("prior", *(f"{p:.0%} holds" for p in PROBABILITIES), "worst bin (68%)", "CRPS")
     for head in (*heads, "point", "gain / se"):
         shown.add_column(head, justify="left" if head == "prior" else "right")

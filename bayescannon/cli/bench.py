@@ -30,7 +30,7 @@ def ages(
         wall, cpu = time.perf_counter(), time.process_time()
         tree = infer_ages(mock.post, progress=update)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    failed = int(np.isnan(tree["point"]["mean"].values[0]).sum())
+    failed = int(np.isnan(tree["point"].to_dataset()["mean"].values[0]).sum())
     console.print(
         f"{stars} stars x {draws} draws: {wall:.1f} s ({cpu:.1f} CPU s), "
         f"{stars / wall:.0f} stars a second, {failed} without an age"

@@ -25,7 +25,9 @@ def infer(
     ],
     model: Annotated[Path, typer.Option(help="Model folder, or the name of a shipped model.")],
     out: Annotated[Path, typer.Option(help="Posterior store to write.")] = Path("posteriors.zarr"),
-    method: Annotated[str, typer.Option(help="auto, laplace, importance, nuts, or reference (slow).")] = "auto",
+    method: Annotated[
+        str, typer.Option(help="auto, laplace, importance, nuts, or reference (slow).")
+    ] = "auto",
     prior: Annotated[
         str | None, typer.Option(help="population or flat; the model's own without.")
     ] = None,

@@ -35,7 +35,7 @@ def describe(
     fit : Laplace
     sampled : Sampled
         Draws of scaled labels and their diagnostics.
-    log_prior, log_like : (chain, draw, star)
+    log_prior, log_like : (star, chain, draw)
 
     Returns
     -------
@@ -51,11 +51,11 @@ def describe(
     dof = n_pixel - len(model.labels)
     draws = scaling.to_labels(sampled.draws)
     outside = (draws < model.label_range[0]) | (draws > model.label_range[1])
-    p_outside = outside.any(axis=-1).mean(axis=(0, 1))
-    flat = sampled.draws.reshape(-1, *sampled.draws.shape[2:])
-    mean = flat.mean(axis=0)
-    away = flat - mean
-    cov = np.einsum("dsi,dsj->sij", away, away) / (len(flat) - 1)
+    p_outside = outside.any(axis=-1).mean(axis=(1, 2))
+    flat = sampled.draws.reshape(len(best), -1, best.shape[1])
+    mean = flat.mean(axis=1)
+    away = flat - mean[:, None]
+    cov = np.swapaxes(away, 1, 2) @ away / (flat.shape[1] - 1)
     per_star = {
         "chi2": np.asarray(chi2),
         "chi2_full": np.asarray(chi2_full),
@@ -92,12 +92,12 @@ def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:
     star = block.per_star
     n_pixel = star["dof"] + len(model.labels)
     empty = n_pixel == 0
-    finite = np.isfinite(block.draws).all(axis=(0, 1, 3))
+    finite = np.isfinite(block.draws).all(axis=(1, 2, 3))
     lost = empty | ~finite
     with np.errstate(invalid="ignore", divide="ignore"):
         reduced = star["chi2"] / star["dof"]
     walked = np.isfinite(star["rhat"])  # the draws are NUTS's, whatever k-hat said before
-    n_draw = block.draws.shape[0] * block.draws.shape[1]
+    n_draw = block.draws.shape[1] * block.draws.shape[2]
     raised = {
         Flag.NO_GOOD_PIXEL: empty,
         Flag.FEW_PIXELS: n_pixel < 0.5 * model.usable.sum(),
@@ -110,9 +110,7 @@ def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:
         Flag.HIGH_RHAT: star["rhat"] > MAX_RHAT,
         Flag.DIVERGENT: star["divergences"] > 0,
     }
-    for array in (block.draws, block.log_prior, block.log_likelihood):
-        array[:, :, lost] = np.nan
-    for array in (block.best, block.mean, block.cov):
+    for array in block[:-1]:
         array[lost] = np.nan
     for name in ("chi2", "chi2_full", "distance", "p_outside"):
         star[name] = np.where(empty, np.nan, star[name])

@@ -13,14 +13,24 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Float
 
 from ..typing import Array
-from .newton import Laplace, log_posterior
+from .newton import Laplace
 from .prior import Prior
 from .psis import smooth_weights
-from .summary import Summary
+from .summary import Summary, log_likelihood_of_draws
 
 PROPOSALS_PER_DRAW = 4
-DEGREES_OF_FREEDOM = 8.0
+DEGREES_OF_FREEDOM = 8
 """Of the Student-t tails: heavier than any posterior that a spectrum with photons leaves."""
+
+MAX_MODES = 2
+
+
+class Modes(NamedTuple):
+    """Maxima of one star that the proposal covers."""
+
+    mean: Float[Array, "mode label"]
+    cholesky: Float[Array, "mode label label"]
+    log_weight: Float[Array, "mode"]
 
 
 class Weighted(NamedTuple):
@@ -62,16 +72,20 @@ def importance(
 
 def _one_star(key, summary: Summary, fit: Laplace, prior: Prior, draws: int, degree: int):
     n = draws * PROPOSALS_PER_DRAW
-    which, normal, gamma, shift = jax.random.split(key, 4)
-    n_label = fit.mean.size
-    component = jax.random.categorical(which, fit.mode_log_weight, shape=(n,))
-    white = jax.random.normal(normal, (n, n_label))
-    half = DEGREES_OF_FREEDOM / 2
-    stretch = jnp.sqrt(half / jax.random.gamma(gamma, half, (n,)))
-    offset = jnp.einsum("dij,dj->di", fit.mode_cholesky[component], white * stretch[:, None])
-    scaled = fit.mode_mean[component] + offset
-    log_target = jax.vmap(lambda x: log_posterior(x, summary, prior, degree))(scaled)
-    log_weight, khat = smooth_weights(log_target - _log_proposal(scaled, fit))
+    which, normal, tail, shift = jax.random.split(key, 4)
+    modes = _best_modes(fit)
+    component = jax.random.categorical(which, modes.log_weight, shape=(n,))
+    # single precision is enough to propose: the weight is that of the point proposed
+    white = jax.random.normal(normal, (n, fit.mean.size), jnp.float32).astype(float)
+    # a sum of exponentials is a gamma variate: chi2 with an even number of degrees of freedom
+    half = jax.random.exponential(tail, (n, DEGREES_OF_FREEDOM // 2), jnp.float32)
+    chi2 = 2 * jnp.sum(half, axis=1).astype(float)
+    white = white * jnp.sqrt(DEGREES_OF_FREEDOM / chi2)[:, None]
+    around = modes.mean[:, None] + jnp.einsum("kij,dj->kdi", modes.cholesky, white)
+    scaled = jnp.take_along_axis(around, component[None, :, None], axis=0)[0]
+    log_like = log_likelihood_of_draws(summary, scaled, degree)
+    log_target = log_like + jax.vmap(prior.log_prob)(scaled)
+    log_weight, khat = smooth_weights(log_target - _log_proposal(scaled, modes))
     weight = jnp.exp(log_weight)
     # systematic resampling: a proposal appears twice only when its weight asks for it
     place = (jnp.arange(draws) + jax.random.uniform(shift)) / draws
@@ -80,16 +94,18 @@ def _one_star(key, summary: Summary, fit: Laplace, prior: Prior, draws: int, deg
     return Weighted(scaled[chosen][order], khat, 1.0 / jnp.sum(weight**2))
 
 
-def _log_proposal(scaled: Float[Array, "draw label"], fit: Laplace) -> Float[Array, "draw"]:
+def _best_modes(fit: Laplace) -> Modes:
+    """Keep the modes of largest weight: two are all that a quadratic model has ever shown."""
+    log_weight, place = jax.lax.top_k(fit.mode_log_weight, min(MAX_MODES, fit.mode_log_weight.size))
+    return Modes(fit.mode_mean[place], fit.mode_cholesky[place], log_weight)
+
+
+def _log_proposal(scaled: Float[Array, "draw label"], modes: Modes) -> Float[Array, "draw"]:
     """Log density of the mixture of Student-t distributions, up to its common constant."""
-
-    def one_mode(mean, cholesky, log_weight):
-        offset = (scaled - mean[None]).T
-        white = jax.scipy.linalg.solve_triangular(cholesky, offset, lower=True)
-        log_det = jnp.sum(jnp.log(jnp.diagonal(cholesky)))
-        power = (DEGREES_OF_FREEDOM + scaled.shape[1]) / 2
-        tail = jnp.log1p(jnp.sum(white**2, axis=0) / DEGREES_OF_FREEDOM)
-        return log_weight - log_det - power * tail
-
-    parts = jax.vmap(one_mode)(fit.mode_mean, fit.mode_cholesky, fit.mode_log_weight)
-    return logsumexp(parts, axis=0)
+    inverse_root = jnp.linalg.inv(modes.cholesky)
+    offset = scaled[None] - modes.mean[:, None]
+    white = jnp.einsum("kij,kdj->kdi", inverse_root, offset)
+    log_det = jnp.sum(jnp.log(jnp.diagonal(modes.cholesky, axis1=1, axis2=2)), axis=1)
+    power = (DEGREES_OF_FREEDOM + scaled.shape[1]) / 2
+    tails = power * jnp.log1p(jnp.sum(white**2, axis=-1) / DEGREES_OF_FREEDOM)
+    return logsumexp((modes.log_weight - log_det)[:, None] - tails, axis=0)

@@ -46,7 +46,7 @@ class Problem(NamedTuple):
 class Sampled(NamedTuple):
     """Draws of scaled labels; what a method does not know is NaN."""
 
-    draws: Float[np.ndarray, "chain draw star label"]
+    draws: Float[np.ndarray, "star chain draw label"]
     khat: Float[np.ndarray, "star"]
     ess: Float[np.ndarray, "star"]
     rhat: Float[np.ndarray, "star"]
@@ -55,7 +55,7 @@ class Sampled(NamedTuple):
 
 def sample_laplace(problem: Problem) -> Sampled:
     """Draw from the Gaussian at the highest maximum."""
-    draws = np.asarray(_gaussian_draws(problem.keys, problem.fit, problem.draws))[None]
+    draws = np.asarray(_gaussian_draws(problem.keys, problem.fit, problem.draws))[:, None]
     return Sampled(draws, *_unknown(len(problem.keys), 4))
 
 
@@ -63,7 +63,7 @@ def sample_importance(problem: Problem) -> Sampled:
     """Resample weighted draws; `ess` is that of the published draws."""
     p = problem
     result = importance(p.keys, p.summary, p.fit, p.prior, p.draws, p.degree)
-    draws = np.array(jnp.swapaxes(result.draws, 0, 1))[None]
+    draws = np.array(result.draws)[:, None]
     ess = 1.0 / (1.0 / p.draws + 1.0 / np.asarray(result.ess))
     return Sampled(draws, np.array(result.khat), ess, *_unknown(len(p.keys), 2))
 
@@ -73,11 +73,11 @@ def sample_nuts(problem: Problem) -> Sampled:
     stars = np.arange(problem.n_star)
     per_chain = -(-problem.draws // CHAINS)
     n_label = problem.fit.mean.shape[1]
-    draws = np.full((CHAINS, per_chain, len(problem.keys), n_label), np.nan)
+    draws = np.full((len(problem.keys), CHAINS, per_chain, n_label), np.nan)
     ess, rhat, divergences = _unknown(len(problem.keys), 3)
     for start in range(0, len(stars), STARS_PER_NUTS):
         part = stars[start : start + STARS_PER_NUTS]
-        draws[:, :, part], ess[part], rhat[part], divergences[part] = _walk(problem, part)
+        draws[part], ess[part], rhat[part], divergences[part] = _walk(problem, part)
     return Sampled(draws, _unknown(len(problem.keys), 1)[0], ess, rhat, divergences)
 
 
@@ -93,8 +93,8 @@ def sample_auto(problem: Problem) -> Sampled:
     for start in range(0, len(stars), STARS_PER_NUTS):
         part = stars[start : start + STARS_PER_NUTS]
         draws, ess, rhat, divergences = _walk(problem, part)
-        joined = draws.reshape(-1, *draws.shape[2:])
-        first.draws[0][:, part] = joined[: problem.draws]
+        joined = draws.reshape(len(part), 1, -1, draws.shape[-1])
+        first.draws[part] = joined[:, :, : problem.draws]
         first.ess[part], first.rhat[part], first.divergences[part] = ess, rhat, divergences
     return first
 
@@ -102,7 +102,7 @@ def sample_auto(problem: Problem) -> Sampled:
 def sample_full_pixels(problem: Problem) -> Sampled:
     """NumPyro's NUTS on all pixels, star by star."""
     model, n_label = problem.model, problem.fit.mean.shape[1]
-    draws = np.full((CHAINS, problem.draws, len(problem.keys), n_label), np.nan)
+    draws = np.full((len(problem.keys), CHAINS, problem.draws, n_label), np.nan)
     ess, rhat, divergences = _unknown(len(problem.keys), 3)
     for star in range(problem.n_star):
         good = np.asarray(problem.ivar[star] > 0) & model.usable
@@ -118,8 +118,8 @@ def sample_full_pixels(problem: Problem) -> Sampled:
         )
         start = problem.fit.mean[star]
         sample, bad = sample_reference(problem.keys[star], arguments, start, problem.draws, CHAINS)
-        draws[:, :, star], divergences[star] = sample, bad.sum()
-        ess[star], rhat[star] = _diagnose(np.asarray(sample)[:, :, None])
+        draws[star], divergences[star] = sample, bad.sum()
+        ess[star], rhat[star] = _diagnose(np.asarray(sample)[None])
     return Sampled(draws, _unknown(len(problem.keys), 1)[0], ess, rhat, divergences)
 
 
@@ -140,22 +140,23 @@ def _walk(problem: Problem, stars: np.ndarray):
     )
     per_chain = -(-problem.draws // CHAINS)
     result = nuts(keys, summary, fit, problem.prior, per_chain, problem.degree)
-    draws = np.asarray(result.draws)[:, :, : len(stars)]
+    draws = np.asarray(result.draws)[: len(stars)]
     ess, rhat = _diagnose(draws)
     return draws, ess, rhat, np.asarray(result.divergences)[: len(stars)]
 
 
-def _diagnose(draws: Float[np.ndarray, "chain draw star label"]):
+def _diagnose(draws: Float[np.ndarray, "star chain draw label"]):
     """Return smallest effective sample size and largest split R-hat over the labels, (star,)."""
+    draws = np.moveaxis(draws, 0, 2)
     ess, rhat = effective_sample_size(draws), split_gelman_rubin(draws)
     return ess.min(axis=-1), rhat.max(axis=-1)
 
 
 @partial(jax.jit, static_argnames="draws")
-def _gaussian_draws(keys: jax.Array, fit: Laplace, draws: int) -> Float[Array, "draw star label"]:
+def _gaussian_draws(keys: jax.Array, fit: Laplace, draws: int) -> Float[Array, "star draw label"]:
     n_label = fit.mean.shape[1]
     noise = jax.vmap(lambda key: jax.random.normal(key, (draws, n_label)))(keys)
-    return jnp.swapaxes(fit.mean[:, None] + jnp.einsum("sij,sdj->sdi", fit.cholesky, noise), 0, 1)
+    return fit.mean[:, None] + jnp.einsum("sij,sdj->sdi", fit.cholesky, noise)
 
 
 def _unknown(n_star: int, count: int) -> list[np.ndarray]:

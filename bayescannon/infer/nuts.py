@@ -53,7 +53,7 @@ half_misfit.defvjp(_half_misfit_forward, _half_misfit_backward)
 class Chains(NamedTuple):
     """Draws of many stars and their divergences."""
 
-    draws: Float[Array, "chain draw star label"]
+    draws: Float[Array, "star chain draw label"]
     divergences: Float[Array, "star"]
 
 
@@ -84,8 +84,7 @@ def nuts(
     """
     one_star = partial(_one_star, prior=prior, draws=draws, degree=degree)
     sample, divergent = jax.vmap(one_star)(keys, summary, fit)
-    scaled = jnp.moveaxis(sample, 0, 2)
-    return Chains(scaled, jnp.sum(divergent, axis=(1, 2)).astype(float))
+    return Chains(sample, jnp.sum(divergent, axis=(1, 2)).astype(float))
 
 
 def _one_star(key, summary: Summary, fit: Laplace, prior: Prior, draws: int, degree: int):

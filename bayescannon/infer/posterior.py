@@ -16,9 +16,9 @@ from ..model import Model
 class Block(NamedTuple):
     """What inference gives for a block of stars, all in label units."""
 
-    draws: np.ndarray  # (chain, draw, star, label)
-    log_prior: np.ndarray  # (chain, draw, star)
-    log_likelihood: np.ndarray  # (chain, draw, star)
+    draws: np.ndarray  # (star, chain, draw, label)
+    log_prior: np.ndarray  # (star, chain, draw)
+    log_likelihood: np.ndarray  # (star, chain, draw)
     best: np.ndarray  # (star, label)
     mean: np.ndarray  # (star, label)
     cov: np.ndarray  # (star, label, label)
@@ -42,16 +42,17 @@ def attributes(model: Model, method: str, prior: str, seed: int) -> dict:
 def to_datatree(block: Block, star_id: np.ndarray, attrs: dict) -> xr.DataTree:
     """Arrange arrays in the groups `posterior`, `sample_stats` and `point`."""
     labels = attrs["labels"]
-    chain, draw = (np.arange(n) for n in block.draws.shape[:2])
+    chain, draw = (np.arange(n) for n in block.draws.shape[1:3])
+    draws, log_prior, log_like = (np.moveaxis(a, 0, 2) for a in block[:3])
     sampled = ("chain", "draw", "star")
     coords = {"chain": chain, "draw": draw, "star": np.asarray(star_id, str)}
     posterior = xr.Dataset(
-        {name: (sampled, block.draws[..., i]) for i, name in enumerate(labels)}, coords=coords
+        {name: (sampled, draws[..., i]) for i, name in enumerate(labels)}, coords=coords
     )
     stats = xr.Dataset(
         {
-            "log_prior": (sampled, block.log_prior),
-            "log_likelihood": (sampled, block.log_likelihood),
+            "log_prior": (sampled, log_prior),
+            "log_likelihood": (sampled, log_like),
             **{name: ("star", values) for name, values in block.per_star.items()},
         },
         coords=coords,

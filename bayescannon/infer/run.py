@@ -12,7 +12,6 @@ import xarray as xr
 from ..errors import UserError
 from ..files import write_beside
 from ..keys import star_keys
-from ..labels import features
 from ..model import Model
 from ..spectra import Spectra
 from .describe import describe
@@ -20,7 +19,7 @@ from .methods import SAMPLERS, Problem
 from .newton import laplace
 from .posterior import Block, append, attributes, open_posterior, to_datatree
 from .prior import Prior, make_prior
-from .summary import Summary, log_likelihood, summarise
+from .summary import Summary, log_likelihood_of_draws, summarise
 
 STARS_PER_BLOCK = 256
 """Every block has this many stars, the last one padded: one compiled program serves all."""
@@ -154,17 +153,16 @@ def _starts(model: Model) -> jax.Array:
 def _log_densities(
     scaled: jax.Array, summary: Summary, prior: Prior, degree: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Log prior and log likelihood of (chain, draw, star, label)."""
-    log_prior = jnp.asarray(jax.vmap(jax.vmap(jax.vmap(prior.log_prob)))(scaled))
-    v = jnp.moveaxis(features(scaled, degree), 2, 0)
-    log_like = jax.vmap(log_likelihood)(summary, v)
-    return log_prior, jnp.moveaxis(log_like, 0, 2)
+    """Log prior and log likelihood of (star, chain, draw, label)."""
+
+    def one_star(draws, star):
+        flat = draws.reshape(-1, draws.shape[-1])
+        log_like = log_likelihood_of_draws(star, flat, degree)
+        return jax.vmap(jax.vmap(prior.log_prob))(draws), log_like.reshape(draws.shape[:-1])
+
+    return jax.vmap(one_star)(scaled, summary)
 
 
 def _crop(block: Block, n_star: int) -> Block:
     """Drop the padding."""
-    return Block(
-        *(a[:, :, :n_star] for a in block[:3]),
-        *(a[:n_star] for a in block[3:6]),
-        per_star={name: values[:n_star] for name, values in block.per_star.items()},
-    )
+    return jax.tree.map(lambda values: values[:n_star], block)

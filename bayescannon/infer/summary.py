@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 import bayescannon.precision  # noqa: F401
 
+from ..labels import feature_rows
 from ..typing import Array, Coefficients, Factors, Features, Pixels, Scalar, StarPixels
 
 
@@ -116,3 +117,12 @@ def log_likelihood(summary: Summary, v: Features) -> Array:
     `summary` is that of one star. Equal to the full-pixel Gaussian up to rounding.
     """
     return summary.log_norm - 0.5 * quadratic_form(v, summary.a, summary.b, summary.c)
+
+
+def log_likelihood_of_draws(
+    summary: Summary, scaled: Float[Array, "draw label"], degree: int
+) -> Float[Array, "draw"]:
+    """Log density of one star's pixels at many scaled labels; see `log_likelihood`."""
+    d = feature_rows(scaled.T, degree).at[0].add(-1.0)
+    pull = summary.a @ d - 2 * summary.b[:, None]
+    return summary.log_norm - 0.5 * (jnp.sum(pull * d, axis=0) + summary.c)

@@ -6,10 +6,11 @@ from operator import mul
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 import bayescannon.precision  # noqa: F401
 
-from ..typing import Features, Labels
+from ..typing import Array, Features, Labels
 
 
 def monomials(n_label: int, degree: int = 2) -> np.ndarray:
@@ -46,10 +47,16 @@ def features(scaled: Labels, degree: int = 2) -> Features:
     (..., feature)
         21 features for 5 labels and degree 2.
     """
-    ones = jnp.ones((*scaled.shape[:-1], 1), scaled.dtype)
-    with_one = jnp.concatenate([ones, scaled], axis=-1)
-    factors = monomials(scaled.shape[-1], degree).T
-    return reduce(mul, (with_one[..., factor] for factor in factors))
+    return jnp.moveaxis(feature_rows(jnp.moveaxis(scaled, -1, 0), degree), 0, -1)
+
+
+def feature_rows(
+    scaled: Float[Array, "label *batch"], degree: int = 2
+) -> Float[Array, "feature *batch"]:
+    """Evaluate v(l) with the features first: the fast layout for many draws of one star."""
+    with_one = jnp.concatenate([jnp.ones((1, *scaled.shape[1:]), scaled.dtype), scaled])
+    factors = monomials(len(scaled), degree).T
+    return reduce(mul, (with_one[factor] for factor in factors))
 
 
 def n_features(n_label: int, degree: int = 2) -> int:
