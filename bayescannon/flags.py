@@ -37,7 +37,7 @@ MEANING = {
     Flag.HIGH_RHAT: "R-hat above 1.05: the chains do not agree",
     Flag.DIVERGENT: "NUTS reported divergent transitions",
     Flag.NO_AGE: "no age: the mass or metallicity posterior has no support on the grid",
-    Flag.OFF_GRID: "more than 5 % of the posterior is outside the grid in [M/H], or heavier than its youngest age",
+    Flag.OFF_GRID: "more than 5 % of the posterior is off the grid in [M/H] or above its masses",
     Flag.AGE_TRUNCATED: "p_trunc above 0.05: mass below that of the oldest isochrone",
     Flag.AGE_EXTRAPOLATED: "more than 5 % of the age posterior lies above the last shipped age",
     Flag.BAD_P_RC: "P(rc) is outside 0 to 1: no age is given",

@@ -1,6 +1,6 @@
 """Train the shipped model `models/apokasc-mass` on the semi-synthetic `apokasc` set.
 
-    python scripts/build_models.py
+python scripts/build_models.py
 """
 
 from dataclasses import replace

@@ -128,8 +128,9 @@ def two_modes(rng, n):
 @pytest.mark.parametrize("shape", [skewed, two_modes])
 @pytest.mark.parametrize("mass", [1.1, 1.7])
 def test_skewed_and_two_mode_masses_agree_with_brute_force(grid, shape, mass):
-    """Agreement to 0.15 posterior sd: three standard errors of a quantile from 500 draws at the
-    density's dip between two modes, and the kernel."""
+    """Seed 7. The median over 80 stars agrees to 0.08 posterior sd: what linearising and the kernel
+    cost. One star's quantile is off by 0.15 sd or less in the mean: that is the noise of 500 draws.
+    """
     rng = np.random.default_rng(7)
     log_mass = np.log10(mass) + shape(rng, 40_000)
     mh = -0.1 + 0.4 * (log_mass - np.log10(mass)) + 0.05 * rng.normal(size=log_mass.size)
@@ -145,19 +146,19 @@ def test_skewed_and_two_mode_masses_agree_with_brute_force(grid, shape, mass):
 
 
 def test_the_label_prior_is_divided_out():
-    rng, prior_sd = np.random.default_rng(3), 0.15
+    """Posterior draws under a Gaussian label prior, against draws of the likelihood alone."""
+    rng, prior_sd, n = np.random.default_rng(3), 0.15, 40
     sd = (0.07**-2 + prior_sd**-2) ** -0.5  # of the product of likelihood and prior
     shrunk = (sd / 0.07) ** 2 * np.log10(1.2)
-    plain = infer_ages(posterior_of(1.2), p_rc=0.0)
-    log_mass = (shrunk + sd * gaussian_draws(rng, (20_000, 1)))[None]
+    plain = infer_ages(posterior_of(np.full(n, 1.2)), p_rc=0.0)
+    log_mass = (shrunk + sd * gaussian_draws(rng, (DRAWS, n)))[None]
     sampled = {"ln_mass": np.log(10.0) * log_mass, "feh": 0.02 * rng.normal(size=log_mass.shape)}
-    with_prior = as_posterior(sampled, ["s0"], -0.5 * (log_mass / prior_sd) ** 2)
+    with_prior = as_posterior(sampled, np.arange(n), -0.5 * (log_mass / prior_sd) ** 2)
     divided = infer_ages(with_prior, p_rc=0.0)
     for level in (0.16, 0.5, 0.84):
-        np.testing.assert_allclose(
-            quantile(divided, level=level), quantile(plain, level=level), rtol=0.03
-        )
-    assert divided["sample_stats"]["ess"].values[0] < 20_000
+        ours, wanted = (np.median(quantile(a, level=level)) for a in (divided, plain))
+        assert ours == pytest.approx(wanted, rel=0.03)
+    assert (divided["sample_stats"]["ess"].values < DRAWS).all()
 
 
 def test_the_log_density_has_the_right_gradient(grid):

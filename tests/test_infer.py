@@ -217,7 +217,7 @@ def test_a_numpyro_distribution_is_a_prior_in_label_units(world):
 
 
 BAD_CALLS = {
-    "method": ({"method": "magic"}, "method 'magic'.*auto, laplace, reference"),
+    "method": ({"method": "magic"}, "method 'magic'.*auto, laplace, importance, nuts, reference"),
     "prior": ({"prior": "jeffreys"}, "prior 'jeffreys'.*'population' or 'flat'"),
     "event shape": ({"prior": dist.Normal(0.0, 1.0)}, r"event shape \(3,\).*teff, logg, feh"),
     "no prior": ({"prior": 3.0}, "not 3.0"),

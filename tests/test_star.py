@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import lenient
 from numpyro.infer.util import log_density
 
 import bayescannon as bc
@@ -17,7 +16,6 @@ from bayescannon.infer import (
     log_likelihood,
     log_posterior,
     make_prior,
-    run,
     star_program,
     summarise,
 )
@@ -136,19 +134,19 @@ def three_stars(world):
     return bc.Spectra(world.spectra.wavelength, clean + noise, sigma**-2, ["20", "60", "200"])
 
 
-def test_nuts_on_all_pixels_agrees_with_laplace(world, three_stars, monkeypatch):
+def test_nuts_on_all_pixels_agrees_with_laplace(world, three_stars):
     """Mean within 4 Monte Carlo errors and 0.05 sd for the Gaussian's error; sd within 10 %.
 
     Seed 0, fixed, so it cannot fail at random; on other seeds 9 means at 4 errors fail 6 in 10,000.
     """
-    monkeypatch.setattr(run, "sample_reference", lenient()(run.sample_reference))
     exact = bc.infer(world.model, three_stars, method="reference", draws=1000, seed=0)
     fast = bc.infer(world.model, three_stars, method="laplace", draws=2, seed=0)
     prior, _ = make_prior(world.model, "population")
     summary = _summary(world.model, *three_stars.arrays(), np.zeros((64, 0)))
     roots = laplace(summary, prior, jnp.zeros((1, 3)), 2).cholesky
     fits = np.asarray(roots @ jnp.swapaxes(roots, 1, 2))
-    assert (exact.sample_stats.rhat.isnull()).all()
+    assert (exact.sample_stats.rhat < 1.01).all()
+    assert (exact.sample_stats.ess > 2000).all()
     assert exact.posterior.sizes["chain"] == 4
     assert (exact.sample_stats.divergences == 0).all()
     for star in range(3):

@@ -44,9 +44,11 @@ def draw(
         expected, n = p[here].mean(), here.sum()
         error = np.sqrt(np.mean(p[here] * (1 - p[here])) / n)
         left.errorbar(expected, rc[here].mean(), error, fmt="o", color=BLUE, ms=5)
-        left.annotate(f"{n}", (expected, rc[here].mean()), (6, -10), textcoords="offset points")
-    left.set(xlabel="predicted P(red clump)", ylabel="share in the clump", xlim=(0, 1))
-    left.set_ylim(-0.05, 1.05)
+        left.annotate(
+            f"{n}", (expected, rc[here].mean()), (4, 8 * (-1) ** i - 4), textcoords="offset points"
+        )
+    left.set(xlabel="predicted P(red clump)", ylabel="share in the clump", xlim=(-0.03, 1.08))
+    left.set_ylim(-0.06, 1.1)
     left.legend(loc="upper left")
     steps = np.linspace(0, 1, 41)
     right.hist(p[rc], steps, histtype="step", color=VERMILLION, lw=1.6, label="red clump")

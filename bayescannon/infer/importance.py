@@ -19,6 +19,8 @@ from .psis import smooth_weights
 from .summary import Summary, log_likelihood_of_draws
 
 PROPOSALS_PER_DRAW = 4
+MIN_PROPOSALS = 400
+"""Fewer say nothing about the tail of the weights, however few draws are asked for."""
 DEGREES_OF_FREEDOM = 8
 """Of the Student-t tails: heavier than any posterior that a spectrum with photons leaves."""
 
@@ -71,7 +73,7 @@ def importance(
 
 
 def _one_star(key, summary: Summary, fit: Laplace, prior: Prior, draws: int, degree: int):
-    n = draws * PROPOSALS_PER_DRAW
+    n = max(draws * PROPOSALS_PER_DRAW, MIN_PROPOSALS)
     which, normal, tail, shift = jax.random.split(key, 4)
     modes = _best_modes(fit)
     component = jax.random.categorical(which, modes.log_weight, shape=(n,))
@@ -88,7 +90,7 @@ def _one_star(key, summary: Summary, fit: Laplace, prior: Prior, draws: int, deg
     log_weight, khat = smooth_weights(log_target - _log_proposal(scaled, modes))
     weight = jnp.exp(log_weight)
     # systematic resampling: a proposal appears twice only when its weight asks for it
-    place = (jnp.arange(draws) + jax.random.uniform(shift)) / draws
+    place = (jnp.arange(draws, dtype=float) + jax.random.uniform(shift)) / draws
     chosen = jnp.clip(jnp.searchsorted(jnp.cumsum(weight), place), 0, n - 1)
     order = jax.random.permutation(which, draws)
     return Weighted(scaled[chosen][order], khat, 1.0 / jnp.sum(weight**2))

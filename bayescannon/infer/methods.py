@@ -1,6 +1,7 @@
 """The sampling methods, one interface: a block of stars in, draws and their diagnostics out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ from .summary import Summary
 STARS_PER_NUTS = 64
 """Stars whose chains walk in step: each waits for the longest trajectory among them."""
 MAX_KHAT = 0.7
+MIN_PER_CHAIN = 4
+"""Split R-hat needs as many."""
 
 
 class Problem(NamedTuple):
@@ -71,7 +74,7 @@ def sample_importance(problem: Problem) -> Sampled:
 def sample_nuts(problem: Problem) -> Sampled:
     """Run four chains a star that share the draws asked for."""
     stars = np.arange(problem.n_star)
-    per_chain = -(-problem.draws // CHAINS)
+    per_chain = _per_chain(problem.draws)
     n_label = problem.fit.mean.shape[1]
     draws = np.full((len(problem.keys), CHAINS, per_chain, n_label), np.nan)
     ess, rhat, divergences = _unknown(len(problem.keys), 3)
@@ -117,9 +120,12 @@ def sample_full_pixels(problem: Problem) -> Sampled:
             problem.degree,
         )
         start = problem.fit.mean[star]
-        sample, bad = sample_reference(problem.keys[star], arguments, start, problem.draws, CHAINS)
+        with numpyro_rules():
+            sample, bad = sample_reference(
+                problem.keys[star], arguments, start, problem.draws, CHAINS
+            )
         draws[star], divergences[star] = sample, bad.sum()
-        ess[star], rhat[star] = _diagnose(np.asarray(sample)[None])
+        (ess[star],), (rhat[star],) = _diagnose(np.asarray(sample)[None])
     return Sampled(draws, _unknown(len(problem.keys), 1)[0], ess, rhat, divergences)
 
 
@@ -132,17 +138,29 @@ SAMPLERS: dict[str, Callable[[Problem], Sampled]] = {
 }
 
 
+@contextmanager
+def numpyro_rules() -> Generator[None]:
+    """Let NumPyro's own code promote dtypes and ranks, whatever the user's JAX settings."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
 def _walk(problem: Problem, stars: np.ndarray):
     """Run NUTS for some stars of the block, padded so that one program serves all calls."""
     padded = np.concatenate([stars, np.full(STARS_PER_NUTS - len(stars), stars[0])])
     keys, summary, fit = jax.tree.map(
         lambda a: a[padded], (problem.keys, problem.summary, problem.fit)
     )
-    per_chain = -(-problem.draws // CHAINS)
-    result = nuts(keys, summary, fit, problem.prior, per_chain, problem.degree)
+    per_chain = _per_chain(problem.draws)
+    with numpyro_rules():
+        result = nuts(keys, summary, fit, problem.prior, per_chain, problem.degree)
     draws = np.asarray(result.draws)[: len(stars)]
     ess, rhat = _diagnose(draws)
     return draws, ess, rhat, np.asarray(result.divergences)[: len(stars)]
+
+
+def _per_chain(draws: int) -> int:
+    return max(-(-draws // CHAINS), MIN_PER_CHAIN)
 
 
 def _diagnose(draws: Float[np.ndarray, "star chain draw label"]):

@@ -8,8 +8,6 @@ from jaxtyping import Float
 
 from ..typing import Array, Scalar
 
-MIN_TAIL = 5
-
 
 def tail_size(n_draw: int) -> int:
     """Number of largest weights to which the Pareto distribution is fitted."""
@@ -41,8 +39,7 @@ def smooth_weights(log_weight: Float[Array, "draw"]) -> tuple[Float[Array, "draw
     # ratios that are all alike have no tail: nothing to smooth
     alike = excess[-1] <= 1e-12
     khat, sigma = fit_pareto(jnp.where(alike, jnp.linspace(1.0, 2.0, n_tail), excess))
-    probability = (jnp.arange(n_tail) + 0.5) / n_tail
-    quantile = -jnp.log1p(-probability)
+    quantile = jnp.asarray(-np.log1p(-(np.arange(n_tail) + 0.5) / n_tail))
     grown = jnp.where(
         jnp.abs(khat) < 1e-8, quantile, jnp.expm1(khat * quantile) / jnp.where(khat == 0, 1.0, khat)
     )
