@@ -147,7 +147,8 @@ def test_bad_input_is_one_line_exit_2_and_nothing_half_written(tmp_path, monkeyp
         before = sorted(p.name for p in tmp_path.iterdir())
         assert run(monkeypatch, *words) == 2, what
         message = capsys.readouterr().err.strip()
-        assert named in message and "\n" not in message, (what, message)
+        assert named in message, (what, message)
+        assert "\n" not in message, (what, message)
         assert message.startswith("bayescannon: "), what
         assert sorted(p.name for p in tmp_path.iterdir()) == before, what
 

@@ -4,10 +4,12 @@ from itertools import combinations
 
 import numpy as np
 import xarray as xr
+from astropy import units as u
 from astropy.table import QTable
 
 from .. import flags as flags_room
 from ..errors import UserError
+from ..trees import array
 from .glossary import LEVELS, STATISTICS, column
 
 AGE_QUANTITIES = ("age", "age_rgb", "age_rc")
@@ -40,28 +42,28 @@ def build_catalog(
     UserError
         If the trees hold different stars.
     """
-    star_id = post["posterior"]["star"].values
-    labels = [str(name) for name in post["point"]["parameter"].values]
+    star_id = array(post, "posterior/star")
+    labels = [str(name) for name in array(post, "point/parameter")]
     columns: dict[str, np.ndarray] = {"star_id": np.asarray(star_id, str)}
     for name in labels:
-        columns |= _from_draws(name, post["posterior"][name].values)
+        columns |= _from_draws(name, array(post, f"posterior/{name}"))
     if "ln_mass" in labels:
-        columns |= _from_draws("mass", np.exp(post["posterior"]["ln_mass"].values))
+        columns |= _from_draws("mass", np.exp(array(post, "posterior/ln_mass")))
     stats = post["sample_stats"].to_dataset()
     flags = stats["flags"].values.astype(np.int64)
     meta = {f"post_{key}": value for key, value in post.attrs.items()}
     if ages is not None:
         _same_stars(star_id, ages, "ages")
         columns |= _age_columns(ages)
-        flags = flags | ages["sample_stats"]["flags"].values.astype(np.int64)
+        flags = flags | array(ages, "sample_stats/flags").astype(np.int64)
         meta |= {f"ages_{k}": v for k, v in ages.attrs.items() if k != "post"}
     if trained_on_age is not None:
         _same_stars(star_id, trained_on_age, "trained_on_age")
         if "ln_age" not in trained_on_age["posterior"]:
             raise UserError("trained_on_age has no label 'ln_age': infer with a model that has it")
-        columns |= _from_draws("age_trained", np.exp(trained_on_age["posterior"]["ln_age"].values))
+        columns |= _from_draws("age_trained", np.exp(array(trained_on_age, "posterior/ln_age")))
         meta["age_trained_model"] = trained_on_age.attrs["model"]
-    columns |= _correlations(labels, post["point"]["cov"].values)
+    columns |= _correlations(labels, array(post, "point/cov"))
     columns["chi2_red"] = _ratio(stats["chi2"].values, stats["dof"].values)
     columns["chi2_full_red"] = _ratio(stats["chi2_full"].values, stats["dof"].values)
     columns["n_pixel"] = (stats["dof"].values + len(labels)).astype(np.int32)
@@ -81,12 +83,13 @@ def _from_draws(name: str, draws: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _age_columns(ages: xr.DataTree) -> dict[str, np.ndarray]:
-    point, columns = ages["point"].to_dataset(), {}
+    point = ages["point"].to_dataset()
+    columns: dict[str, np.ndarray] = {}
     for name in AGE_QUANTITIES:
         here = point.sel(quantity=name)
         values = [*here["quantile"].values, here["mean"].values, here["std"].values]
         columns |= {f"{name}_{suffix}": v for suffix, v in zip(STATISTICS, values, strict=True)}
-    return columns | {k: ages["sample_stats"][k].values for k in ("p_rc", "p_trunc")}
+    return columns | {k: array(ages, f"sample_stats/{k}") for k in ("p_rc", "p_trunc")}
 
 
 def _correlations(labels: list[str], cov: np.ndarray) -> dict[str, np.ndarray]:
@@ -102,8 +105,8 @@ def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
 
 
 def _same_stars(star_id: np.ndarray, tree: xr.DataTree, what: str) -> None:
-    theirs = tree["posterior"]["star"].values
-    if len(theirs) != len(star_id) or (theirs != star_id).any():
+    theirs = array(tree, "posterior/star")
+    if not np.array_equal(theirs, star_id):
         raise UserError(f"{what} holds other stars than the label posteriors: make it from them")
 
 
@@ -111,7 +114,7 @@ def _described(columns: dict[str, np.ndarray]) -> QTable:
     table = QTable()
     for name, values in columns.items():
         entry = column(name)
-        table[name] = values if entry.unit is None else values * entry.unit
+        table[name] = values if entry.unit is None else u.Quantity(values, entry.unit)
         table[name].info.description = entry.description
         table[name].info.meta = {"ucd": entry.ucd}
     return table

@@ -1,9 +1,8 @@
 """Progress bars and tables of the shell."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-import numpy as np
 import xarray as xr
 from rich.console import Console
 from rich.progress import (
@@ -17,12 +16,13 @@ from rich.progress import (
 from rich.table import Table
 
 from .. import flags
+from ..trees import array, point_sd
 
 console = Console()
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress(title: str, total: int) -> Generator[Callable[[int], None]]:
     """Show a bar with the number done and the time left; yields `update(done)`."""
     columns = (
         TextColumn("{task.description:<34}"),
@@ -40,21 +40,22 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 def posterior_table(post: xr.DataTree, most: int = 10) -> Table:
     """Lay out mean and standard deviation of every label for the first stars."""
-    labels = [str(name) for name in post["point"]["parameter"].values]
+    labels = [str(name) for name in array(post, "point/parameter")]
     table = Table(title=f"posterior of the labels ({post.attrs['method']}), reduced chi2")
     for head in ("star", "label", "mean", "sd", "chi2", "flags"):
         table.add_column(head, no_wrap=True)
-    stats, point = post["sample_stats"], post["point"]
-    sd = np.sqrt(np.diagonal(point["cov"].values, axis1=1, axis2=2))
-    for i, star in enumerate(point["star"].values[:most]):
+    means, sds = array(post, "point/mean"), point_sd(post)
+    stats = post["sample_stats"].to_dataset()
+    star_id = array(post, "point/star")
+    for i, star in enumerate(star_id[:most]):
         dof = float(stats["dof"].values[i])
         chi2 = float(stats["chi2"].values[i]) / dof if dof > 0 else float("nan")
         words = [line.split(":")[0] for line in flags.explain(int(stats["flags"].values[i]))]
         for k, label in enumerate(labels):
             first = (str(star), f"{chi2:.2f}", "\n".join(words) or "-") if k == 0 else ("", "", "")
-            mean = f"{point['mean'].values[i, k]:.5g}"
-            table.add_row(first[0], label, mean, f"{sd[i, k]:.2g}", *first[1:])
+            numbers = f"{means[i, k]:.5g}", f"{sds[i, k]:.2g}"
+            table.add_row(first[0], label, *numbers, *first[1:])
         table.add_section()
-    if len(point["star"]) > most:
-        table.caption = f"the first {most} of {len(point['star'])} stars"
+    if len(star_id) > most:
+        table.caption = f"the first {most} of {len(star_id)} stars"
     return table

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +32,7 @@ from ..labels import label_arrays
 from ..model import Model, train
 from ..recipe import Recipe
 from ..simulate import Made, make_apokasc, make_mock
+from ..trees import array, point_sd
 from ..validate import CrossValidation, Judged, cross_validate, judge
 from .console import console, progress
 
@@ -90,7 +91,7 @@ def demo(
 @contextmanager
 def _stage(
     name: str, title: str, total: int, seconds: dict[str, float]
-) -> Iterator[Callable[[int], None]]:
+) -> Generator[Callable[[int], None]]:
     start = time.perf_counter()
     with progress(title, total) as update:
         yield update
@@ -100,8 +101,8 @@ def _stage(
 def judge_test(test: Made, post: xr.DataTree, names: tuple[str, ...]) -> dict[str, Judged]:
     """Compare posteriors of made stars with their truth, label by label."""
     truth, _ = label_arrays(test.truth, names, test.spectra.star_id)
-    mean, draws = post["point"]["mean"].values, stack_draws(post, names)
-    sd = np.sqrt(np.diagonal(post["point"]["cov"].values, axis1=1, axis2=2))
+    mean, draws = array(post, "point/mean"), stack_draws(post, names)
+    sd = point_sd(post)
     out = {}
     for i, name in enumerate(names):
         q16, q84 = np.quantile(draws[..., i], [0.16, 0.84], axis=0)
@@ -121,10 +122,10 @@ def _figures(
     """Draw what a newcomer wants to see first."""
     note, names = "semi-synthetic", model.labels
     truth, _ = label_arrays(test.truth, names, test.spectra.star_id)
-    mean, draws = post["point"]["mean"].values, stack_draws(post, names)
+    mean, draws = array(post, "point/mean"), stack_draws(post, names)
     handed, _ = label_arrays(training.labels, names, training.spectra.star_id)
     flux, ivar = test.spectra[0].arrays()
-    quantile = ages["point"]["quantile"].sel(quantity="age").values
+    quantile = array(ages, "point/quantile")[0]
     chosen = np.argsort(quantile[2])[:: max(1, len(mean) // 6)][:6]
     star = str(test.spectra.star_id[0])
     drawn = {
@@ -140,23 +141,25 @@ def _figures(
             truth,
             mean,
             names,
-            np.sqrt(np.einsum("sii->si", post["point"]["cov"].values)),
+            point_sd(post),
             x_word="true",
             heading="Test stars of known truth",
             note=note,
         ),
         "calibration": calibration.draw(calibration.pit_of_draws(draws, truth), names, note=note),
         "ages": age_posteriors.draw(
-            ages["posterior"]["age"].values[0][:, chosen],
-            test.spectra.star_id[chosen],
+            array(ages, "posterior/age")[0][:, chosen],
+            test.spectra.star_id[chosen].tolist(),
             note=note,
         ),
         "star_spectrum": spectrum.draw(model, flux[0], ivar[0], mean[0], star_id=star, note=note),
         "star_corner": corner_star.draw(
-            draws[:, 0], names, post["point"]["map"].values[0], truth[0], star_id=star, note=note
+            draws[:, 0], names, array(post, "point/map")[0], truth[0], star_id=star, note=note
         ),
         "training_labels": training_labels.draw(handed, names, note=note),
-        "scatter": scatter.draw(model.wavelength, model.scatter, model.usable, note=note),
+        "scatter": scatter.draw(
+            np.asarray(model.wavelength), model.scatter, model.usable, note=note
+        ),
     }
     for name in names:
         drawn[f"coefficients_{name}"] = coefficients.draw(model, name, lines(), note=note)
@@ -178,16 +181,15 @@ def _summary(
         "model_id": model.id,
         "stars.training": len(validation.star_id),
         "stars.test": len(test.spectra),
-        "stars.flagged": int((post["sample_stats"]["flags"].values != 0).sum()),
+        "stars.flagged": int((array(post, "sample_stats/flags") != 0).sum()),
     }
     for name, judged in validation.statistics.items():
         summary |= {f"crossval.{k}.{name}": v for k, v in judged.as_dict().items()}
     for name, judged in judge_test(test, post, model.labels).items():
         summary |= {f"test.{k}.{name}": v for k, v in judged.as_dict().items()}
-    quantile = ages["point"]["quantile"].sel(quantity="age")
-    low, high = (np.log10(quantile.sel(level=level).values) for level in (0.16, 0.84))
-    summary["age.median"] = float(np.nanmedian(quantile.sel(level=0.5).values))
-    summary["age.median_error_dex"] = float(np.nanmedian((high - low) / 2))
+    _, low, median, high, _ = array(ages, "point/quantile")[0]  # of `age`, the first quantity
+    summary["age.median"] = float(np.nanmedian(median))
+    summary["age.median_error_dex"] = float(np.nanmedian(np.log10(high / low) / 2))
     total = sum(seconds.values())
     return summary | {f"seconds.{k}": v for k, v in seconds.items()} | {"seconds.total": total}
 

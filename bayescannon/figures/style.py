@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Any
 
 import matplotlib
+from matplotlib import rcsetup
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -47,7 +48,7 @@ STYLE: dict[Any, Any] = {
     "ytick.direction": "in",
     "xtick.top": True,
     "ytick.right": True,
-    "axes.prop_cycle": matplotlib.cycler(color=CYCLE),
+    "axes.prop_cycle": rcsetup.cycler(color=CYCLE),
     "axes.formatter.useoffset": False,
     "mathtext.default": "regular",
 }

@@ -11,6 +11,7 @@ import xarray as xr
 
 from ..errors import UserError
 from ..model import Model
+from ..trees import array
 
 
 class Block(NamedTuple):
@@ -72,7 +73,7 @@ def to_datatree(block: Block, star_id: np.ndarray, attrs: dict) -> xr.DataTree:
 
 def stack_draws(post: xr.DataTree, names: Sequence[str]) -> np.ndarray:
     """Give all draws of some labels as one array (draw, star, label), chains joined."""
-    draws = np.stack([post["posterior"][name].values for name in names], axis=-1)
+    draws = np.stack([array(post, f"posterior/{name}") for name in names], axis=-1)
     return draws.reshape(-1, *draws.shape[2:])
 
 

@@ -32,7 +32,7 @@ def smooth_weights(log_weight: Float[Array, "draw"]) -> tuple[Float[Array, "draw
     """
     n_tail = tail_size(log_weight.size)
     order = jnp.argsort(log_weight)
-    ratio = log_weight - jnp.max(log_weight)
+    ratio = jnp.asarray(log_weight) - jnp.max(log_weight)
     cutoff = jnp.exp(jnp.maximum(ratio[order[-n_tail - 1]], math.log(np.finfo(float).tiny)))
     tail = order[-n_tail:]
     excess = jnp.exp(ratio[tail]) - cutoff

@@ -4,13 +4,14 @@ from functools import reduce
 from itertools import combinations_with_replacement
 from operator import mul
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 import bayescannon.precision  # noqa: F401
 
-from ..typing import Array, Features, Labels
+from ..typing import Array, Labels
 
 
 def monomials(n_label: int, degree: int = 2) -> np.ndarray:
@@ -32,7 +33,7 @@ def monomials(n_label: int, degree: int = 2) -> np.ndarray:
     return np.array(list(combinations_with_replacement(range(n_label + 1), degree)))
 
 
-def features(scaled: Labels, degree: int = 2) -> Features:
+def features(scaled: Labels, degree: int = 2) -> Float[jax.Array, "*batch feature"]:
     """Evaluate v(l).
 
     Parameters
@@ -52,7 +53,7 @@ def features(scaled: Labels, degree: int = 2) -> Features:
 
 def feature_rows(
     scaled: Float[Array, "label *batch"], degree: int = 2
-) -> Float[Array, "feature *batch"]:
+) -> Float[jax.Array, "feature *batch"]:
     """Evaluate v(l) with the features first: the fast layout for many draws of one star."""
     with_one = jnp.concatenate([jnp.ones((1, *scaled.shape[1:]), scaled.dtype), scaled])
     factors = monomials(len(scaled), degree).T

@@ -114,13 +114,14 @@ def _column(table: Table, name: str, unit, optional: bool = False) -> np.ndarray
         return np.full(len(table), np.nan)
     column = table[name]
     try:
-        values = np.ma.asarray(getattr(column, "value", column)).astype(float).filled(np.nan)
+        masked = np.ma.asarray(getattr(column, "value", column)).astype(float)
+        values = np.ma.filled(masked, np.nan)
     except (ValueError, TypeError) as error:
         raise UserError(f"column {name!r} must hold one number a star ({error})") from error
     if column.unit is None or unit is None:
         return np.asarray(values)
     # FITS has no dex: what its readers do not know may still be a unit that we know
-    given = u.Unit(column.unit.to_string(), parse_strict="silent")
+    given = u.Unit(column.unit.to_string(), parse_strict="silent")  # ty: ignore[unknown-argument]
     if isinstance(given, u.UnrecognizedUnit):
         raise UserError(f"column {name!r} has the unknown unit {given.to_string()!r}; use {unit}")
     try:

@@ -15,6 +15,7 @@ from ..labels import label_arrays
 from ..model import train
 from ..recipe import Recipe
 from ..spectra import Spectra
+from ..trees import array, point_sd
 from .statistics import Judged, judge
 
 
@@ -105,8 +106,7 @@ def cross_validate(
         post = infer(model, spectra[test], seed=seed)
         for name, values in _moments(post, names).items():
             numbers[name][test] = values
-        stats = post["sample_stats"]
-        chi2_red[test] = (stats["chi2"] / stats["dof"]).values
+        chi2_red[test] = array(post, "sample_stats/chi2") / array(post, "sample_stats/dof")
         if progress is not None:
             progress(k + 1)
     return CrossValidation(names, spectra.star_id, fold, judged_by, chi2_red=chi2_red, **numbers)
@@ -125,6 +125,4 @@ def assign_folds(stratum: np.ndarray, folds: int, seed: int) -> np.ndarray:
 
 def _moments(post: xr.DataTree, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     q16, q84 = np.quantile(stack_draws(post, names), [0.16, 0.84], axis=0)
-    point = post["point"]
-    sd = np.sqrt(np.diagonal(point["cov"].values, axis1=1, axis2=2))
-    return {"mean": point["mean"].values, "sd": sd, "q16": q16, "q84": q84}
+    return {"mean": array(post, "point/mean"), "sd": point_sd(post), "q16": q16, "q84": q84}
