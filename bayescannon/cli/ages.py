@@ -15,7 +15,7 @@ from ..ages.systematics import compare, real_giants, shifts
 from ..errors import UserError
 from ..files import write_beside
 from ..infer import open_posterior
-from .console import console, progress
+from .console import Seed, console, progress
 from .posterior import save_tree
 
 
@@ -29,7 +29,6 @@ class _ShortForm(TyperGroup):
 
 
 app = typer.Typer(cls=_ShortForm, no_args_is_help=True)
-Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
 
 
 @app.callback()

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Annotated
 
+import typer
 import xarray as xr
 from rich.console import Console
 from rich.progress import (
@@ -19,6 +21,9 @@ from .. import flags
 from ..trees import array, point_sd
 
 console = Console()
+
+Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
+UnusedSeed = Annotated[int, typer.Option(help="Taken as by every command; nothing here is random.")]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from ..files import write_beside
 from ..ingest import ingest_files
 from ..recipe import PixelRecipe, Recipe
 from ..simulate import make_apokasc, make_mock
-from .console import console, progress
+from .console import Seed, UnusedSeed, console, progress
 
 
 def simulate(
@@ -22,7 +22,7 @@ def simulate(
         ),
     ] = "apokasc",
     stars: Annotated[int, typer.Option(min=1, help="How many stars ('mock' only).")] = 2000,
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Make SEMI-SYNTHETIC spectra: real labels and a real model, noise and hidden physics added."""
     if kind not in ("apokasc", "mock"):
@@ -42,6 +42,7 @@ def ingest(
     recipe: Annotated[
         Path | None, typer.Option(help="Recipe whose [pixels] to follow; the defaults without.")
     ] = None,
+    seed: UnusedSeed = 0,
 ) -> None:
     """Read SDSS spectra, mask bad pixels, divide by the continuum, and store them for a model.
 

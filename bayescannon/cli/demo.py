@@ -34,14 +34,14 @@ from ..recipe import Recipe
 from ..simulate import Made, make_apokasc, make_mock
 from ..trees import array, point_sd
 from ..validate import CrossValidation, Judged, cross_validate, judge
-from .console import console, progress
+from .console import Seed, console, progress
 
 RECIPE = "apokasc-mass"
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    seed: Seed = 0,
     test_stars: Annotated[int, typer.Option(min=10, help="Mock stars with known truth.")] = 2000,
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 10,
 ) -> None:

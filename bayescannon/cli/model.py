@@ -13,7 +13,7 @@ from ..model import train as train_model
 from ..recipe import Recipe
 from ..spectra import Spectra
 from ..validate import CrossValidation, cross_validate
-from .console import console, progress
+from .console import Seed, UnusedSeed, console, progress
 
 SpectraPath = Annotated[Path, typer.Option(help="Spectra store (.zarr).")]
 LabelsPath = Annotated[
@@ -27,6 +27,7 @@ def train(
     labels: LabelsPath,
     recipe: RecipePath,
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    seed: UnusedSeed = 0,
 ) -> None:
     """Train a model: coefficients and scatter of every pixel."""
     store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
@@ -49,7 +50,7 @@ def crossval(
     truth: Annotated[
         Path | None, typer.Option(help="Label table to judge against, if better than LABELS.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of folds and draws.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Infer every star with a model that has not seen it, and say how well that went."""
     store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)

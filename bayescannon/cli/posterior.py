@@ -15,7 +15,7 @@ from ..infer import open_posterior
 from ..ingest import ingest_files
 from ..model import Model
 from ..spectra import Spectra
-from .console import console, posterior_table, progress
+from .console import Seed, UnusedSeed, console, posterior_table, progress
 from .data import expand
 
 
@@ -32,7 +32,7 @@ def infer(
         str | None, typer.Option(help="population or flat; the model's own without.")
     ] = None,
     draws: Annotated[int, typer.Option(min=2, help="Posterior draws per star.")] = 500,
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Sample the posterior of the labels of every star."""
     trained = Model.load(model_path(model))
@@ -47,6 +47,7 @@ def catalog(
     posteriors: Annotated[Path, typer.Argument(help="Posterior store of `infer`.")],
     ages: Annotated[Path | None, typer.Option(help="Age store of `ages`.")] = None,
     out: Annotated[Path, typer.Option(help=".fits or .ecsv file to write.")] = Path("catalog.fits"),
+    seed: UnusedSeed = 0,
 ) -> None:
     """Write quantiles of labels, masses and ages, one row a star."""
     table = build_catalog(open_posterior(posteriors), open_posterior(ages) if ages else None)

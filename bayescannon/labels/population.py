@@ -19,7 +19,7 @@ import bayescannon.precision  # noqa: F401
 from ..typing import Array, StarLabels, Stars
 
 N_COMPONENTS = 3
-ROUNDS = 200
+ROUNDS = 60
 FLOOR = 0.05**2
 """Smallest variance of a component, in units of the training set's own."""
 
