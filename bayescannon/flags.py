@@ -23,6 +23,7 @@ class Flag(IntFlag):
     AGE_TRUNCATED = 1 << 12
     AGE_EXTRAPOLATED = 1 << 13
     BAD_P_RC = 1 << 14
+    NOT_GAUSSIAN = 1 << 15
 
 
 MEANING = {
@@ -41,6 +42,7 @@ MEANING = {
     Flag.AGE_TRUNCATED: "p_trunc above 0.05: mass below that of the oldest isochrone",
     Flag.AGE_EXTRAPOLATED: "more than 5 % of the age posterior lies above the last shipped age",
     Flag.BAD_P_RC: "P(rc) is outside 0 to 1: no age is given",
+    Flag.NOT_GAUSSIAN: "the Laplace approximation's mean or sd is off by more than 0.1 sd",
 }
 
 

@@ -7,15 +7,13 @@ import numpy as np
 from ..flags import Flag, combine
 from ..labels import Mixture, features
 from ..model import Model
-from .methods import MAX_KHAT, Sampled
+from .methods import MAX_KHAT, MAX_RHAT, MAX_SHIFT, MIN_ESS, Sampled
 from .newton import Laplace
 from .posterior import Block
 from .summary import Summary, quadratic_form
 
 MANY_OUTSIDE = 0.05
 """A star is outside the training range when more than this share of its posterior is."""
-MAX_RHAT = 1.05
-"""Split R-hat of four chains of 125 draws scatters up to 1.03 when all is well."""
 
 
 def describe(
@@ -64,6 +62,7 @@ def describe(
         "ess": sampled.ess,
         "rhat": sampled.rhat,
         "divergences": sampled.divergences,
+        "shift": sampled.shift,
         "n_modes": np.asarray(fit.n_modes),
         "distance": _distance(model.population, jnp.asarray(fit.mean)),
         "p_outside": p_outside,
@@ -78,6 +77,27 @@ def describe(
         per_star=per_star,
     )
     return _flag(model, block, np.asarray(fit.converged))
+
+
+def sampling_flags(star: dict[str, np.ndarray], n_draw: int) -> dict[Flag, np.ndarray]:
+    """Say which stars' draws are in doubt, from what their sampler reports.
+
+    Parameters
+    ----------
+    star : dict of arrays (star,)
+        `khat`, `ess`, `rhat`, `divergences`, `shift`, `n_modes`; NaN where a method does not know.
+    n_draw : int
+        Draws that each star publishes.
+    """
+    walked = np.isfinite(star["rhat"])  # the draws are NUTS's, whatever k-hat said before
+    return {
+        Flag.SEVERAL_MODES: star["n_modes"] > 1,
+        Flag.HIGH_KHAT: (star["khat"] > MAX_KHAT) & ~walked,
+        Flag.LOW_ESS: star["ess"] < np.where(walked, MIN_ESS, 0.4) * n_draw,
+        Flag.HIGH_RHAT: star["rhat"] > MAX_RHAT,
+        Flag.DIVERGENT: star["divergences"] > 0,
+        Flag.NOT_GAUSSIAN: star["shift"] > MAX_SHIFT,
+    }
 
 
 def _distance(population: Mixture | None, scaled: jax.Array) -> np.ndarray:
@@ -96,7 +116,6 @@ def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:
     lost = empty | ~finite
     with np.errstate(invalid="ignore", divide="ignore"):
         reduced = star["chi2"] / star["dof"]
-    walked = np.isfinite(star["rhat"])  # the draws are NUTS's, whatever k-hat said before
     n_draw = block.draws.shape[1] * block.draws.shape[2]
     raised = {
         Flag.NO_GOOD_PIXEL: empty,
@@ -104,11 +123,7 @@ def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:
         Flag.BAD_CHI2: ~(reduced <= model.recipe.inference.max_chi2) & ~empty,
         Flag.OUTSIDE_TRAINING: ~(star["p_outside"] <= MANY_OUTSIDE) & ~empty,
         Flag.NOT_CONVERGED: ~converged & ~empty,
-        Flag.SEVERAL_MODES: (star["n_modes"] > 1) & ~empty,
-        Flag.HIGH_KHAT: (star["khat"] > MAX_KHAT) & ~walked & ~empty,
-        Flag.LOW_ESS: (star["ess"] < np.where(walked, 0.8, 0.4) * n_draw) & ~empty,
-        Flag.HIGH_RHAT: star["rhat"] > MAX_RHAT,
-        Flag.DIVERGENT: star["divergences"] > 0,
+        **{flag: where & ~empty for flag, where in sampling_flags(star, n_draw).items()},
     }
     for array in block[:-1]:
         array[lost] = np.nan

@@ -13,16 +13,24 @@ from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
 from ..model import Model
 from ..typing import Array
-from .importance import importance
+from .importance import MIN_PROPOSALS, importance
 from .newton import Laplace
-from .nuts import CHAINS, nuts
+from .nuts import CHAINS, SHORT_STEP, STEP, Frame, nuts
 from .prior import Prior
+from .psis import smooth_weights
 from .star import sample_reference
-from .summary import Summary
+from .summary import Summary, log_likelihood_of_draws
 
-STARS_PER_NUTS = 64
-"""Stars whose chains walk in step: each waits for the longest trajectory among them."""
 MAX_KHAT = 0.7
+MAX_SHIFT = 0.1
+"""Largest error of a Laplace approximation that goes unflagged, in sd."""
+MAX_RHAT = 1.05
+"""Split R-hat of four chains of 125 draws scatters up to 1.03 when all is well."""
+MIN_ESS = 0.8
+"""Smallest share of the draws of chains that their effective number may be."""
+LONGER = 8
+"""Walks are repeated this much longer, thinned, where the first did not do."""
+STARS_PER_LONG_WALK = 16
 MIN_PER_CHAIN = 4
 """Split R-hat needs as many."""
 
@@ -54,12 +62,16 @@ class Sampled(NamedTuple):
     ess: Float[np.ndarray, "star"]
     rhat: Float[np.ndarray, "star"]
     divergences: Float[np.ndarray, "star"]
+    shift: Float[np.ndarray, "star"]
+    """How far weights would move mean or sd of Gaussian draws, in sd."""
 
 
 def sample_laplace(problem: Problem) -> Sampled:
-    """Draw from the Gaussian at the highest maximum."""
-    draws = np.asarray(_gaussian_draws(problem.keys, problem.fit, problem.draws))[:, None]
-    return Sampled(draws, *_unknown(len(problem.keys), 4))
+    """Draw from the Gaussian at the highest maximum; `khat` and `shift` say how good it is."""
+    p = problem
+    result = _gaussian_draws(p.keys, p.summary, p.fit, p.prior, p.draws, p.degree)
+    draws, khat, shift = (np.array(part) for part in result)
+    return Sampled(draws[:, None], khat, *_unknown(len(p.keys), 3), shift)
 
 
 def sample_importance(problem: Problem) -> Sampled:
@@ -68,20 +80,20 @@ def sample_importance(problem: Problem) -> Sampled:
     result = importance(p.keys, p.summary, p.fit, p.prior, p.draws, p.degree)
     draws = np.array(result.draws)[:, None]
     ess = 1.0 / (1.0 / p.draws + 1.0 / np.asarray(result.ess))
-    return Sampled(draws, np.array(result.khat), ess, *_unknown(len(p.keys), 2))
+    return Sampled(draws, np.array(result.khat), ess, *_unknown(len(p.keys), 3))
 
 
 def sample_nuts(problem: Problem) -> Sampled:
-    """Run four chains a star that share the draws asked for."""
-    stars = np.arange(problem.n_star)
-    per_chain = _per_chain(problem.draws)
-    n_label = problem.fit.mean.shape[1]
-    draws = np.full((len(problem.keys), CHAINS, per_chain, n_label), np.nan)
-    ess, rhat, divergences = _unknown(len(problem.keys), 3)
-    for start in range(0, len(stars), STARS_PER_NUTS):
-        part = stars[start : start + STARS_PER_NUTS]
-        draws[part], ess[part], rhat[part], divergences[part] = _walk(problem, part)
-    return Sampled(draws, _unknown(len(problem.keys), 1)[0], ess, rhat, divergences)
+    """Run four chains a star that share the draws asked for; longer ones where these fail."""
+    p = problem
+    frame = Frame(p.fit.mean, p.fit.cholesky)
+    draws, divergences = _walk(p, p.keys, p.summary, frame, STEP, 1)
+    ess, rhat = _diagnose(draws)
+    khat, shift = _unknown(len(p.keys), 2)
+    first = Sampled(draws, khat, ess, rhat, divergences, shift)
+    n_draw = draws.shape[1] * draws.shape[2]
+    well = (ess >= MIN_ESS * n_draw) & (rhat <= MAX_RHAT) & (divergences == 0)
+    return _walk_longer(p, first, np.flatnonzero(~well[: p.n_star]))
 
 
 def sample_auto(problem: Problem) -> Sampled:
@@ -92,14 +104,7 @@ def sample_auto(problem: Problem) -> Sampled:
     """
     first = sample_importance(problem)
     doubtful = ~(first.khat <= MAX_KHAT) & (np.asarray(problem.fit.n_modes) == 1)
-    stars = np.flatnonzero(doubtful[: problem.n_star])
-    for start in range(0, len(stars), STARS_PER_NUTS):
-        part = stars[start : start + STARS_PER_NUTS]
-        draws, ess, rhat, divergences = _walk(problem, part)
-        joined = draws.reshape(len(part), 1, -1, draws.shape[-1])
-        first.draws[part] = joined[:, :, : problem.draws]
-        first.ess[part], first.rhat[part], first.divergences[part] = ess, rhat, divergences
-    return first
+    return _walk_longer(problem, first, np.flatnonzero(doubtful[: problem.n_star]))
 
 
 def sample_full_pixels(problem: Problem) -> Sampled:
@@ -126,7 +131,8 @@ def sample_full_pixels(problem: Problem) -> Sampled:
             )
         draws[star], divergences[star] = sample, bad.sum()
         (ess[star],), (rhat[star],) = _diagnose(np.asarray(sample)[None])
-    return Sampled(draws, _unknown(len(problem.keys), 1)[0], ess, rhat, divergences)
+    khat, shift = _unknown(len(problem.keys), 2)
+    return Sampled(draws, khat, ess, rhat, divergences, shift)
 
 
 SAMPLERS: dict[str, Callable[[Problem], Sampled]] = {
@@ -145,18 +151,60 @@ def numpyro_rules() -> Generator[None]:
         yield
 
 
-def _walk(problem: Problem, stars: np.ndarray):
-    """Run NUTS for some stars of the block, padded so that one program serves all calls."""
-    padded = np.concatenate([stars, np.full(STARS_PER_NUTS - len(stars), stars[0])])
-    keys, summary, fit = jax.tree.map(
-        lambda a: a[padded], (problem.keys, problem.summary, problem.fit)
-    )
-    per_chain = _per_chain(problem.draws)
+def _walk(
+    problem: Problem, keys: jax.Array, summary: Summary, frame: Frame, step: float, longer: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run NUTS; return draws (star, chain, draw, label) and divergences (star,)."""
     with numpyro_rules():
-        result = nuts(keys, summary, fit, problem.prior, per_chain, problem.degree)
-    draws = np.asarray(result.draws)[: len(stars)]
-    ess, rhat = _diagnose(draws)
-    return draws, ess, rhat, np.asarray(result.divergences)[: len(stars)]
+        result = nuts(
+            keys,
+            summary,
+            frame,
+            problem.prior,
+            jnp.asarray(step),
+            longer * _per_chain(problem.draws),
+            problem.degree,
+        )
+    return np.array(result.draws), np.array(result.divergences)
+
+
+def _walk_longer(problem: Problem, first: Sampled, stars: np.ndarray) -> Sampled:
+    """Replace the draws of some stars by those of longer, thinned chains with short steps.
+
+    The draws so far tell mean and covariance better than the curvature at the maximum does. The
+    effective size of the thinned draws is below both their number and that of the whole chains.
+    """
+    for start in range(0, len(stars), STARS_PER_LONG_WALK):
+        part = stars[start : start + STARS_PER_LONG_WALK]
+        # always the same number of stars: one compiled program serves all calls
+        padded = np.resize(part, STARS_PER_LONG_WALK)
+        keys, summary, fit = jax.tree.map(
+            lambda a, rows=padded: a[rows], (problem.keys, problem.summary, problem.fit)
+        )
+        frame = _frame(first.draws[padded], fit)
+        draws, divergences = _walk(problem, keys, summary, frame, SHORT_STEP, LONGER)
+        draws, divergences = draws[: len(part)], divergences[: len(part)]
+        ess, rhat = _diagnose(draws)
+        thinned = draws[:, :, LONGER - 1 :: LONGER].reshape(len(part), *_joined(first, draws))
+        first.draws[part] = thinned[:, :, : first.draws.shape[2]]
+        first.ess[part] = 1 / (1 / (thinned.shape[1] * thinned.shape[2]) + 1 / ess)
+        first.rhat[part], first.divergences[part] = rhat, divergences
+    return first
+
+
+def _joined(first: Sampled, draws: np.ndarray) -> tuple[int, int, int]:
+    """Shape of a star's thinned chains, joined to one where importance sampling has one."""
+    return first.draws.shape[1], -1, draws.shape[-1]
+
+
+def _frame(draws: Float[np.ndarray, "star chain draw label"], fit: Laplace) -> Frame:
+    """Mean and covariance of the draws; of the Laplace approximation where they have none."""
+    flat = draws.reshape(len(draws), -1, draws.shape[-1])
+    mean = flat.mean(axis=1)
+    away = flat - mean[:, None]
+    root = jnp.linalg.cholesky(jnp.asarray(np.swapaxes(away, 1, 2) @ away / flat.shape[1]))
+    sound = jnp.isfinite(root).all(axis=(1, 2))[:, None]
+    return Frame(jnp.where(sound, mean, fit.mean), jnp.where(sound[..., None], root, fit.cholesky))
 
 
 def _per_chain(draws: int) -> int:
@@ -170,11 +218,25 @@ def _diagnose(draws: Float[np.ndarray, "star chain draw label"]):
     return ess.min(axis=-1), rhat.max(axis=-1)
 
 
-@partial(jax.jit, static_argnames="draws")
-def _gaussian_draws(keys: jax.Array, fit: Laplace, draws: int) -> Float[Array, "star draw label"]:
-    n_label = fit.mean.shape[1]
-    noise = jax.vmap(lambda key: jax.random.normal(key, (draws, n_label)))(keys)
-    return fit.mean[:, None] + jnp.einsum("sij,sdj->sdi", fit.cholesky, noise)
+@partial(jax.jit, static_argnames=("draws", "degree"))
+def _gaussian_draws(
+    keys: jax.Array, summary: Summary, fit: Laplace, prior: Prior, draws: int, degree: int
+) -> tuple[Float[Array, "star draw label"], Float[Array, "star"], Float[Array, "star"]]:
+    """Draws of the Laplace approximation; k-hat and effect of the weights that would mend them."""
+    n = max(draws, MIN_PROPOSALS)
+
+    def one_star(key, summary, fit):
+        white = jax.random.normal(key, (n, fit.mean.size))
+        scaled = fit.mean[None] + white @ fit.cholesky.T
+        log_like = log_likelihood_of_draws(summary, scaled, degree)
+        log_target = log_like + jax.vmap(prior.log_prob)(scaled)
+        log_weight, khat = smooth_weights(log_target + 0.5 * jnp.sum(white**2, axis=1))
+        # differences to the unweighted moments: the noise of the draws themselves cancels
+        excess = jnp.exp(log_weight) - 1.0 / n
+        moved, widened = excess @ white, 0.5 * (excess @ white**2)
+        return scaled[:draws], khat, jnp.max(jnp.abs(jnp.concatenate([moved, widened])))
+
+    return jax.vmap(one_star)(keys, summary, fit)
 
 
 def _unknown(n_star: int, count: int) -> list[np.ndarray]:

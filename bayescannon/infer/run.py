@@ -1,8 +1,11 @@
 """`infer`: spectra in, posteriors out, in blocks of stars."""
 
 import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +68,8 @@ def infer(
         `posterior/<label>` (chain, draw, star) in label units (K, dex, ln Msun);
         `sample_stats`: `log_prior` (of scaled labels, up to a constant), `log_likelihood`, and
         per star chi2 (diagonal, as the paper's), chi2_full (with factors), dof, khat, ess, rhat,
-        divergences, n_modes, distance (Mahalanobis, to the training set), p_outside, flags;
+        divergences, shift (error of a Laplace approximation, in sd), n_modes, distance
+        (Mahalanobis, to the training set), p_outside, flags;
         `point`: map, mean (star, parameter), cov (star, parameter, parameter_2).
         What a method does not compute is NaN.
 
@@ -91,12 +95,23 @@ def infer(
     return open_posterior(out)
 
 
-def _blocks(block_of, spectra, attrs, progress):
-    for start in range(0, max(len(spectra), 1), STARS_PER_BLOCK):
-        part = spectra[start : start + STARS_PER_BLOCK]
-        yield to_datatree(block_of(part), part.star_id, attrs)
-        if progress is not None:
-            progress(start + len(part))
+def _blocks(block_of, spectra, attrs, progress) -> Iterator[xr.DataTree]:
+    """Infer blocks of stars, one per core at a time, and give them in their order."""
+    starts = range(0, max(len(spectra), 1), STARS_PER_BLOCK)
+    parts = [spectra[start : start + STARS_PER_BLOCK] for start in starts]
+    done = 0
+    # threads suffice: JAX and Zarr let go of Python's lock while they work
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # no more than one block waits per core, so that memory does not grow with the stars
+        waiting = deque(pool.submit(block_of, part) for part in parts[: 2 * (os.cpu_count() or 1)])
+        rest = iter(parts[len(waiting) :])
+        for part in parts:
+            block = waiting.popleft().result()
+            waiting.extend(pool.submit(block_of, following) for following in islice(rest, 1))
+            yield to_datatree(block, part.star_id, attrs)
+            done += len(part)
+            if progress is not None:
+                progress(done)
 
 
 def _concat_stars(*parts: xr.Dataset) -> xr.Dataset:

@@ -130,8 +130,9 @@ def _spectra(star_id, labels, carbon_nitrogen, snr, rng) -> Spectra:
         clean = model.predict(labels[block]) - CN_DEPTH * carbon_nitrogen[block] @ cn
         clean -= WINDOW_DEPTH * hidden @ np.stack(others)
         for row, (star, r) in enumerate(zip(clean, rng[block], strict=True), start):
-            noise = r.normal(size=(2, n_pixel))
-            flux[row] = np.where(usable, star + scatter * noise[0] + sigma[row] * noise[1], 0.0)
+            # scatter and photon noise are both Gaussian: one draw of their sum
+            noise = np.hypot(scatter, sigma[row]) * r.standard_normal(n_pixel, np.float32)
+            flux[row] = np.where(usable, star + noise, 0.0)
             ivar[row] = np.where(usable, sigma[row] ** -2, 0.0)
     return Spectra(model.wavelength, flux, ivar, star_id)
 

@@ -68,7 +68,7 @@ def cross_validate(
     truth: Table | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> CrossValidation:
-    """Train on all folds but one, infer that one, for each.
+    """Train on all folds but one, infer that one by its Laplace posterior, for each.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def cross_validate(
     for k in range(folds):
         test = np.flatnonzero(fold == k)
         model = train(spectra[np.flatnonzero(fold != k)], labels, recipe)
-        post = infer(model, spectra[test], seed=seed)
+        post = infer(model, spectra[test], method="laplace", seed=seed)
         for name, values in _moments(post, names).items():
             numbers[name][test] = values
         chi2_red[test] = array(post, "sample_stats/chi2") / array(post, "sample_stats/dof")
