@@ -317,11 +317,11 @@ def _cut_mist(path):
 
 
 BAD = {
-    "one age": (lambda p: [_write_cmd(p, ages=[5.0])], None, "ages .*: 1, at least 5"),
+    "one age": (lambda p: [_write_cmd(p, ages=[5.0])], None, "only 1 of the ages .* needs 5"),
     "one metallicity": (
         lambda p: [_write_cmd(p, metals={0.02: 0.1425})],
         None,
-        "metallicities .*: 1, at least 2",
+        "only 1 of the metallicities .* needs 2",
     ),
     "no eta": (lambda p: [_write_cmd(p, eta="")], None, "states no Reimers eta.*--eta"),
     "other eta": (lambda p: [_write_cmd(p)], 0.4, "states eta = 0.2, not 0.4"),

@@ -112,8 +112,8 @@ def _measure(kept: list[Isochrone], name: str):
     for count, least, what in ((len(x), MIN_AGES, "ages"), (len(mh), MIN_MH, "metallicities")):
         if count < least:
             raise UserError(
-                f"{name}: has {what} from {FIRST_AGE} Gyr on: {count}, at least {least} are needed "
-                "to interpolate; give more tables together"
+                f"{name}: only {count} of the {what} can be used (ages from {FIRST_AGE} Gyr on), "
+                f"but interpolation needs {least}: give more tables together"
             )
     rgb = np.full((2, len(LOGG_NODES), len(mh), len(x)), np.nan)
     rc = np.full((3, len(mh), len(x)), np.nan)

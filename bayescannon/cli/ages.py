@@ -139,10 +139,15 @@ def check(
     seed: Seed = 0,
 ) -> None:
     """Draw mock stars from each age prior, and see whether their age posteriors are honest."""
-    shown = Table(title=f"{stars} stars; may miss by {TOLERANCE}, in a bin by {BIN_TOLERANCE}")
-    heads = ("prior", *(f"{p:.0%} holds" for p in PROBABILITIES), "worst bin (68%)", "CRPS")
-    for head in (*heads, "point", "gain / se"):
-        shown.add_column(head, justify="left" if head == "prior" else "right")
+    points = " / ".join(f"{100 * t:g}" for t in TOLERANCE)
+    shown = Table(
+        title=f"share of {stars} true ages inside intervals, in %",
+        caption=f"allowed misses: {points} points, {100 * BIN_TOLERANCE:g} in the worst bin (68 %);"
+        " CRPS in dex: ours, of the clipped point age, gain in standard errors",
+    )
+    heads = ("prior", *(f"{100 * p:.0f}" for p in PROBABILITIES), "worst", "CRPS", "point", "gain")
+    for head in heads:
+        shown.add_column(head, justify="left" if head == "prior" else "right", no_wrap=True)
     for name in (prior,) if prior else AGE_PRIORS:
         with progress(f"ages, {name}", stars) as update:
             result = self_check(stars, name, seed, progress=update)  # ty: ignore[invalid-argument-type]
@@ -151,8 +156,8 @@ def check(
 
 
 def _cells(result: Check) -> list[str]:
-    covered = [f"{100 * result.coverage[p]:.1f} %" for p in PROBABILITIES]
-    worst = f"{100 * result.worst_bin:.1f} of {result.n_bins}"
+    covered = [f"{100 * result.coverage[p]:.1f}" for p in PROBABILITIES]
+    worst = f"{100 * result.worst_bin:.1f}"
     numbers = [f"{result.crps:.4f}", f"{result.crps_point:.4f}", f"{result.gain_in_se:.0f}"]
     return [*covered, worst, *numbers]
 
