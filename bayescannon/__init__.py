@@ -11,7 +11,7 @@ from . import flags
 from .ages import Parsec, infer_ages
 from .catalog import build_catalog, write_catalog
 from .errors import UserError
-from .infer import infer, open_posterior
+from .infer import infer, open_posterior, reweight
 from .ingest import ingest_files
 from .model import Model, train
 from .recipe import Recipe
@@ -36,6 +36,7 @@ __all__ = [
     "make_apokasc",
     "make_mock",
     "open_posterior",
+    "reweight",
     "train",
     "write_catalog",
 ]

@@ -10,16 +10,19 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from conftest import recipe_of
 
 import bayescannon as bc
+from bayescannon.figures import star
+from bayescannon.figures.style import save
+from bayescannon.flags import Flag
 from bayescannon.infer import SoftBox, Summary, laplace, stack_draws
 from bayescannon.infer.describe import sampling_flags
 from bayescannon.infer.methods import SAMPLERS, Problem
-from bayescannon.infer.selfcheck import ecdf_band, judge_ranks, make_stars, ranks
+from bayescannon.infer.selfcheck import judge_ranks, make_stars, ranks
 from bayescannon.keys import star_keys
-from bayescannon.labels import Mixture
 
 N_STAR, N_DRAW = 256, 500
 METHODS = ("laplace", "importance", "nuts", "auto")
@@ -90,8 +93,8 @@ def test_moments_are_right_or_the_star_is_flagged(method, name):
     problem = _problem(target)
     sampled = SAMPLERS[method](problem)
     assert sampled.draws.shape[1] * sampled.draws.shape[2] == N_DRAW
-    star = sampled._asdict() | {"n_modes": np.asarray(problem.fit.n_modes)}
-    flagged = np.any(list(sampling_flags(star, N_DRAW).values()), axis=0)
+    known = sampled._asdict() | {"n_modes": np.asarray(problem.fit.n_modes)}
+    flagged = np.any(list(sampling_flags(known, N_DRAW).values()), axis=0)
     draws = sampled.draws.reshape(-1, 2)
     worth = N_STAR * N_DRAW * (1.0 if method == "laplace" else 0.5)
     off = np.abs(draws.mean(axis=0) - target.mean) / target.sd
@@ -101,8 +104,8 @@ def test_moments_are_right_or_the_star_is_flagged(method, name):
     if name == "Gaussian":
         assert right
         assert flagged.mean() <= 0.05
-    if method in ("importance", "auto") or name == "bent":
-        assert right or (method, name) == ("laplace", "bent")
+    if name == "bent" or (method, name) == ("auto", "two modes"):
+        assert right or method == "laplace"
 
 
 @pytest.mark.parametrize("method", ["importance", "auto"])
@@ -115,3 +118,78 @@ def test_both_modes_get_their_weight(method):
     found = (SAMPLERS[method](problem).draws[..., 0] > 0).mean(axis=(1, 2))
     assert np.abs(found - share).max() < 5 * np.sqrt(share * (1 - share) / 384)
     assert abs(found.mean() - share) < 0.01
+
+
+# --- calibration on made stars -------------------------------------------------------------------
+
+
+def _calibration(model, method: str, n: int = 256):
+    made = make_stars(model, n, seed=7)
+    post = bc.infer(model, made.spectra, method, draws=500, seed=7)
+    return judge_ranks(ranks(made.labels, stack_draws(post, model.labels)))
+
+
+@pytest.mark.parametrize("method", ["importance", "nuts"])
+def test_ranks_of_the_truth_are_uniform(world, method):
+    """256 stars, 199 thinned draws, 20 bins, seed 7; another seed fails 2 times in 100 a method.
+
+    The whole check, 1,000 stars of the shipped model, is `bayescannon bench calibration`.
+    """
+    found = _calibration(world.model, method)
+    assert found.passed, found
+
+
+def test_the_calibration_check_sees_what_is_wrong():
+    """Posteriors 20 % too narrow, or off by 0.3 sd, of 1,000 stars are found out (seed 1)."""
+    rng = np.random.default_rng(1)
+    truth = rng.normal(size=(1000, 2))
+    middle = truth + rng.normal(size=(1000, 2))
+    for width, shift, passes in ((1.0, 0.0, True), (0.8, 0.0, False), (1.0, 0.3, False)):
+        draws = middle + shift + width * rng.normal(size=(199, 1000, 2))
+        assert judge_ranks(ranks(truth, draws)).passed == passes
+
+
+# --- another prior -------------------------------------------------------------------------------
+
+
+def test_reweighting_to_the_flat_prior_equals_inferring_with_it(world):
+    """Means within 5 Monte Carlo errors of both samples; the sample is worth less afterwards."""
+    stars = world.spectra[:64]
+    flat = bc.infer(world.model, stars, "importance", prior="flat", seed=3)
+    before = bc.infer(world.model, stars, "importance", prior="population", seed=3)
+    after = bc.reweight(before, "flat")
+    ess = after.sample_stats["ess"].values
+    assert (ess < before.sample_stats["ess"].values).all()
+    assert after.attrs["prior"] == "flat"
+    assert after.attrs["reweighted_from"] == "population"
+    for i, name in enumerate(world.model.labels):
+        one, two = (tree.posterior[name].values[0] for tree in (after, flat))
+        allowed = 5 * two.std(axis=0) * np.sqrt(1 / ess + 1 / flat.sample_stats["ess"].values)
+        assert (np.abs(one.mean(axis=0) - two.mean(axis=0)) < allowed).all()
+        np.testing.assert_allclose(after.point["mean"][:, i], one.mean(axis=0), rtol=1e-12)
+    same = bc.reweight(before, "flat")
+    np.testing.assert_array_equal(same.posterior["teff"], after.posterior["teff"])
+
+
+def test_reweighting_to_a_far_prior_is_flagged_and_bad_priors_are_refused(world):
+    post = bc.infer(world.model, world.spectra[:8], "importance", prior="flat")
+    mean = jnp.asarray(post.point["mean"].values[0] + np.array([80.0, 0.2, 0.1]))
+    narrow = dist.Normal(mean, jnp.array([1.0, 0.01, 0.01])).to_event(1)
+    far = bc.reweight(post, narrow)
+    assert (far.sample_stats["flags"].values & Flag.LOW_ESS > 0).all()
+    assert far.attrs["prior"] == "user: Independent"
+    with pytest.raises(bc.UserError, match=r"prior 'population'.*'flat' or a NumPyro distribution"):
+        bc.reweight(post, "population")
+    with pytest.raises(bc.UserError, match="event shape"):
+        bc.reweight(post, dist.Normal(0.0, 1.0))
+
+
+def test_one_star_on_one_page(world, tmp_path):
+    post = bc.infer(world.model, world.spectra[:3], draws=100)
+    page = star.draw(world.model, world.spectra[:3], post, "star-001")
+    save(page, tmp_path / "star.png")
+    words = page.subfigs[1].subfigs[1].axes[1].texts[0].get_text()
+    assert "Pareto k-hat" in words
+    assert "no flag is raised" in words
+    with pytest.raises(bc.UserError, match="'nobody' is not among the 3"):
+        star.draw(world.model, world.spectra[:3], post, "nobody")

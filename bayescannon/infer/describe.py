@@ -7,7 +7,7 @@ import numpy as np
 from ..flags import Flag, combine
 from ..labels import Mixture, features
 from ..model import Model
-from .methods import MAX_KHAT, MAX_RHAT, MAX_SHIFT, MIN_ESS, Sampled
+from .methods import MAX_KHAT, MAX_RHAT, MAX_SHIFT, MIN_ESS, MIN_ESS_WEIGHTED, Sampled
 from .newton import Laplace
 from .posterior import Block
 from .summary import Summary, quadratic_form
@@ -93,7 +93,7 @@ def sampling_flags(star: dict[str, np.ndarray], n_draw: int) -> dict[Flag, np.nd
     return {
         Flag.SEVERAL_MODES: star["n_modes"] > 1,
         Flag.HIGH_KHAT: (star["khat"] > MAX_KHAT) & ~walked,
-        Flag.LOW_ESS: star["ess"] < np.where(walked, MIN_ESS, 0.4) * n_draw,
+        Flag.LOW_ESS: star["ess"] < np.where(walked, MIN_ESS, MIN_ESS_WEIGHTED) * n_draw,
         Flag.HIGH_RHAT: star["rhat"] > MAX_RHAT,
         Flag.DIVERGENT: star["divergences"] > 0,
         Flag.NOT_GAUSSIAN: star["shift"] > MAX_SHIFT,

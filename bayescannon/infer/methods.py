@@ -15,7 +15,7 @@ from ..model import Model
 from ..typing import Array
 from .importance import MIN_PROPOSALS, importance
 from .newton import Laplace
-from .nuts import CHAINS, SHORT_STEP, STEP, Frame, nuts
+from .nuts import CHAINS, FAST, SURE, Frame, nuts
 from .prior import Prior
 from .psis import smooth_weights
 from .star import sample_reference
@@ -28,6 +28,8 @@ MAX_RHAT = 1.05
 """Split R-hat of four chains of 125 draws scatters up to 1.03 when all is well."""
 MIN_ESS = 0.8
 """Smallest share of the draws of chains that their effective number may be."""
+MIN_ESS_WEIGHTED = 0.7
+"""The same for importance sampling, which reaches 0.8 when its proposal is the posterior."""
 LONGER = 8
 """Walks are repeated this much longer, thinned, where the first did not do."""
 STARS_PER_LONG_WALK = 16
@@ -87,7 +89,7 @@ def sample_nuts(problem: Problem) -> Sampled:
     """Run four chains a star that share the draws asked for; longer ones where these fail."""
     p = problem
     frame = Frame(p.fit.mean, p.fit.cholesky)
-    draws, divergences = _walk(p, p.keys, p.summary, frame, STEP, 1)
+    draws, divergences = _walk(p, p.keys, p.summary, frame)
     ess, rhat = _diagnose(draws)
     khat, shift = _unknown(len(p.keys), 2)
     first = Sampled(draws, khat, ess, rhat, divergences, shift)
@@ -103,7 +105,8 @@ def sample_auto(problem: Problem) -> Sampled:
     is the better answer even where k-hat is high.
     """
     first = sample_importance(problem)
-    doubtful = ~(first.khat <= MAX_KHAT) & (np.asarray(problem.fit.n_modes) == 1)
+    trusted = (first.khat <= MAX_KHAT) & (first.ess >= MIN_ESS_WEIGHTED * problem.draws)
+    doubtful = ~trusted & (np.asarray(problem.fit.n_modes) == 1)
     return _walk_longer(problem, first, np.flatnonzero(doubtful[: problem.n_star]))
 
 
@@ -152,7 +155,7 @@ def numpyro_rules() -> Generator[None]:
 
 
 def _walk(
-    problem: Problem, keys: jax.Array, summary: Summary, frame: Frame, step: float, longer: int
+    problem: Problem, keys: jax.Array, summary: Summary, frame: Frame, longer: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """Run NUTS; return draws (star, chain, draw, label) and divergences (star,)."""
     with numpyro_rules():
@@ -161,9 +164,9 @@ def _walk(
             summary,
             frame,
             problem.prior,
-            jnp.asarray(step),
             longer * _per_chain(problem.draws),
             problem.degree,
+            SURE if longer > 1 else FAST,
         )
     return np.array(result.draws), np.array(result.divergences)
 
@@ -171,7 +174,7 @@ def _walk(
 def _walk_longer(problem: Problem, first: Sampled, stars: np.ndarray) -> Sampled:
     """Replace the draws of some stars by those of longer, thinned chains with short steps.
 
-    The draws so far tell mean and covariance better than the curvature at the maximum does. The
+    Importance sampling tells mean and covariance better than the curvature at the maximum. The
     effective size of the thinned draws is below both their number and that of the whole chains.
     """
     for start in range(0, len(stars), STARS_PER_LONG_WALK):
@@ -181,8 +184,8 @@ def _walk_longer(problem: Problem, first: Sampled, stars: np.ndarray) -> Sampled
         keys, summary, fit = jax.tree.map(
             lambda a, rows=padded: a[rows], (problem.keys, problem.summary, problem.fit)
         )
-        frame = _frame(first.draws[padded], fit)
-        draws, divergences = _walk(problem, keys, summary, frame, SHORT_STEP, LONGER)
+        frame = _frame(problem._replace(keys=keys, summary=summary, fit=fit))
+        draws, divergences = _walk(problem, keys, summary, frame, longer=LONGER)
         draws, divergences = draws[: len(part)], divergences[: len(part)]
         ess, rhat = _diagnose(draws)
         thinned = draws[:, :, LONGER - 1 :: LONGER].reshape(len(part), *_joined(first, draws))
@@ -197,14 +200,17 @@ def _joined(first: Sampled, draws: np.ndarray) -> tuple[int, int, int]:
     return first.draws.shape[1], -1, draws.shape[-1]
 
 
-def _frame(draws: Float[np.ndarray, "star chain draw label"], fit: Laplace) -> Frame:
-    """Mean and covariance of the draws; of the Laplace approximation where they have none."""
-    flat = draws.reshape(len(draws), -1, draws.shape[-1])
-    mean = flat.mean(axis=1)
-    away = flat - mean[:, None]
-    root = jnp.linalg.cholesky(jnp.asarray(np.swapaxes(away, 1, 2) @ away / flat.shape[1]))
+def _frame(problem: Problem) -> Frame:
+    """Mean and covariance by importance sampling; the Laplace approximation's where it fails."""
+    p = problem
+    draws = importance(p.keys, p.summary, p.fit, p.prior, p.draws, p.degree).draws
+    mean = jnp.mean(draws, axis=1)
+    away = draws - mean[:, None]
+    root = jnp.linalg.cholesky(jnp.swapaxes(away, 1, 2) @ away / p.draws)
     sound = jnp.isfinite(root).all(axis=(1, 2))[:, None]
-    return Frame(jnp.where(sound, mean, fit.mean), jnp.where(sound[..., None], root, fit.cholesky))
+    return Frame(
+        jnp.where(sound, mean, p.fit.mean), jnp.where(sound[..., None], root, p.fit.cholesky)
+    )
 
 
 def _per_chain(draws: int) -> int:

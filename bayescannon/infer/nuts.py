@@ -22,11 +22,19 @@ from .summary import Summary
 CHAINS = 4
 WARM_UP = 20
 """Transitions from where a chain starts, 1.5 sd from the middle, to where it counts."""
-MAX_TREE_DEPTH = 2
-"""Three leapfrog steps: just short of a U-turn in a unit Gaussian at the step below."""
-STEP = 1.1
-SHORT_STEP = 0.5
-"""For posteriors on which the usual step fails."""
+
+
+class Stride(NamedTuple):
+    """Size of a leapfrog step in the frame, and how many doublings a trajectory may have."""
+
+    step: float
+    max_tree_depth: int
+
+
+FAST = Stride(1.1, 2)
+"""Three leapfrog steps: just short of a U-turn in a unit Gaussian."""
+SURE = Stride(0.5, 4)
+"""For the few posteriors on which the fast stride fails."""
 
 
 class Frame(NamedTuple):
@@ -66,15 +74,15 @@ class Chains(NamedTuple):
     divergences: Float[Array, "star"]
 
 
-@partial(jax.jit, static_argnames=("draws", "degree"))
+@partial(jax.jit, static_argnames=("draws", "degree", "stride"))
 def nuts(
     keys: jax.Array,
     summary: Summary,
     frame: Frame,
     prior: Prior,
-    step: Scalar,
     draws: int,
     degree: int,
+    stride: Stride = FAST,
 ) -> Chains:
     """Sample the posterior of every star with NumPyro's NUTS.
 
@@ -87,24 +95,23 @@ def nuts(
         Of the same stars: their maxima and the Laplace covariance, or better moments.
     prior : Prior
         Over scaled labels.
-    step : float
-        Size of a leapfrog step in the frame.
     draws : int
         Draws in each of four chains.
     degree : int
         Degree of the features.
+    stride : Stride
 
     Returns
     -------
     Chains
         Draws of scaled labels, and the number of divergent transitions.
     """
-    one_star = partial(_one_star, prior=prior, step=step, draws=draws, degree=degree)
+    one_star = partial(_one_star, prior=prior, draws=draws, degree=degree, stride=stride)
     sample, divergent = jax.vmap(one_star)(keys, summary, frame)
     return Chains(sample, jnp.sum(divergent, axis=(1, 2)).astype(float))
 
 
-def _one_star(key, summary: Summary, frame: Frame, prior: Prior, step, draws: int, degree: int):
+def _one_star(key, summary, frame: Frame, prior: Prior, draws: int, degree: int, stride: Stride):
     def unwhiten(white):
         return frame.mean + frame.cholesky @ white
 
@@ -113,19 +120,19 @@ def _one_star(key, summary: Summary, frame: Frame, prior: Prior, step, draws: in
         d = features(scaled, degree).at[0].add(-1.0)
         return half_misfit(d, summary.a, summary.b) - prior.log_prob(scaled)
 
-    chain = partial(_one_chain, potential, frame.mean.size, draws, step)
+    chain = partial(_one_chain, potential, frame.mean.size, draws, stride)
     white, divergent = jax.vmap(chain)(jax.random.split(key, CHAINS))
     return jax.vmap(jax.vmap(unwhiten))(white), divergent
 
 
-def _one_chain(potential, n_label: int, draws: int, step: Scalar, key: jax.Array):
+def _one_chain(potential, n_label: int, draws: int, stride: Stride, key: jax.Array):
     kernel = NUTS(
         potential_fn=potential,
-        step_size=step,
+        step_size=stride.step,
         adapt_step_size=False,
         adapt_mass_matrix=False,
         inverse_mass_matrix=jnp.ones(n_label),
-        max_tree_depth=MAX_TREE_DEPTH,
+        max_tree_depth=stride.max_tree_depth,
     )
     begin, walk = jax.random.split(key)
     # chains start apart, so that R-hat can tell whether they meet

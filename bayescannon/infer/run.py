@@ -49,8 +49,9 @@ def infer(
     method : {"auto", "laplace", "importance", "nuts", "reference"}
         `laplace`: the Gaussian at the posterior's maximum. `importance`: weighted draws around all
         maxima found, Pareto-smoothed. `nuts`: NumPyro's NUTS on the compressed likelihood, four
-        chains a star. `auto`: importance, and NUTS where k-hat is above 0.7. `reference`: NumPyro's
-        NUTS on all pixels (slow, for checks).
+        chains a star. `auto`: importance, and NUTS where the weights cannot be trusted (k-hat above
+        0.7, or few effective draws) and there is one maximum. `reference`: NumPyro's NUTS on all
+        pixels (slow, for checks).
     prior : None, "population", "flat", or a NumPyro distribution
         See `make_prior`; None takes the recipe's.
     draws : int
