@@ -171,3 +171,10 @@ def test_mock_masses_follow_labels_and_chemistry_as_the_real_ones_do(drawn):
 def test_no_star_is_a_set_too():
     empty = make_mock(0)
     assert len(empty.spectra) == len(empty.labels) == len(empty.truth) == 0
+
+
+def test_no_mock_star_has_a_mass_that_no_real_giant_has():
+    """Regression: the quadratic of a state, far from its stars, once made a giant of 0.16 Msun."""
+    mass = np.exp(np.asarray(make_mock(2000, seed=1).truth["ln_mass"]))
+    assert mass.min() >= 0.79 - 1e-6
+    assert mass.max() <= 3.04

@@ -52,7 +52,22 @@ class Giants(NamedTuple):
     root: dict[str, np.ndarray]
 
     def draw(self, rng: np.random.Generator) -> Drawn:
-        """Draw one star from the smoothed sample and the conditional."""
+        """Draw one star from the smoothed sample and the conditional, inside the real ranges.
+
+        A quadratic runs away where a state has no stars: what it makes of such a place is no giant.
+        """
+        low, high = self.ln_mass.min(), self.ln_mass.max()
+        while True:
+            labels = self._draw_labels(rng)
+            v = _features((labels - self.pivot) / self.scale)
+            p_rc = 1.0 / (1.0 + np.exp(-v @ self.log_odds))
+            state = STATES[0] if rng.uniform() < p_rc else STATES[1]
+            three = v @ self.slope[state] + self.root[state] @ rng.normal(size=3)
+            if low <= three[0] <= high:
+                snr = self.snr[rng.integers(len(self.snr))]
+                return Drawn(labels, state, float(three[0]), three[1:], float(snr))
+
+    def _draw_labels(self, rng: np.random.Generator) -> np.ndarray:
         low, high = self.labels.min(axis=0), self.labels.max(axis=0)
         centre = self.labels.mean(axis=0)
         shrink = np.sqrt(1 - SMOOTHING**2)  # keeps the covariance of the sample
@@ -60,13 +75,7 @@ class Giants(NamedTuple):
             chosen = self.labels[rng.integers(len(self.labels))]
             labels = centre + shrink * (chosen - centre) + self.kernel @ rng.normal(size=4)
             if ((labels >= low) & (labels <= high)).all():
-                break
-        v = _features((labels - self.pivot) / self.scale)
-        p_rc = 1.0 / (1.0 + np.exp(-v @ self.log_odds))
-        state = STATES[0] if rng.uniform() < p_rc else STATES[1]
-        three = v @ self.slope[state] + self.root[state] @ rng.normal(size=3)
-        snr = self.snr[rng.integers(len(self.snr))]
-        return Drawn(labels, state, float(three[0]), three[1:], float(snr))
+                return labels
 
 
 def fit_giants(table: Table) -> Giants:
