@@ -74,8 +74,8 @@ def make_mock(n_star: int, seed: int = 0) -> Made:
 
     The four labels are a smoothed resampling of the 1502 real ones inside the training range;
     state, ln mass, [C/M] and [N/M] follow a conditional fitted to the 1502 with the mass noise
-    taken out (see `giants.fit_giants`). Labels handed out are truth plus errors (25 K, 0.02,
-    0.015, 0.015 dex, 12 % in mass).
+    taken out (see `giants.fit_giants`), inside the range of the real masses. Labels handed out are
+    truth plus errors (25 K, 0.02, 0.015, 0.015 dex, 12 % in mass).
 
     Parameters
     ----------
