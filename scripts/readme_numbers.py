@@ -37,8 +37,8 @@ def table(summary: dict) -> str:
         "",
         f"Cross-validated mass against the catalogue: {dex:.3f} dex rms (the paper, on real "
         f"spectra: 0.07). Median age of the test stars {summary['age.median']:.1f} Gyr. "
-        f"{summary['stars.flagged']} of {summary['stars.test']} stars are flagged. The run took "
-        f"{summary['seconds.total']:.0f} s on two cores, compilation included.",
+        f"{summary['stars.flagged']} of {summary['stars.test']} stars are flagged. The stages took "
+        f"{summary['seconds.total']:.0f} s on two cores with compiled programs cached.",
     ]
     return "\n".join(rows)
 
