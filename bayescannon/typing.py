@@ -2,7 +2,7 @@
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 
 Array = jax.Array | np.ndarray
 
@@ -16,6 +16,3 @@ Features = Float[Array, "*batch feature"]
 StarFeatures = Float[Array, "star feature"]
 Coefficients = Float[Array, "pixel feature"]
 Factors = Float[Array, "pixel factor"]
-Draws = Float[Array, "star draw label"]
-PixelMask = Bool[Array, "pixel"]
-StarCodes = Int[Array, "star"]

@@ -6,7 +6,6 @@ JAX refuses silent broadcasting between ranks and silent changes of dtype.
 # ruff: noqa: E402 (JAX reads its settings, and the hook is set, before the package is imported)
 
 import os
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,13 +51,6 @@ class World(NamedTuple):
     scatter: np.ndarray
     recipe: bc.Recipe
     model: bc.Model
-
-
-@contextmanager
-def lenient():
-    """Run NumPyro's samplers, whose own code promotes dtypes and ranks silently."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        yield
 
 
 def recipe_of(*names: str, prior: str = "population") -> bc.Recipe:

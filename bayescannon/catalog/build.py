@@ -9,7 +9,7 @@ from astropy.table import QTable
 
 from .. import flags as flags_room
 from ..errors import UserError
-from ..trees import array
+from ..trees import array, point_sd
 from .glossary import LEVELS, STATISTICS, column
 
 AGE_QUANTITIES = ("age", "age_rgb", "age_rc")
@@ -63,7 +63,7 @@ def build_catalog(
             raise UserError("trained_on_age has no label 'ln_age': infer with a model that has it")
         columns |= _from_draws("age_trained", np.exp(array(trained_on_age, "posterior/ln_age")))
         meta["age_trained_model"] = trained_on_age.attrs["model"]
-    columns |= _correlations(labels, array(post, "point/cov"))
+    columns |= _correlations(labels, array(post, "point/cov"), point_sd(post))
     columns["chi2_red"] = _ratio(stats["chi2"].values, stats["dof"].values)
     columns["chi2_full_red"] = _ratio(stats["chi2_full"].values, stats["dof"].values)
     columns["n_pixel"] = (stats["dof"].values + len(labels)).astype(np.int32)
@@ -92,8 +92,7 @@ def _age_columns(ages: xr.DataTree) -> dict[str, np.ndarray]:
     return columns | {k: array(ages, f"sample_stats/{k}") for k in ("p_rc", "p_trunc")}
 
 
-def _correlations(labels: list[str], cov: np.ndarray) -> dict[str, np.ndarray]:
-    sd = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
+def _correlations(labels: list[str], cov: np.ndarray, sd: np.ndarray) -> dict[str, np.ndarray]:
     return {
         f"rho_{labels[i]}_{labels[j]}": _ratio(cov[:, i, j], sd[:, i] * sd[:, j])
         for i, j in combinations(range(len(labels)), 2)
