@@ -13,6 +13,8 @@ from typing import Any
 from .errors import UserError
 
 PRIORS = ("population", "flat")
+RANDOM_ERRORS = {"teff": 25.0, "feh": 0.015, "afe": 0.015}
+"""Random errors of APOGEE's labels [K, dex, dex]."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,35 @@ class PixelRecipe:
 
 
 @dataclass(frozen=True)
+class TrainingRecipe:
+    """`[training]`: how coefficients, scatter and residual factors are learned.
+
+    Attributes
+    ----------
+    noisy_labels : bool
+        True: training labels have errors, true labels are latent, and residual factors are
+        learned with them. False: labels are exact, the plain Cannon.
+    label_errors : dict of str to float
+        Random error of labels [label units] where it is not the table's `<label>_err`. For
+        `teff`, `feh` and `afe` the defaults stand in for the APOGEE tables' columns, which are
+        floors of the calibration and not random errors.
+    carried : tuple of str
+        Labels that change spectra only through what the factors hold (mass and age, through
+        carbon and nitrogen); needs `noisy_labels`.
+    factors : int
+        Largest number of residual factors; held-out stars decide how many are used.
+    shrinkage : bool
+        Shrink coefficients by a prior learned over all pixels (always so with noisy labels).
+    """
+
+    noisy_labels: bool = False
+    label_errors: dict[str, float] = field(default_factory=lambda: dict(RANDOM_ERRORS))
+    carried: tuple[str, ...] = ()
+    factors: int = 20
+    shrinkage: bool = True
+
+
+@dataclass(frozen=True)
 class InferenceRecipe:
     """`[inference]`: what `infer` does unless told otherwise."""
 
@@ -59,13 +90,14 @@ class Recipe:
     ----------
     name : str
         Name of the model.
-    labels, pixels, inference : dataclass
+    labels, pixels, training, inference : dataclass
         The sections of the file.
     """
 
     name: str
     labels: LabelRecipe
     pixels: PixelRecipe = field(default_factory=PixelRecipe)
+    training: TrainingRecipe = field(default_factory=TrainingRecipe)
     inference: InferenceRecipe = field(default_factory=InferenceRecipe)
 
     @classmethod
@@ -93,6 +125,7 @@ class Recipe:
         sections = {
             "labels": LabelRecipe,
             "pixels": PixelRecipe,
+            "training": TrainingRecipe,
             "inference": InferenceRecipe,
         }
         _refuse_unknown(table, {"name", *sections}, "")
@@ -113,7 +146,7 @@ class Recipe:
     def dumps(self) -> str:
         """Write the recipe, defaults included, as TOML text."""
         lines = [f"name = {_toml(self.name)}"]
-        for section in ("labels", "pixels", "inference"):
+        for section in ("labels", "pixels", "training", "inference"):
             values = getattr(self, section)
             lines += ["", f"[{section}]"]
             lines += [f"{f.name} = {_toml(getattr(values, f.name))}" for f in fields(values)]
@@ -136,8 +169,10 @@ def _section(kind: type, name: str, table: Any):
         wanted = str(kinds[key].type)
         fits = {
             "int": isinstance(value, int) and not isinstance(value, bool),
-            "float": isinstance(value, int | float) and not isinstance(value, bool),
+            "float": _is_number(value),
             "str": isinstance(value, str),
+            "bool": isinstance(value, bool),
+            "dict[str, float]": isinstance(value, dict) and all(map(_is_number, value.values())),
         }.get(wanted, isinstance(value, tuple) and all(isinstance(v, str) for v in value))
         if not fits:
             raise UserError(f"key '{name}.{key}' is {value!r}, but must be {wanted}")
@@ -145,6 +180,10 @@ def _section(kind: type, name: str, table: Any):
         return kind(**values)
     except TypeError as error:
         raise UserError(f"section [{name}] lacks a key: {error}") from error
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check(recipe: Recipe) -> None:
@@ -158,6 +197,19 @@ def _check(recipe: Recipe) -> None:
         raise UserError(f"key 'pixels.error_floor' is {floor}: use 0 or a small positive number")
     if not chi2 > 0:
         raise UserError(f"key 'inference.max_chi2' is {chi2}: use a positive number")
+    training = recipe.training
+    unknown = [name for name in training.carried if name not in names]
+    if unknown:
+        raise UserError(f"key 'training.carried' names {unknown[0]!r}, which is not a label")
+    if training.carried and not training.noisy_labels:
+        raise UserError("key 'training.carried' needs 'training.noisy_labels = true'")
+    if len(training.carried) == len(names):
+        raise UserError("key 'training.carried' names all labels: spectra must show one itself")
+    if training.factors < 0:
+        raise UserError(f"key 'training.factors' is {training.factors}: use 0 or more")
+    wrong = {k: v for k, v in training.label_errors.items() if not 0 < v < math.inf}
+    if wrong:
+        raise UserError(f"key 'training.label_errors' holds {wrong}: errors must be positive")
     if recipe.inference.prior not in PRIORS:
         raise UserError(
             f"key 'inference.prior' is {recipe.inference.prior!r}: use {' or '.join(PRIORS)}"
@@ -169,4 +221,9 @@ def _toml(value: Any) -> str:
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, str):  # JSON escapes as TOML does, but for one character
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        inside = ", ".join(f"{key} = {_toml(v)}" for key, v in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
     return repr(value)

@@ -196,6 +196,7 @@ def test_a_saved_model_is_the_model(world, folder):
         "arrays.npz",
         "model.json",
         "CARD.md",
+        "uncertainty.npz",
     }
 
 
@@ -234,7 +235,7 @@ def _cut_pixels(folder):
 
 
 BAD_FOLDERS = {
-    "newer": (_json(format=2), "format 2 is newer than this version reads.*upgrade"),
+    "newer": (_json(format=store.FORMAT + 1), "is newer than this version reads.*upgrade"),
     "zero": (_json(format=0), "format 0"),
     "text format": (_json(format="new"), "damaged"),
     "list": (_edit("model.json", lambda _: b"[]"), "damaged"),
@@ -262,8 +263,8 @@ def test_damaged_folders_are_refused_in_one_line(folder, case):
 
 
 def test_an_older_format_is_upgraded(world, folder, monkeypatch):
-    monkeypatch.setattr(store, "FORMAT", 2)
-    monkeypatch.setitem(store.UPGRADES, 1, lambda info, arrays: (info | {"report": {}}, arrays))
+    monkeypatch.setattr(store, "FORMAT", store.FORMAT + 1)
+    monkeypatch.setitem(store.UPGRADES, store.FORMAT - 1, lambda info, arrays: (info | {"report": {}}, arrays))
     loaded = bc.Model.load(folder)
     assert loaded.report == {}
     assert loaded.id == world.model.id

@@ -18,7 +18,7 @@ import bayescannon.precision  # noqa: F401
 
 from ..typing import Array, StarLabels, Stars
 
-N_COMPONENTS = 3
+N_COMPONENTS = 6
 ROUNDS = 60
 FLOOR = 0.05**2
 """Smallest variance of a component, in units of the training set's own."""
@@ -61,7 +61,7 @@ def fit_population(scaled: StarLabels, variance: StarLabels) -> Mixture:
     Returns
     -------
     Mixture
-        Density of the true labels, three components.
+        Density of the true labels, six components.
     """
     n_star, n_label = scaled.shape
     # components start spread along the direction of largest variance: no random numbers needed

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,8 +12,8 @@ from ..errors import UserError
 from ..labels import features, fit_population, label_arrays, learn_scaling, n_features
 from ..recipe import Recipe
 from ..spectra import Spectra
-from ..train import Status, fit_pixels
-from .model import Model
+from ..train import Round, Status, fit_joint, fit_pixels, shrink
+from .model import LabelMap, Model
 
 
 def train(
@@ -20,6 +21,7 @@ def train(
     labels: Table,
     recipe: Recipe,
     progress: Callable[[int], None] | None = None,
+    report: Callable[[Round], None] | None = None,
 ) -> Model:
     """Train a model: coefficients and scatter of every pixel (Eqs. 1 and 2).
 
@@ -28,12 +30,15 @@ def train(
     spectra : Spectra
         Normalised spectra of the training stars.
     labels : astropy.table.Table
-        `star_id`, a column for each label of the recipe and `<label>_err` where known. A star
-        with a NaN label is left out and counted in the report.
+        `star_id`, a column for each label of the recipe and `<label>_err` where known. NaN is a
+        label that is not known: with noisy labels the star still counts, with exact ones it is
+        left out and counted in the report.
     recipe : Recipe
-        Which labels, which degree.
+        Which labels, which degree, and how to train (`TrainingRecipe`).
     progress : callable, optional
-        Called with the number of pixels done.
+        Called with the number of pixels done (exact labels).
+    report : callable, optional
+        Called with each `Round` (noisy labels): the objective and how far labels moved.
 
     Returns
     -------
@@ -46,44 +51,110 @@ def train(
         fewer stars than coefficients.
     """
     start = time.perf_counter()
-    names = recipe.labels.names
+    names, settings = recipe.labels.names, recipe.training
     values, errors = label_arrays(labels, names, spectra.star_id)
     flux, ivar = spectra.arrays()
-    complete = np.isfinite(values).all(axis=1) & (ivar > 0).any(axis=1)
-    _check(values, complete, recipe)
-    values, errors, flux, ivar = (a[complete] for a in (values, errors, flux, ivar))
-
+    known = np.isfinite(values)
+    enough = known.any(axis=1) if settings.noisy_labels else known.all(axis=1)
+    use = enough & (ivar > 0).any(axis=1)
+    _check(values, use & known.all(axis=1), recipe)
+    values, errors, flux, ivar = (a[use] for a in (values, errors, flux, ivar))
     scaling = learn_scaling(values)
     scaled = scaling.to_scaled(values)
-    v = np.asarray(features(jnp.asarray(scaled), recipe.labels.degree))
-    fit = fit_pixels(flux, ivar, v, progress)
-    variance = np.nan_to_num(errors / scaling.scale) ** 2
-    status = np.asarray(fit.status)
-    usable = status == Status.OK
-    report = {
-        "stars": int(complete.sum()),
-        "stars_left_out": int((~complete).sum()),
-        "pixels": {s.name.lower(): int((status == s).sum()) for s in Status},
-        "iterations_mean": float(fit.iterations[usable].mean()) if usable.any() else None,
-        "scatter_percentiles_5_50_95": (
-            np.percentile(fit.scatter[usable], [5, 50, 95]).tolist() if usable.any() else None
-        ),
+    variance = (_stated(errors, recipe) / scaling.scale) ** 2
+    if settings.noisy_labels:
+        learned = _from_noisy(flux, ivar, scaled, variance, recipe, report)
+    else:
+        learned = _from_exact(flux, ivar, scaled, recipe, progress)
+    scale = np.array(list(learned.report.get("error_scale", {}).values()) or 1.0)
+    complete = np.isfinite(scaled).all(axis=1)
+    said = {
+        "stars": int(use.sum()),
+        "stars_left_out": int((~use).sum()),
+        "missing_labels": {
+            n: int(c) for n, c in zip(names, (~known[use]).sum(axis=0), strict=True)
+        },
+        "scatter_percentiles_5_50_95": _percentiles(learned.arrays["scatter"]),
+        **learned.report,
         "seconds": time.perf_counter() - start,
     }
     return Model(
         recipe=recipe,
         scaling=scaling,
-        label_range=np.stack([values.min(axis=0), values.max(axis=0)]),
+        label_range=np.stack([np.nanmin(values, axis=0), np.nanmax(values, axis=0)]),
         wavelength=spectra.wavelength,
         channel=tuple(spectra.channel) if spectra.channel else None,
-        coefficients=np.asarray(fit.coefficients),
-        scatter=np.asarray(fit.scatter),
-        usable=usable,
-        factors=np.zeros((len(usable), 0)),
-        population=fit_population(jnp.asarray(scaled), jnp.asarray(variance)),
-        card=_card(recipe, values, report),
-        report=report,
+        population=fit_population(
+            jnp.asarray(scaled[complete]), jnp.asarray((variance * scale**2)[complete])
+        ),
+        card=_card(recipe, values, said),
+        report=said,
+        **learned.arrays,
     )
+
+
+class _Learned(NamedTuple):
+    """Arrays of the model by name, and what training has to say."""
+
+    arrays: dict[str, Any]
+    report: dict[str, Any]
+
+
+def _stated(errors: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Label errors [label units]: the recipe's, else the table's; a gap takes the median."""
+    out = errors.copy()
+    for i, name in enumerate(recipe.labels.names):
+        if name in recipe.training.label_errors and recipe.training.noisy_labels:
+            out[:, i] = recipe.training.label_errors[name]
+        typical = np.nanmedian(out[:, i]) if np.isfinite(out[:, i]).any() else 0.0
+        out[:, i] = np.where(np.isfinite(out[:, i]), out[:, i], typical)
+    return out
+
+
+def _from_exact(flux, ivar, scaled, recipe: Recipe, progress) -> _Learned:
+    v = np.asarray(features(jnp.asarray(scaled), recipe.labels.degree))
+    fit = fit_pixels(flux, ivar, v, progress)
+    status = np.asarray(fit.status)
+    usable = status == Status.OK
+    coefficients, uncertainty = fit.coefficients, fit.covariance
+    if recipe.training.shrinkage and usable.any():
+        coefficients, uncertainty, _ = shrink(coefficients, uncertainty, usable.astype(float))
+    report = {
+        "pixels": {s.name.lower(): int((status == s).sum()) for s in Status},
+        "iterations_mean": float(fit.iterations[usable].mean()) if usable.any() else None,
+    }
+    arrays = {
+        "coefficients": np.asarray(coefficients),
+        "uncertainty": np.asarray(uncertainty),
+        "scatter": np.asarray(fit.scatter),
+        "usable": usable,
+        "factors": np.zeros((len(usable), 0)),
+    }
+    return _Learned(arrays, report)
+
+
+def _from_noisy(flux, ivar, scaled, variance, recipe: Recipe, report) -> _Learned:
+    names, settings = recipe.labels.names, recipe.training
+    carried = tuple(names.index(name) for name in settings.carried)
+    degree = recipe.labels.degree
+    fit = fit_joint(flux, ivar, scaled, variance, degree, carried, settings.factors, report)
+    few = int((~fit.usable).sum())
+    said = {
+        "pixels": {"ok": int(fit.usable.sum()), Status.FEW_STARS.name.lower(): few},
+        "factors": fit.factors.shape[1],
+        "error_scale": dict(zip(names, fit.error_scale.tolist(), strict=True)),
+        "rounds": [r._asdict() for r in fit.history],
+        "converged": fit.converged,
+    }
+    arrays = {name: getattr(fit, name) for name in ("coefficients", "uncertainty", "scatter")}
+    arrays |= {"usable": fit.usable, "factors": fit.factors}
+    arrays["label_map"] = LabelMap(np.asarray(fit.leverage), np.asarray(fit.label_covariance))
+    return _Learned(arrays, said)
+
+
+def _percentiles(scatter: np.ndarray) -> list[float] | None:
+    positive = scatter[scatter > 0]
+    return np.percentile(positive, [5, 50, 95]).tolist() if positive.size else None
 
 
 def _check(values: np.ndarray, complete: np.ndarray, recipe: Recipe) -> None:
@@ -105,7 +176,7 @@ def _card(recipe: Recipe, values: np.ndarray, report: dict) -> str:
     rows = [
         f"| {name} | {low:.4g} | {high:.4g} |"
         for name, low, high in zip(
-            recipe.labels.names, values.min(axis=0), values.max(axis=0), strict=True
+            recipe.labels.names, np.nanmin(values, axis=0), np.nanmax(values, axis=0), strict=True
         )
     ]
     return "\n".join(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +16,16 @@ from astropy.table import Table
 from ..errors import UserError
 from ..labels import Mixture, Scaling, features, n_features
 from ..recipe import Recipe
+
+
+class LabelMap(NamedTuple):
+    """How well noisy training labels fix the label scale.
+
+    At scaled labels l it is uncertain by the covariance (v.leverage.v) times `covariance`.
+    """
+
+    leverage: np.ndarray
+    covariance: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,10 @@ class Model:
         Residual factors F: covariance F F^T beside the diagonal; may have no column.
     population : Mixture or None
         Density of the training labels in scaled labels; None where they are not known.
+    label_map : LabelMap or None
+        Uncertainty of the label scale; None where training labels were taken as exact.
+    uncertainty : ndarray (pixel, feature, feature) or None
+        Covariance of the coefficients; None where it was left out to save space.
     channel : tuple of str or None
         Names of the pixels where they are no wavelengths.
     card : str
@@ -63,6 +78,8 @@ class Model:
     usable: np.ndarray
     factors: np.ndarray
     population: Mixture | None = None
+    label_map: LabelMap | None = None
+    uncertainty: np.ndarray | None = None
     channel: tuple[str, ...] | None = None
     card: str = ""
     report: dict | None = None
@@ -122,7 +139,7 @@ class Model:
         return load_model(folder)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All arrays by name, as they are stored."""
+        """All arrays by name that decide a posterior: what `id` is made of."""
         arrays = {
             "pivot": self.scaling.pivot,
             "scale": self.scaling.scale,
@@ -137,6 +154,8 @@ class Model:
         if self.population is not None:
             parts = self.population._asdict()
             arrays |= {f"population_{k}": np.asarray(v) for k, v in parts.items()}
+        if self.label_map is not None:
+            arrays |= {f"label_map_{k}": v for k, v in self.label_map._asdict().items()}
         return arrays
 
     def scaled(self, labels) -> np.ndarray:
@@ -172,5 +191,55 @@ class Model:
         UserError
             If a label is missing.
         """
-        v = features(jnp.asarray(self.scaled(labels)), self.recipe.labels.degree)
+        v = jnp.asarray(self._features(labels))
         return np.where(self.usable, np.asarray(v @ self.coefficients.T), np.nan)
+
+    def predict_sd(self, labels) -> np.ndarray:
+        """Standard deviation of a noiseless spectrum about `predict`.
+
+        Uncertainty of the coefficients, residual factors and intrinsic scatter together.
+
+        Parameters
+        ----------
+        labels
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray (star, pixel)
+            NaN in pixels that training could not fit.
+
+        Raises
+        ------
+        UserError
+            If a label is missing, or the model was stored without `uncertainty`.
+        """
+        v = self._features(labels)
+        noise = np.einsum("ni,pij,nj->np", v, self._uncertainty, v, optimize=True)
+        variance = noise + self.scatter**2 + np.sum(self.factors**2, axis=1)
+        return np.where(self.usable, np.sqrt(variance), np.nan)
+
+    def drawn(self, seed: int) -> Model:
+        """Draw a model from the posterior of the coefficients.
+
+        Raises
+        ------
+        UserError
+            If the model was stored without `uncertainty`.
+        """
+        values, axes = np.linalg.eigh(self._uncertainty)
+        noise = np.random.default_rng(seed).normal(size=self.coefficients.shape)
+        noise = np.einsum("pij,pj->pi", axes, np.sqrt(np.maximum(values, 0.0)) * noise)
+        return replace(self, coefficients=self.coefficients + noise, uncertainty=None)
+
+    def _features(self, labels) -> np.ndarray:
+        return np.asarray(features(jnp.asarray(self.scaled(labels)), self.recipe.labels.degree))
+
+    @property
+    def _uncertainty(self) -> np.ndarray:
+        if self.uncertainty is None:
+            raise UserError(
+                f"model {self.name!r} was stored without the uncertainty of its coefficients: "
+                "train it again from its recipe"
+            )
+        return self.uncertainty

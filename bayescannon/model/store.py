@@ -1,4 +1,4 @@
-"""Model folders: `recipe.toml`, `arrays.npz`, `model.json`, `CARD.md`."""
+"""Model folders: `recipe.toml`, `arrays.npz`, `model.json`, `CARD.md`, `uncertainty.npz`."""
 
 import json
 import os
@@ -11,12 +11,12 @@ from ..errors import UserError
 from ..files import write_beside
 from ..labels import Mixture, Scaling
 from ..recipe import Recipe
-from .model import Model
+from .model import LabelMap, Model
 
-FORMAT = 1
+FORMAT = 2
 """Version of the folder's layout. Raise it with a line in `UPGRADES` when the layout changes."""
 
-UPGRADES: dict = {}
+UPGRADES: dict = {1: lambda info, arrays: (info, arrays)}
 """For each old format, a function from (info, arrays) of that format to those of the next one."""
 
 
@@ -34,6 +34,10 @@ def save_model(model: Model, folder: str | os.PathLike) -> None:
         (beside / "CARD.md").write_text(model.card, encoding="utf-8")
         (beside / "model.json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
         np.savez_compressed(beside / "arrays.npz", allow_pickle=False, **model.arrays())
+        if model.uncertainty is not None:
+            row, column = np.triu_indices(model.uncertainty.shape[1])
+            packed = model.uncertainty[:, row, column].astype(np.float32)
+            np.savez_compressed(beside / "uncertainty.npz", allow_pickle=False, packed=packed)
 
 
 def load_model(folder: str | os.PathLike) -> Model:
@@ -75,6 +79,9 @@ def _assemble(folder: Path, info: dict, arrays: dict[str, np.ndarray]) -> Model:
     population = None
     if "population_weight" in arrays:
         population = Mixture(*(arrays[f"population_{part}"] for part in Mixture._fields))
+    label_map = None
+    if "label_map_leverage" in arrays:
+        label_map = LabelMap(*(arrays[f"label_map_{part}"] for part in LabelMap._fields))
     card = folder / "CARD.md"
     return Model(
         recipe=Recipe.load(folder / "recipe.toml"),
@@ -86,7 +93,21 @@ def _assemble(folder: Path, info: dict, arrays: dict[str, np.ndarray]) -> Model:
         usable=arrays["usable"],
         factors=arrays["factors"],
         population=population,
+        label_map=label_map,
+        uncertainty=_uncertainty(folder / "uncertainty.npz"),
         channel=tuple(info["channel"]) if info.get("channel") else None,
         card=card.read_text(encoding="utf-8") if card.is_file() else "",
         report=info.get("report"),
     )
+
+
+def _uncertainty(path: Path) -> np.ndarray | None:
+    if not path.is_file():
+        return None
+    with path.open("rb") as file, np.load(file) as stored:
+        packed = stored["packed"].astype(float)
+    n = int(np.sqrt(2 * packed.shape[1]))
+    place = np.zeros((n, n), int)
+    row, column = np.triu_indices(n)
+    place[row, column] = place[column, row] = np.arange(row.size)
+    return packed[:, place]

@@ -45,6 +45,7 @@ class PixelFit(NamedTuple):
     """Result of training, one entry a pixel; coefficients are 0 where `status` is not OK."""
 
     coefficients: Coefficients
+    covariance: Float[Array, "pixel feature feature"]
     scatter: Pixels
     status: Int[Array, "pixel"]
     iterations: Int[Array, "pixel"]
@@ -53,6 +54,7 @@ class PixelFit(NamedTuple):
 class _State(NamedTuple):
     s2: Array
     theta: Array
+    covariance: Array
     converged: Array
     iterations: Array
 
@@ -72,7 +74,7 @@ def fit_pixels(flux: StarPixels, ivar: StarPixels, v: StarFeatures, progress=Non
     Returns
     -------
     PixelFit
-        Coefficients, scatter s [flux units], status codes and iterations.
+        Coefficients and their covariance, scatter s [flux units], status codes and iterations.
     """
     n_star, n_pixel = flux.shape
     pad_star = -n_star % STARS_MULTIPLE
@@ -102,6 +104,7 @@ def _fit_block(
     start = _State(
         s2=jnp.full(n_pixel, START),
         theta=jnp.zeros((n_pixel, n_feature)),
+        covariance=jnp.zeros((n_pixel, n_feature, n_feature)),
         converged=jnp.zeros(n_pixel, bool),
         iterations=jnp.zeros(n_pixel, int),
     )
@@ -120,6 +123,7 @@ def _fit_block(
     good = status == Status.OK
     return PixelFit(
         coefficients=jnp.where(good[:, None], state.theta, 0.0),
+        covariance=jnp.where(good[:, None, None], state.covariance, 0.0),
         scatter=jnp.where(good, jnp.sqrt(state.s2), 0.0),
         status=status,
         iterations=state.iterations,
@@ -152,6 +156,7 @@ def _step(y: Array, ivar: Array, v: Array, vv: Array, state: _State) -> _State:
     return _State(
         s2=jnp.where(keep, state.s2, s2),
         theta=jnp.where(state.converged[:, None], state.theta, theta),
+        covariance=jnp.where(state.converged[:, None, None], state.covariance, covariance),
         converged=keep,
         iterations=state.iterations + (~state.converged).astype(int),
     )

@@ -1,0 +1,98 @@
+"""Loadings and scatter of every pixel given the moments of the latent vectors (the M-step)."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.linalg import cho_solve
+from jaxtyping import Float
+
+from ..typing import Array, Pixels, StarPixels
+from .latent import Layout, Moments, Parameters
+from .shrink import flat_baseline, second_moment
+
+PIXELS_PER_BLOCK = 512
+
+
+def fit_loadings(
+    layout: Layout,
+    parameters: Parameters,
+    flux: StarPixels,
+    ivar: StarPixels,
+    m: Moments,
+    prior: Float[Array, "latent latent"] | None,
+    rounds: int = 1,
+) -> Parameters:
+    """Ridge regression of each pixel on E[u], E[u u'], and a step of Fisher scoring in s^2.
+
+    Parameters
+    ----------
+    layout, parameters
+        `scatter2` of the parameters is where the step starts.
+    flux, ivar : (star, pixel)
+        In host memory; pixels are taken block by block.
+    m : Moments
+        Of all stars; zero for padding.
+    prior : (latent, latent) or None
+        Covariance of the empirical-Bayes prior of the loadings; None for a flat one.
+    rounds : int
+        Steps.
+
+    Returns
+    -------
+    Parameters
+        With new loadings, their uncertainty, and scatter.
+    """
+    n_pixel = flux.shape[1]
+    precision = jnp.zeros((layout.n_latent,) * 2) if prior is None else flat_baseline(prior)
+    parts = []
+    for start in range(0, n_pixel, PIXELS_PER_BLOCK):
+        here = slice(start, min(start + PIXELS_PER_BLOCK, n_pixel))
+        width = here.stop - start
+        pad = ((0, 0), (0, PIXELS_PER_BLOCK - width))
+        y, w = (jnp.asarray(np.pad(a[:, here], pad), float) for a in (flux, ivar))
+        s2 = jnp.pad(parameters.scatter2[here], pad[1])
+        for _ in range(rounds):
+            mean, packed, s2 = _fit_block(layout, y, w, s2, m.u, m.uu, precision)
+        parts.append([np.asarray(a)[:width] for a in (mean, packed, s2)])
+    loadings, uncertainty, s2 = (jnp.asarray(np.concatenate(a)) for a in zip(*parts, strict=True))
+    return parameters._replace(loadings=loadings, uncertainty=uncertainty, scatter2=s2)
+
+
+@partial(jax.jit, static_argnames="layout")
+def _fit_block(
+    layout: Layout,
+    flux: StarPixels,
+    ivar: StarPixels,
+    scatter2: Pixels,
+    u: Float[Array, "star latent"],
+    uu: Float[Array, "star latent latent"],
+    precision: Float[Array, "latent latent"],
+) -> tuple[Array, Array, Array]:
+    row, column = layout.pairs
+    weight = ivar / (1.0 + ivar * scatter2[None])
+    packed = uu[:, row, column]
+    normal = layout.unpack(weight.T @ packed) + precision[None]
+    # a pixel that no star has: any solution will do, it is not used
+    empty = (jnp.sum(weight, axis=0) <= 0)[:, None, None]
+    identity = jnp.broadcast_to(jnp.eye(layout.n_latent), normal.shape)
+    factor = jnp.linalg.cholesky(jnp.where(empty, identity, normal))
+    covariance = cho_solve((factor, True), identity)
+    mean = jnp.einsum("pij,pj->pi", covariance, (weight * flux).T @ u)
+    second = (covariance + mean[:, :, None] * mean[:, None, :])[:, row, column]
+    twice = jnp.where(row == column, 1.0, 2.0)
+    # E[(y - theta.u)^2] over the posterior of both theta and u
+    squared = flux**2 - 2 * flux * (u @ mean.T) + packed @ (second * twice[None]).T
+    score = jnp.sum(weight**2 * squared - weight, axis=0)
+    information = jnp.maximum(jnp.sum(weight**2, axis=0), 1e-30)
+    step = scatter2 + score / information
+    new = jnp.clip(step, 0.0, 4 * scatter2 + 1e-6)
+    return mean, covariance[:, row, column], new
+
+
+def learn_prior(
+    layout: Layout, parameters: Parameters, good: Pixels
+) -> Float[Array, "latent latent"]:
+    """Second moment of the loadings over pixels: the empirical-Bayes prior of the next round."""
+    return second_moment(parameters.loadings, layout.unpack(parameters.uncertainty), good)
