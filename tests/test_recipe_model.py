@@ -264,7 +264,9 @@ def test_damaged_folders_are_refused_in_one_line(folder, case):
 
 def test_an_older_format_is_upgraded(world, folder, monkeypatch):
     monkeypatch.setattr(store, "FORMAT", store.FORMAT + 1)
-    monkeypatch.setitem(store.UPGRADES, store.FORMAT - 1, lambda info, arrays: (info | {"report": {}}, arrays))
+    monkeypatch.setitem(
+        store.UPGRADES, store.FORMAT - 1, lambda info, arrays: (info | {"report": {}}, arrays)
+    )
     loaded = bc.Model.load(folder)
     assert loaded.report == {}
     assert loaded.id == world.model.id
