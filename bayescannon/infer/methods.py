@@ -234,8 +234,8 @@ def _gaussian_draws(
     def one_star(key, summary, fit):
         white = jax.random.normal(key, (n, fit.mean.size))
         scaled = fit.mean[None] + white @ fit.cholesky.T
-        log_like = log_likelihood_of_draws(summary, scaled, degree)
-        log_target = log_like + jax.vmap(prior.log_prob)(scaled)
+        log_like = log_likelihood_of_draws(summary, scaled.T, degree)
+        log_target = log_like + prior.log_prob(scaled.T)
         log_weight, khat = smooth_weights(log_target + 0.5 * jnp.sum(white**2, axis=1))
         # differences to the unweighted moments: the noise of the draws themselves cancels
         excess = jnp.exp(log_weight) - 1.0 / n

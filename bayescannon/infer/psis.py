@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -31,10 +32,12 @@ def smooth_weights(log_weight: Float[Array, "draw"]) -> tuple[Float[Array, "draw
         are not finite.
     """
     n_tail = tail_size(log_weight.size)
-    order = jnp.argsort(log_weight)
     ratio = jnp.asarray(log_weight) - jnp.max(log_weight)
-    cutoff = jnp.exp(jnp.maximum(ratio[order[-n_tail - 1]], math.log(np.finfo(float).tiny)))
-    tail = order[-n_tail:]
+    # selecting in single precision is fast; the few selected are then put in order exactly
+    _, largest = jax.lax.top_k(ratio.astype(jnp.float32), n_tail + 1)
+    largest = largest[jnp.argsort(ratio[largest])]
+    cutoff = jnp.exp(jnp.maximum(ratio[largest[0]], math.log(np.finfo(float).tiny)))
+    tail = largest[1:]
     excess = jnp.exp(ratio[tail]) - cutoff
     # ratios that are all alike have no tail: nothing to smooth
     alike = excess[-1] <= 1e-12

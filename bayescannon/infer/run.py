@@ -22,7 +22,7 @@ from .methods import SAMPLERS, Problem
 from .newton import laplace
 from .posterior import Block, append, attributes, open_posterior, to_datatree
 from .prior import Prior, make_prior
-from .summary import Summary, log_likelihood_of_draws, summarise
+from .summary import Summary, log_likelihood_of_draws, map_stars, summarise
 
 STARS_PER_BLOCK = 256
 """Every block has this many stars, the last one padded: one compiled program serves all."""
@@ -171,12 +171,13 @@ def _log_densities(
 ) -> tuple[jax.Array, jax.Array]:
     """Log prior and log likelihood of (star, chain, draw, label)."""
 
-    def one_star(draws, star):
-        flat = draws.reshape(-1, draws.shape[-1])
-        log_like = log_likelihood_of_draws(star, flat, degree)
-        return jax.vmap(jax.vmap(prior.log_prob))(draws), log_like.reshape(draws.shape[:-1])
+    def one_star(given):
+        draws, star = given
+        flat = draws.reshape(-1, draws.shape[-1]).T
+        both = prior.log_prob(flat), log_likelihood_of_draws(star, flat, degree)
+        return jax.tree.map(lambda a: a.reshape(draws.shape[:-1]), both)
 
-    return jax.vmap(one_star)(scaled, summary)
+    return map_stars(one_star, (scaled, summary))
 
 
 def _crop(block: Block, n_star: int) -> Block:
