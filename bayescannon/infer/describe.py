@@ -1,5 +1,7 @@
 """What is known of each star once its posterior is drawn: moments, fit statistics, flags."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,9 +44,7 @@ def describe(
     """
     scaling, degree = model.scaling, model.recipe.labels.degree
     best = np.asarray(fit.mean)
-    v = features(fit.mean, degree)
-    chi2 = jax.vmap(quadratic_form)(v, summary.a_diagonal, summary.b_diagonal, summary.c_diagonal)
-    chi2_full = jax.vmap(quadratic_form)(v, summary.a, summary.b, summary.c)
+    chi2, chi2_full, distance = _fit_numbers(fit.mean, summary, model.population, degree)
     n_pixel = np.asarray(summary.n_pixel)
     dof = n_pixel - len(model.labels)
     draws = scaling.to_labels(sampled.draws)
@@ -64,7 +64,7 @@ def describe(
         "divergences": sampled.divergences,
         "shift": sampled.shift,
         "n_modes": np.asarray(fit.n_modes),
-        "distance": _distance(model.population, jnp.asarray(fit.mean)),
+        "distance": np.asarray(distance),
         "p_outside": p_outside,
     }
     block = Block(
@@ -100,11 +100,17 @@ def sampling_flags(star: dict[str, np.ndarray], n_draw: int) -> dict[Flag, np.nd
     }
 
 
-def _distance(population: Mixture | None, scaled: jax.Array) -> np.ndarray:
+@partial(jax.jit, static_argnames="degree")
+def _fit_numbers(
+    mean: jax.Array, summary: Summary, population: Mixture | None, degree: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """chi2 without and with the factors, and distance to the training set, each (star,)."""
+    v, s = features(mean, degree), summary
+    chi2 = jax.vmap(quadratic_form)(v, s.a_diagonal, s.b_diagonal, s.c_diagonal)
+    chi2_full = jax.vmap(quadratic_form)(v, s.a, s.b, s.c)
     if population is None:
-        return np.full(len(scaled), np.nan)
-    mixture = Mixture(*(jnp.asarray(part) for part in population))
-    return np.asarray(jax.vmap(mixture.distance)(scaled))
+        return chi2, chi2_full, jnp.full(len(mean), jnp.nan)
+    return chi2, chi2_full, jax.vmap(population.distance)(mean)
 
 
 def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:

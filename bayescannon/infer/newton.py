@@ -1,5 +1,6 @@
 """The posterior's maxima: damped Newton on the summary, from several starts, for many stars."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from .prior import Prior
 from .summary import Summary, log_likelihood
 
 MAX_ITERATIONS = 100
+EARLY, STATES_PER_GROUP = 6, 64
+"""Steps that all starts of all stars take together, and how many of the rest go on together."""
 TOLERANCE = 1e-8
 """Converged when the Newton decrement (twice the gain still expected in ln p) is below this."""
 NEARLY_UNDAMPED = 1e-2
@@ -74,7 +77,8 @@ def laplace(
         Mean, Cholesky factor of the covariance, whether the optimiser converged, and the number
         of distinct maxima found.
     """
-    return jax.vmap(lambda s: _one_star(s, prior, starts, degree))(summary)
+    states = _minimise(partial(_expand, prior=prior, degree=degree), summary, starts)
+    return jax.vmap(_one_star)(states)
 
 
 def log_posterior(x: Array, summary: Summary, prior: Prior, degree: int) -> Array:
@@ -92,7 +96,7 @@ class _Local(NamedTuple):
     """The Hessian's convex part: without the curvature of v(l) and the prior's valleys."""
 
 
-def _expand(summary: Summary, prior: Prior, degree: int, x: Array) -> _Local:
+def _expand(summary: Summary, x: Array, *, prior: Prior, degree: int) -> _Local:
     """Expand -ln p by the chain rule: A, the costly part, is applied once."""
 
     def v(at):
@@ -115,9 +119,8 @@ def _expand(summary: Summary, prior: Prior, degree: int, x: Array) -> _Local:
     )
 
 
-def _one_star(summary: Summary, prior: Prior, starts: Array, degree: int) -> Laplace:
-    expand = partial(_expand, summary, prior, degree)
-    states = jax.vmap(partial(_minimise, expand))(starts)
+def _one_star(states: _State) -> Laplace:
+    """Compare where the starts of one star have led."""
     root, cholesky = jax.vmap(_curvature)(states.local.hessian)
     x, value = states.x, states.local.value
     best = jnp.argmin(jnp.where(jnp.isfinite(value), value, jnp.inf))
@@ -129,7 +132,7 @@ def _one_star(summary: Summary, prior: Prior, starts: Array, degree: int) -> Lap
     log_volume = jnp.sum(jnp.log(jnp.diagonal(cholesky, axis1=1, axis2=2)), axis=1)
     log_weight = jnp.where(new, log_volume - depth, -jnp.inf)
     # a star without any maximum keeps its best start, so that its numbers stay numbers
-    only_best = jnp.where(jnp.arange(len(starts)) == best, 0.0, -jnp.inf)
+    only_best = jnp.where(jnp.arange(len(x)) == best, 0.0, -jnp.inf)
     log_weight = jnp.where(new.any(), log_weight, only_best)
     safe = jnp.where(new[:, None, None], cholesky, cholesky[best][None])
     return Laplace(
@@ -159,7 +162,48 @@ def _found_before(white: Array, counts: Array) -> Array:
     return jnp.any((distance < SAME_MODE) & earlier & counts[None], axis=1)
 
 
-def _minimise(expand, start: Array) -> _State:
+def _minimise(expand: Callable, summary: Summary, starts: Array) -> _State:
+    """Minimise from every start of every star; states are (star, start).
+
+    Most are done after a few steps. The rest goes on in small groups, so that the slowest of a
+    block does not hold up all.
+    """
+    n_star, n_start = len(summary.c), len(starts)
+    star = jnp.repeat(jnp.arange(n_star), n_start)
+
+    def advance(which: Array, state: _State, until: int) -> _State:
+        some = jax.tree.map(lambda part: part[star[which]], summary)
+        go = jax.vmap(lambda one, at: _descend(partial(expand, one), at, until))
+        moved = go(some, jax.tree.map(lambda part: part[which], state))
+        return jax.tree.map(lambda part, new: part.at[which].set(new), state, moved)
+
+    def first(one: Summary, x: Array) -> _State:
+        return _State(x, expand(one, x), *map(jnp.asarray, (1e-3, jnp.inf, 0)))
+
+    every = jax.vmap(jax.vmap(first, (None, 0)), (0, None))(summary, jnp.asarray(starts))
+    state = jax.tree.map(lambda part: part.reshape(-1, *part.shape[2:]), every)
+    state = advance(jnp.arange(len(star)), state, EARLY)
+    group = min(STATES_PER_GROUP, len(star))
+
+    def next_group(state: _State) -> _State:
+        _, which = lax.top_k(_unfinished(state, MAX_ITERATIONS).astype(jnp.float32), group)
+        return advance(which, state, MAX_ITERATIONS)
+
+    state = lax.while_loop(
+        lambda state: _unfinished(state, MAX_ITERATIONS).any(), next_group, state
+    )
+    state = jax.tree.map(lambda part: part.reshape(n_star, n_start, *part.shape[1:]), state)
+    return jax.vmap(lambda one, at: jax.vmap(partial(_polish, partial(expand, one)))(at))(
+        summary, state
+    )
+
+
+def _unfinished(state: _State, until: int) -> Array:
+    going = (state.decrement >= TOLERANCE) & (state.iteration < until)
+    return going & jnp.isfinite(state.local.value)
+
+
+def _descend(expand: Callable, start: _State, until: int) -> _State:
     """Levenberg's method: the curvature, damped until it descends.
 
     Far from the maximum, and where the posterior is not convex, the Gauss-Newton curvature leads:
@@ -186,18 +230,18 @@ def _minimise(expand, start: Array) -> _State:
             iteration=state.iteration + 1,
         )
 
-    def unfinished(state: _State):
-        going = (state.decrement >= TOLERANCE) & (state.iteration < MAX_ITERATIONS)
-        return going & jnp.isfinite(state.local.value)
+    return lax.while_loop(lambda state: _unfinished(state, until), step, start)
 
-    first = _State(start, expand(start), *map(jnp.asarray, (1e-3, jnp.inf, 0)))
-    last = lax.while_loop(unfinished, step, first)
 
-    def polish(_, state: _State) -> _State:
-        full = jnp.linalg.solve(state.local.hessian, state.local.gradient)
-        x = jnp.where(last.decrement < TOLERANCE, state.x - full, state.x)
-        return state._replace(x=x, local=expand(x))
+def _polish(expand: Callable, state: _State) -> _State:
+    """Take the last steps, which rounding can make look uphill.
 
-    # rounding can make the last small steps look uphill: taken, they leave the maximum exact to
-    # rounding, so that draws are the same in any block
-    return lax.fori_loop(0, 2, polish, last)
+    They leave the maximum exact to rounding, so that draws are the same in any block.
+    """
+
+    def step(_, at: _State) -> _State:
+        full = jnp.linalg.solve(at.local.hessian, at.local.gradient)
+        x = jnp.where(state.decrement < TOLERANCE, at.x - full, at.x)
+        return at._replace(x=x, local=expand(x))
+
+    return lax.fori_loop(0, 2, step, state)

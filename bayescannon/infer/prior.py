@@ -27,7 +27,8 @@ class SoftBox(NamedTuple):
 
     def log_prob(self, scaled: Float[Array, "label *batch"]) -> Float[Array, "*batch"]:
         """Log density up to a constant."""
-        low, high, edge = (jnp.asarray(a).reshape(-1, *[1] * (jnp.ndim(scaled) - 1)) for a in self)
+        tail = [1] * (jnp.ndim(scaled) - 1)
+        low, high, edge = (jnp.asarray(a, scaled.dtype).reshape(-1, *tail) for a in self)
         outside = jnp.maximum(low - scaled, 0.0) + jnp.maximum(scaled - high, 0.0)
         return -0.5 * jnp.sum((outside / edge) ** 2, axis=0)
 
@@ -65,12 +66,13 @@ class WhiteMixture(NamedTuple):
     def _log_terms(self, scaled: Array) -> Array:
         n_component, n_label = self.mean.shape
         # one product for all components: this is where importance sampling spends its time
-        turned = self.inverse_root.reshape(-1, n_label) @ scaled
+        inverse_root = self.inverse_root.astype(scaled.dtype)
+        turned = inverse_root.reshape(-1, n_label) @ scaled
         white = turned.reshape(n_component, n_label, *scaled.shape[1:])
         tail = [1] * (jnp.ndim(scaled) - 1)
-        middle = jnp.einsum("cij,cj->ci", self.inverse_root, self.mean)
+        middle = jnp.einsum("cij,cj->ci", inverse_root, self.mean.astype(scaled.dtype))
         distance = jnp.sum((white - middle.reshape(*middle.shape, *tail)) ** 2, axis=1)
-        return self.log_weight.reshape(-1, *tail) - 0.5 * distance
+        return self.log_weight.astype(scaled.dtype).reshape(-1, *tail) - 0.5 * distance
 
 
 @jax.tree_util.register_pytree_node_class
@@ -84,7 +86,7 @@ class LabelDistribution:
         """Log density up to a constant (the scale's Jacobian)."""
 
         def one(at):
-            return self.distribution.log_prob(at * self.scale + self.pivot)
+            return self.distribution.log_prob(at.astype(float) * self.scale + self.pivot)
 
         return jnp.vectorize(one, signature="(label)->()")(jnp.moveaxis(scaled, 0, -1))
 

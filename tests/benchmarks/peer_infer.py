@@ -3,11 +3,11 @@
     python tests/benchmarks/peer_infer.py --stars 10000 --peer-stars 200 --rounds 3
 
 Both get the same flux, ivar, coefficients, scatter, pivots and scales. TheCannon lives in a
-throw-away environment made here with uv (or venv and pip); it is installed without its
-dependencies' pins and not patched: 0.7.3 states no versions, and its test step works with current
-numpy, scipy, matplotlib and astropy. Its speed per star does not depend on how many there are, so it
-does `--peer-stars` of them in each round; rounds of both alternate, so that both meet the same
-machine. Compilation is timed apart. Threads: TheCannon runs one process and what its BLAS takes;
+throw-away environment made here with uv (or venv and pip). Nothing is patched: 0.7.3 states no
+versions, and its test step works with current numpy, scipy, matplotlib and astropy. Its time per
+star does not depend on how many there are, so it does `--peer-stars` of them in each round; rounds
+of both alternate, so that both meet the same machine. Compilation is timed apart. Threads:
+TheCannon runs one process and what its BLAS takes;
 ours one block of stars a core. CPU time is given beside wall time for that reason.
 """
 
@@ -43,7 +43,9 @@ def main() -> None:
         for method in options.method:
             begin = time.perf_counter()
             bc.infer(model, spectra[:STARS_PER_BLOCK], method, prior="flat")
-            print(f"{method}: first block, compilation included, {time.perf_counter() - begin:.1f} s")
+            print(
+                f"{method}: first block, compilation included, {time.perf_counter() - begin:.1f} s"
+            )
         rounds = []
         for number in range(options.rounds):
             peer = _time_peer(python, arrays)
@@ -59,7 +61,9 @@ def main() -> None:
                 )
     for name in options.method:
         ratios = sorted(peer["wall"] / ours[name]["wall"] for peer, ours in rounds)
-        print(f"{name}: {ratios[len(ratios) // 2]:.1f} times faster (median of {len(ratios)} rounds)")
+        print(
+            f"{name}: {ratios[len(ratios) // 2]:.1f} times faster (median of {len(ratios)} rounds)"
+        )
 
 
 def _options() -> argparse.Namespace:
@@ -128,7 +132,8 @@ def _time_ours(model: bc.Model, spectra: bc.Spectra, method: str) -> dict:
 
 
 def _words(timed: dict) -> str:
-    return f"{1e3 * timed['wall']:.2f} ms a star ({1e3 * timed['cpu']:.2f} CPU, {timed['stars']} stars)"
+    wall, cpu = 1e3 * timed["wall"], 1e3 * timed["cpu"]
+    return f"{wall:.2f} ms a star ({cpu:.2f} CPU, {timed['stars']} stars)"
 
 
 if __name__ == "__main__":
