@@ -9,6 +9,7 @@ import numpy as np
 from ..flags import Flag, combine
 from ..labels import Mixture, features
 from ..model import Model
+from ..typing import Array
 from .methods import MAX_KHAT, MAX_RHAT, MAX_SHIFT, MIN_ESS, MIN_ESS_WEIGHTED, Sampled
 from .newton import Laplace
 from .posterior import Block
@@ -103,7 +104,7 @@ def sampling_flags(star: dict[str, np.ndarray], n_draw: int) -> dict[Flag, np.nd
 @partial(jax.jit, static_argnames="degree")
 def _fit_numbers(
     mean: jax.Array, summary: Summary, population: Mixture | None, degree: int
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+) -> tuple[Array, Array, Array]:
     """chi2 without and with the factors, and distance to the training set, each (star,)."""
     v, s = features(mean, degree), summary
     chi2 = jax.vmap(quadratic_form)(v, s.a_diagonal, s.b_diagonal, s.c_diagonal)
