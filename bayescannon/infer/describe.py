@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from ..flags import Flag, combine
 from ..labels import Mixture, features
@@ -13,7 +14,7 @@ from ..typing import Array
 from .methods import MAX_KHAT, MAX_RHAT, MAX_SHIFT, MIN_ESS, MIN_ESS_WEIGHTED, Sampled
 from .newton import Laplace
 from .posterior import Block
-from .summary import Summary, quadratic_form
+from .summary import Summary, map_stars, quadratic_form
 
 MANY_OUTSIDE = 0.05
 """A star is outside the training range when more than this share of its posterior is."""
@@ -48,13 +49,8 @@ def describe(
     chi2, chi2_full, distance = _fit_numbers(fit.mean, summary, model.population, degree)
     n_pixel = np.asarray(summary.n_pixel)
     dof = n_pixel - len(model.labels)
-    draws = scaling.to_labels(sampled.draws)
-    outside = (draws < model.label_range[0]) | (draws > model.label_range[1])
-    p_outside = outside.any(axis=-1).mean(axis=(1, 2))
-    flat = sampled.draws.reshape(len(best), -1, best.shape[1])
-    mean = flat.mean(axis=1)
-    away = flat - mean[:, None]
-    cov = np.swapaxes(away, 1, 2) @ away / (flat.shape[1] - 1)
+    moments = _draw_moments(sampled.draws, scaling.to_scaled(model.label_range))
+    mean, cov, p_outside = (np.array(part) for part in moments)
     per_star = {
         "chi2": np.asarray(chi2),
         "chi2_full": np.asarray(chi2_full),
@@ -69,7 +65,7 @@ def describe(
         "p_outside": p_outside,
     }
     block = Block(
-        draws=draws,
+        draws=scaling.to_labels(sampled.draws),
         log_prior=np.array(log_prior),
         log_likelihood=np.array(log_like),
         best=scaling.to_labels(best),
@@ -99,6 +95,23 @@ def sampling_flags(star: dict[str, np.ndarray], n_draw: int) -> dict[Flag, np.nd
         Flag.DIVERGENT: star["divergences"] > 0,
         Flag.NOT_GAUSSIAN: star["shift"] > MAX_SHIFT,
     }
+
+
+@jax.jit
+def _draw_moments(
+    draws: Float[Array, "star chain draw label"], box: Float[Array, "2 label"]
+) -> tuple[Array, Array, Array]:
+    """Mean, covariance, and share of the draws outside a box, of each star."""
+
+    def one_star(draws):
+        rows = draws.reshape(-1, draws.shape[-1]).T
+        mean = jnp.mean(rows, axis=1)
+        away = rows - mean[:, None]
+        outside = (rows < box[0][:, None]) | (rows > box[1][:, None])
+        cov = away @ away.T / (rows.shape[1] - 1)
+        return mean, cov, jnp.mean(jnp.any(outside, axis=0), dtype=float)
+
+    return map_stars(one_star, jnp.asarray(draws))
 
 
 @partial(jax.jit, static_argnames="degree")

@@ -143,13 +143,16 @@ def _infer_block(
     model: Model, prior: Prior, method: str, draws: int, seed: int, spectra: Spectra
 ) -> Block:
     n_star = len(spectra)
-    pad = ((0, STARS_PER_BLOCK - n_star), (0, 0))
-    flux, ivar = (jnp.asarray(np.pad(a, pad)) for a in spectra.arrays())
+    missing = STARS_PER_BLOCK - n_star
+    arrays = spectra.arrays()
+    if missing:
+        arrays = tuple(np.pad(a, ((0, missing), (0, 0))) for a in arrays)
+    flux, ivar = map(jnp.asarray, arrays)
     usable = jnp.asarray(model.usable, float)
     arrays = [jnp.asarray(a) for a in (model.coefficients, model.scatter)]
     summary = summarise(flux, ivar, *arrays, usable, jnp.asarray(model.factors))
     fit = laplace(summary, prior, _starts(model), model.recipe.labels.degree)
-    names = np.concatenate([spectra.star_id, np.full(pad[0][1], "padding")])
+    names = np.concatenate([spectra.star_id, np.full(missing, "padding")])
     keys = star_keys(seed, names)
     problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, n_star)
     sampled = SAMPLERS[method](problem)
