@@ -17,6 +17,7 @@ from conftest import recipe_of
 import bayescannon as bc
 from bayescannon.figures import star
 from bayescannon.figures.style import save
+from bayescannon.figures.windows import PAPER_WINDOWS
 from bayescannon.flags import Flag
 from bayescannon.infer import SoftBox, Summary, laplace, stack_draws
 from bayescannon.infer.describe import sampling_flags
@@ -188,6 +189,8 @@ def test_one_star_on_one_page(world, tmp_path):
     post = bc.infer(world.model, world.spectra[:3], draws=100)
     page = star.draw(world.model, world.spectra[:3], post, "star-001")
     save(page, tmp_path / "star.png")
+    # flux and residual in each of the paper's eight windows
+    assert len(page.subfigs[0].axes) == 2 * len(PAPER_WINDOWS) == 16
     words = page.subfigs[1].subfigs[1].axes[1].texts[0].get_text()
     assert "Pareto k-hat" in words
     assert "no flag is raised" in words

@@ -15,6 +15,7 @@ from ..trees import array
 from . import age_posteriors, corner_star, spectrum
 from .names import number, unit
 from .style import styled
+from .windows import paper_windows
 
 STATISTICS = {
     "khat": "Pareto k-hat",
@@ -66,11 +67,12 @@ def draw(
     where = _row(array(post, "point/star"), star_id, "posteriors")
     flux, ivar = (a[0] for a in spectra[_row(spectra.star_id, star_id, "spectra")].arrays())
     mean = array(post, "point/mean")[where]
-    rows = -(-len(model.labels) // 2)
+    centres = paper_windows(model)
+    rows = -(-len(centres) // 2)
     height = 2.7 * rows + 1.0
     fig = Figure(figsize=(13.0, height + 9.0), layout="constrained")
     top, bottom = np.ravel(np.asarray(fig.subfigures(2, 1, height_ratios=[height, 9.0])))
-    spectrum.draw(model, flux, ivar, mean, star_id=star_id, note=note, fig=top)
+    spectrum.draw(model, flux, ivar, mean, centres, star_id=star_id, note=note, fig=top)
     left, right = bottom.subfigures(1, 2, width_ratios=[9.0, 4.0])
     draws = np.stack([array(post, f"posterior/{k}")[..., where] for k in model.labels], axis=-1)
     best = array(post, "point/map")[where]

@@ -67,6 +67,27 @@ def strongest_wavelengths(model: Model, count: int = 1, separation: float = 10.0
     return np.where(found >= 0, wavelength[found], np.nan)
 
 
+PAPER_WINDOWS = (15221.0, 15241.0, 15338.0, 15720.0, 15770.0, 16191.0, 16370.0, 16810.0)
+"""Middles [Angstrom] of the windows of Figs. 2 to 6 of Ness et al. 2016: around the strongest lines
+of [Fe/H], mass, Teff, Teff, log g, mass, [alpha/Fe] and log g."""
+
+
+def paper_windows(model: Model) -> np.ndarray:
+    """Middles of the paper's eight windows [Angstrom], (window,).
+
+    Where the model does not reach all of them, the strongest pixel of each label serves.
+
+    Raises
+    ------
+    ValueError
+        If the model's pixels are channels, not wavelengths.
+    """
+    wavelength, wanted = axis(model), np.array(PAPER_WINDOWS)
+    if (wanted > wavelength[0]).all() and (wanted < wavelength[-1]).all():
+        return wanted
+    return strongest_wavelengths(model)[:, 0]
+
+
 def axis(model: Model) -> np.ndarray:
     """Wavelengths of a model's pixels [Angstrom], (pixel,).
 

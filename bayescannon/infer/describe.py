@@ -1,16 +1,20 @@
 """What is known of each star once its posterior is drawn: moments, fit statistics, flags."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from ..flags import Flag, combine
 from ..labels import Mixture, features
 from ..model import Model
+from ..typing import Array
 from .methods import MAX_KHAT, MAX_RHAT, MAX_SHIFT, MIN_ESS, MIN_ESS_WEIGHTED, Sampled
 from .newton import Laplace
 from .posterior import Block
-from .summary import Summary, quadratic_form
+from .summary import Summary, map_stars, quadratic_form
 
 MANY_OUTSIDE = 0.05
 """A star is outside the training range when more than this share of its posterior is."""
@@ -42,18 +46,11 @@ def describe(
     """
     scaling, degree = model.scaling, model.recipe.labels.degree
     best = np.asarray(fit.mean)
-    v = features(fit.mean, degree)
-    chi2 = jax.vmap(quadratic_form)(v, summary.a_diagonal, summary.b_diagonal, summary.c_diagonal)
-    chi2_full = jax.vmap(quadratic_form)(v, summary.a, summary.b, summary.c)
+    chi2, chi2_full, distance = _fit_numbers(fit.mean, summary, model.population, degree)
     n_pixel = np.asarray(summary.n_pixel)
     dof = n_pixel - len(model.labels)
-    draws = scaling.to_labels(sampled.draws)
-    outside = (draws < model.label_range[0]) | (draws > model.label_range[1])
-    p_outside = outside.any(axis=-1).mean(axis=(1, 2))
-    flat = sampled.draws.reshape(len(best), -1, best.shape[1])
-    mean = flat.mean(axis=1)
-    away = flat - mean[:, None]
-    cov = np.swapaxes(away, 1, 2) @ away / (flat.shape[1] - 1)
+    moments = _draw_moments(sampled.draws, scaling.to_scaled(model.label_range))
+    mean, cov, p_outside = (np.array(part) for part in moments)
     per_star = {
         "chi2": np.asarray(chi2),
         "chi2_full": np.asarray(chi2_full),
@@ -64,11 +61,11 @@ def describe(
         "divergences": sampled.divergences,
         "shift": sampled.shift,
         "n_modes": np.asarray(fit.n_modes),
-        "distance": _distance(model.population, jnp.asarray(fit.mean)),
+        "distance": np.asarray(distance),
         "p_outside": p_outside,
     }
     block = Block(
-        draws=draws,
+        draws=scaling.to_labels(sampled.draws),
         log_prior=np.array(log_prior),
         log_likelihood=np.array(log_like),
         best=scaling.to_labels(best),
@@ -100,11 +97,34 @@ def sampling_flags(star: dict[str, np.ndarray], n_draw: int) -> dict[Flag, np.nd
     }
 
 
-def _distance(population: Mixture | None, scaled: jax.Array) -> np.ndarray:
+@jax.jit
+def _draw_moments(
+    draws: Float[Array, "star chain draw label"], box: Float[Array, "2 label"]
+) -> tuple[Array, Array, Array]:
+    """Mean, covariance, and share of the draws outside a box, of each star."""
+
+    def one_star(draws):
+        rows = draws.reshape(-1, draws.shape[-1]).T
+        mean = jnp.mean(rows, axis=1)
+        away = rows - mean[:, None]
+        outside = (rows < box[0][:, None]) | (rows > box[1][:, None])
+        cov = away @ away.T / (rows.shape[1] - 1)
+        return mean, cov, jnp.mean(jnp.any(outside, axis=0), dtype=float)
+
+    return map_stars(one_star, jnp.asarray(draws))
+
+
+@partial(jax.jit, static_argnames="degree")
+def _fit_numbers(
+    mean: jax.Array, summary: Summary, population: Mixture | None, degree: int
+) -> tuple[Array, Array, Array]:
+    """chi2 without and with the factors, and distance to the training set, each (star,)."""
+    v, s = features(mean, degree), summary
+    chi2 = jax.vmap(quadratic_form)(v, s.a_diagonal, s.b_diagonal, s.c_diagonal)
+    chi2_full = jax.vmap(quadratic_form)(v, s.a, s.b, s.c)
     if population is None:
-        return np.full(len(scaled), np.nan)
-    mixture = Mixture(*(jnp.asarray(part) for part in population))
-    return np.asarray(jax.vmap(mixture.distance)(scaled))
+        return chi2, chi2_full, jnp.full(len(mean), jnp.nan)
+    return chi2, chi2_full, jax.vmap(population.distance)(mean)
 
 
 def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:

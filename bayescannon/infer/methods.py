@@ -13,7 +13,7 @@ from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
 from ..model import Model
 from ..typing import Array
-from .importance import MIN_PROPOSALS, importance
+from .importance import MIN_PROPOSALS, importance, importance_of_modes
 from .newton import Laplace
 from .nuts import CHAINS, FAST, SURE, Frame, nuts
 from .prior import Prior
@@ -32,7 +32,7 @@ MIN_ESS_WEIGHTED = 0.7
 """The same for importance sampling, which reaches 0.8 when its proposal is the posterior."""
 LONGER = 8
 """Walks are repeated this much longer, thinned, where the first did not do."""
-STARS_PER_LONG_WALK = 16
+STARS_PER_GROUP = 16
 MIN_PER_CHAIN = 4
 """Split R-hat needs as many."""
 
@@ -80,9 +80,14 @@ def sample_importance(problem: Problem) -> Sampled:
     """Resample weighted draws; `ess` is that of the published draws."""
     p = problem
     result = importance(p.keys, p.summary, p.fit, p.prior, p.draws, p.degree)
-    draws = np.array(result.draws)[:, None]
-    ess = 1.0 / (1.0 / p.draws + 1.0 / np.asarray(result.ess))
-    return Sampled(draws, np.array(result.khat), ess, *_unknown(len(p.keys), 3))
+    draws, khat, ess = (np.array(part) for part in result)
+    several = np.flatnonzero(np.asarray(p.fit.n_modes)[: p.n_star] > 1)
+    for part, some in _groups(p, several):
+        result = importance_of_modes(some.keys, some.summary, some.fit, p.prior, p.draws, p.degree)
+        for whole, found in zip((draws, khat, ess), result, strict=True):
+            whole[part] = found[: len(part)]
+    ess = 1.0 / (1.0 / p.draws + 1.0 / ess)
+    return Sampled(draws[:, None], khat, ess, *_unknown(len(p.keys), 3))
 
 
 def sample_nuts(problem: Problem) -> Sampled:
@@ -177,15 +182,8 @@ def _walk_longer(problem: Problem, first: Sampled, stars: np.ndarray) -> Sampled
     Importance sampling tells mean and covariance better than the curvature at the maximum. The
     effective size of the thinned draws is below both their number and that of the whole chains.
     """
-    for start in range(0, len(stars), STARS_PER_LONG_WALK):
-        part = stars[start : start + STARS_PER_LONG_WALK]
-        # always the same number of stars: one compiled program serves all calls
-        padded = np.resize(part, STARS_PER_LONG_WALK)
-        keys, summary, fit = jax.tree.map(
-            lambda a, rows=padded: a[rows], (problem.keys, problem.summary, problem.fit)
-        )
-        frame = _frame(problem._replace(keys=keys, summary=summary, fit=fit))
-        draws, divergences = _walk(problem, keys, summary, frame, longer=LONGER)
+    for part, some in _groups(problem, stars):
+        draws, divergences = _walk(some, some.keys, some.summary, _frame(some), longer=LONGER)
         draws, divergences = draws[: len(part)], divergences[: len(part)]
         ess, rhat = _diagnose(draws)
         thinned = draws[:, :, LONGER - 1 :: LONGER].reshape(len(part), *_joined(first, draws))
@@ -193,6 +191,20 @@ def _walk_longer(problem: Problem, first: Sampled, stars: np.ndarray) -> Sampled
         first.ess[part] = 1 / (1 / (thinned.shape[1] * thinned.shape[2]) + 1 / ess)
         first.rhat[part], first.divergences[part] = rhat, divergences
     return first
+
+
+def _groups(problem: Problem, stars: np.ndarray) -> Generator[tuple[np.ndarray, Problem]]:
+    """Take some stars out of a block, in groups of one size: one compiled program serves all."""
+    for start in range(0, len(stars), STARS_PER_GROUP):
+        part = stars[start : start + STARS_PER_GROUP]
+        rows = np.resize(part, STARS_PER_GROUP)
+        keys, summary, fit = _take((problem.keys, problem.summary, problem.fit), jnp.asarray(rows))
+        yield part, problem._replace(keys=keys, summary=summary, fit=fit)
+
+
+@jax.jit
+def _take(parts, rows: jax.Array):
+    return jax.tree.map(lambda a: a[rows], parts)
 
 
 def _joined(first: Sampled, draws: np.ndarray) -> tuple[int, int, int]:
@@ -234,8 +246,8 @@ def _gaussian_draws(
     def one_star(key, summary, fit):
         white = jax.random.normal(key, (n, fit.mean.size))
         scaled = fit.mean[None] + white @ fit.cholesky.T
-        log_like = log_likelihood_of_draws(summary, scaled, degree)
-        log_target = log_like + jax.vmap(prior.log_prob)(scaled)
+        log_like = log_likelihood_of_draws(summary, scaled.T, degree)
+        log_target = log_like + prior.log_prob(scaled.T)
         log_weight, khat = smooth_weights(log_target + 0.5 * jnp.sum(white**2, axis=1))
         # differences to the unweighted moments: the noise of the draws themselves cancels
         excess = jnp.exp(log_weight) - 1.0 / n

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from ..errors import UserError
 from ..labels import Mixture
 from ..model import Model
-from ..typing import Array, Scalar
+from ..typing import Array
 
 INFLATION = 1.5
 """How much wider than the training set's density the `population` prior is."""
@@ -25,10 +25,17 @@ class SoftBox(NamedTuple):
     high: Float[Array, "label"]
     edge: Float[Array, "label"]
 
-    def log_prob(self, scaled: Float[Array, "label"]) -> Float[Array, ""]:
+    def log_prob(self, scaled: Float[Array, "label *batch"]) -> Float[Array, "*batch"]:
         """Log density up to a constant."""
-        outside = jnp.maximum(self.low - scaled, 0.0) + jnp.maximum(scaled - self.high, 0.0)
-        return -0.5 * jnp.sum((outside / self.edge) ** 2)
+        tail = [1] * (jnp.ndim(scaled) - 1)
+        low, high, edge = (jnp.asarray(a, scaled.dtype).reshape(-1, *tail) for a in self)
+        outside = jnp.maximum(low - scaled, 0.0) + jnp.maximum(scaled - high, 0.0)
+        return -0.5 * jnp.sum((outside / edge) ** 2, axis=0)
+
+    def curvature(self, scaled: Float[Array, "label"]) -> Float[Array, "label label"]:
+        """Minus the Hessian of the log density."""
+        beyond = (scaled < self.low) | (scaled > self.high)
+        return jnp.diag(jnp.where(beyond, self.edge**-2.0, 0.0))
 
 
 class WhiteMixture(NamedTuple):
@@ -47,10 +54,25 @@ class WhiteMixture(NamedTuple):
         log_weight = jnp.log(jnp.asarray(mixture.weight)) + log_det - constant
         return cls(log_weight, jnp.asarray(mixture.mean), inverse_root)
 
-    def log_prob(self, scaled: Float[Array, "label"]) -> Scalar:
+    def log_prob(self, scaled: Float[Array, "label *batch"]) -> Float[Array, "*batch"]:
         """Log density."""
-        white = jnp.einsum("cij,cj->ci", self.inverse_root, scaled[None] - self.mean)
-        return logsumexp(self.log_weight - 0.5 * jnp.sum(white**2, axis=1))
+        return logsumexp(self._log_terms(scaled), axis=0)
+
+    def curvature(self, scaled: Float[Array, "label"]) -> Float[Array, "label label"]:
+        """Precision of the components, by their share here: minus the Hessian's convex part."""
+        share = jax.nn.softmax(self._log_terms(scaled))
+        return jnp.einsum("c,cij,cik->jk", share, self.inverse_root, self.inverse_root)
+
+    def _log_terms(self, scaled: Array) -> Array:
+        n_component, n_label = self.mean.shape
+        # one product for all components: this is where importance sampling spends its time
+        inverse_root = self.inverse_root.astype(scaled.dtype)
+        turned = inverse_root.reshape(-1, n_label) @ scaled
+        white = turned.reshape(n_component, n_label, *scaled.shape[1:])
+        tail = [1] * (jnp.ndim(scaled) - 1)
+        middle = jnp.einsum("cij,cj->ci", inverse_root, self.mean.astype(scaled.dtype))
+        distance = jnp.sum((white - middle.reshape(*middle.shape, *tail)) ** 2, axis=1)
+        return self.log_weight.astype(scaled.dtype).reshape(-1, *tail) - 0.5 * distance
 
 
 @jax.tree_util.register_pytree_node_class
@@ -60,9 +82,17 @@ class LabelDistribution:
     def __init__(self, distribution, pivot, scale):
         self.distribution, self.pivot, self.scale = distribution, pivot, scale
 
-    def log_prob(self, scaled: Float[Array, "label"]) -> Float[Array, ""]:
+    def log_prob(self, scaled: Float[Array, "label *batch"]) -> Float[Array, "*batch"]:
         """Log density up to a constant (the scale's Jacobian)."""
-        return self.distribution.log_prob(scaled * self.scale + self.pivot)
+
+        def one(at):
+            return self.distribution.log_prob(at.astype(float) * self.scale + self.pivot)
+
+        return jnp.vectorize(one, signature="(label)->()")(jnp.moveaxis(scaled, 0, -1))
+
+    def curvature(self, scaled: Float[Array, "label"]) -> Float[Array, "label label"]:
+        """Minus the Hessian of the log density, which need not be convex."""
+        return -jax.hessian(self.log_prob)(scaled)
 
     def tree_flatten(self):
         return (self.distribution, self.pivot, self.scale), None

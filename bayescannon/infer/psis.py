@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -31,15 +32,18 @@ def smooth_weights(log_weight: Float[Array, "draw"]) -> tuple[Float[Array, "draw
         are not finite.
     """
     n_tail = tail_size(log_weight.size)
-    order = jnp.argsort(log_weight)
     ratio = jnp.asarray(log_weight) - jnp.max(log_weight)
-    cutoff = jnp.exp(jnp.maximum(ratio[order[-n_tail - 1]], math.log(np.finfo(float).tiny)))
-    tail = order[-n_tail:]
+    # selecting in single precision is fast; the few selected are then put in order exactly
+    _, largest = jax.lax.top_k(ratio.astype(jnp.float32), n_tail + 1)
+    largest = largest[jnp.argsort(ratio[largest])]
+    cutoff = jnp.exp(jnp.maximum(ratio[largest[0]], math.log(np.finfo(ratio.dtype).tiny)))
+    tail = largest[1:]
     excess = jnp.exp(ratio[tail]) - cutoff
     # ratios that are all alike have no tail: nothing to smooth
     alike = excess[-1] <= 1e-12
-    khat, sigma = fit_pareto(jnp.where(alike, jnp.linspace(1.0, 2.0, n_tail), excess))
-    quantile = jnp.asarray(-np.log1p(-(np.arange(n_tail) + 0.5) / n_tail))
+    some = jnp.linspace(1.0, 2.0, n_tail, dtype=ratio.dtype)
+    khat, sigma = fit_pareto(jnp.where(alike, some, excess))
+    quantile = jnp.asarray(-np.log1p(-(np.arange(n_tail) + 0.5) / n_tail)).astype(ratio.dtype)
     grown = jnp.where(
         jnp.abs(khat) < 1e-8, quantile, jnp.expm1(khat * quantile) / jnp.where(khat == 0, 1.0, khat)
     )
@@ -67,11 +71,11 @@ def fit_pareto(excess: Float[Array, "tail"]) -> tuple[Scalar, Scalar]:
     n_grid = 30 + int(math.sqrt(n))
     quartile = excess[int(n / 4 + 0.5) - 1]
     grid = 1.0 - np.sqrt(n_grid / (np.arange(1, n_grid + 1) - 0.5))
-    theta = jnp.asarray(grid) / (3.0 * quartile) + 1.0 / excess[-1]
+    theta = jnp.asarray(grid).astype(excess.dtype) / (3.0 * quartile) + 1.0 / excess[-1]
     shape = jnp.mean(jnp.log1p(-theta[:, None] * excess[None]), axis=1)
     log_like = n * (jnp.log(-theta / shape) - shape - 1.0)
     weight = 1.0 / jnp.sum(jnp.exp(log_like[None] - log_like[:, None]), axis=1)
-    weight = jnp.where(weight >= 10 * np.finfo(float).eps, weight, 0.0)
+    weight = jnp.where(weight >= 10 * np.finfo(excess.dtype).eps, weight, 0.0)
     best = jnp.sum(theta * weight) / jnp.sum(weight)
     khat = jnp.mean(jnp.log1p(-best * excess))
     sigma = -khat / best

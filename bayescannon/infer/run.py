@@ -22,7 +22,7 @@ from .methods import SAMPLERS, Problem
 from .newton import laplace
 from .posterior import Block, append, attributes, open_posterior, to_datatree
 from .prior import Prior, make_prior
-from .summary import Summary, log_likelihood_of_draws, summarise
+from .summary import Summary, log_likelihood_of_draws, map_stars, summarise
 
 STARS_PER_BLOCK = 256
 """Every block has this many stars, the last one padded: one compiled program serves all."""
@@ -143,13 +143,16 @@ def _infer_block(
     model: Model, prior: Prior, method: str, draws: int, seed: int, spectra: Spectra
 ) -> Block:
     n_star = len(spectra)
-    pad = ((0, STARS_PER_BLOCK - n_star), (0, 0))
-    flux, ivar = (jnp.asarray(np.pad(a, pad)) for a in spectra.arrays())
+    missing = STARS_PER_BLOCK - n_star
+    arrays = spectra.arrays()
+    if missing:
+        arrays = tuple(np.pad(a, ((0, missing), (0, 0))) for a in arrays)
+    flux, ivar = map(jnp.asarray, arrays)
     usable = jnp.asarray(model.usable, float)
     arrays = [jnp.asarray(a) for a in (model.coefficients, model.scatter)]
     summary = summarise(flux, ivar, *arrays, usable, jnp.asarray(model.factors))
     fit = laplace(summary, prior, _starts(model), model.recipe.labels.degree)
-    names = np.concatenate([spectra.star_id, np.full(pad[0][1], "padding")])
+    names = np.concatenate([spectra.star_id, np.full(missing, "padding")])
     keys = star_keys(seed, names)
     problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, n_star)
     sampled = SAMPLERS[method](problem)
@@ -171,12 +174,13 @@ def _log_densities(
 ) -> tuple[jax.Array, jax.Array]:
     """Log prior and log likelihood of (star, chain, draw, label)."""
 
-    def one_star(draws, star):
-        flat = draws.reshape(-1, draws.shape[-1])
-        log_like = log_likelihood_of_draws(star, flat, degree)
-        return jax.vmap(jax.vmap(prior.log_prob))(draws), log_like.reshape(draws.shape[:-1])
+    def one_star(given):
+        draws, star = given
+        flat = draws.reshape(-1, draws.shape[-1]).T
+        both = prior.log_prob(flat), log_likelihood_of_draws(star, flat, degree)
+        return jax.tree.map(lambda a: a.reshape(draws.shape[:-1]), both)
 
-    return jax.vmap(one_star)(scaled, summary)
+    return map_stars(one_star, (scaled, summary))
 
 
 def _crop(block: Block, n_star: int) -> Block:

@@ -6,11 +6,13 @@ hundred numbers without loss. Measuring v from the pivot keeps c of the order of
 (S/N)^2 times pixels, so that likelihood differences keep their digits.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Float
 
@@ -18,6 +20,9 @@ import bayescannon.precision  # noqa: F401
 
 from ..labels import feature_rows
 from ..typing import Array, Coefficients, Factors, Features, Pixels, Scalar, StarPixels
+
+STARS_AT_ONCE, SPECTRA_AT_ONCE = 8, 64
+"""Of how many stars the draws, or the pixels, are worked on together."""
 
 
 class Summary(NamedTuple):
@@ -67,23 +72,29 @@ def summarise(
         For each star.
     """
     n_feature, n_factor = coefficients.shape[1], factors.shape[1]
-    n_basis = n_feature + n_factor
-    weight = usable[None] * ivar / (1.0 + ivar * scatter[None] ** 2)
-    measured = weight > 0
-    offset = jnp.where(measured, flux - coefficients[None, :, 0], 0.0)
-    basis = jnp.concatenate([coefficients, factors], axis=1)
-    row, column = np.triu_indices(n_basis)
-    place = np.zeros((n_basis, n_basis), int)
+    basis = jnp.concatenate([jnp.asarray(coefficients), factors], axis=1)
+    row, column = np.triu_indices(n_feature + n_factor)
+    place = np.zeros((n_feature + n_factor,) * 2, int)
     place[row, column] = place[column, row] = np.arange(row.size)
-    gram = (weight @ (basis[:, row] * basis[:, column]))[:, place]
-    right = (weight * offset) @ basis
-    c = jnp.sum(weight * offset**2, axis=1)
-    n_pixel = jnp.sum(measured.astype(float), axis=1)
-    log_weight = jnp.sum(
-        jnp.where(measured, jnp.log(jnp.where(measured, weight, 1.0)), 0.0), axis=1
-    )
-    log_norm = 0.5 * log_weight - 0.5 * n_pixel * jnp.log(2 * jnp.pi)
+    products = basis[:, row] * basis[:, column]
 
+    def one_star(given):
+        flux, ivar = given
+        weight = usable * ivar / (1.0 + ivar * scatter**2)
+        measured = weight > 0
+        offset = jnp.where(measured, flux - coefficients[:, 0], 0.0)
+        n_pixel = jnp.sum(measured.astype(float))
+        log_weight = _sum_of_logs(jnp.where(measured, weight, 1.0))
+        return (
+            weight @ products,
+            (weight * offset) @ basis,
+            jnp.sum(weight * offset**2),
+            n_pixel,
+            0.5 * log_weight - 0.5 * n_pixel * jnp.log(2 * jnp.pi),
+        )
+
+    gram, right, c, n_pixel, log_norm = map_stars(one_star, (flux, ivar), SPECTRA_AT_ONCE)
+    gram = gram[:, place]
     a_diagonal, b_diagonal = gram[:, :n_feature, :n_feature], right[:, :n_feature]
     # Woodbury: what the factors explain is taken out as a Schur complement
     inner = jnp.eye(n_factor)[None] + gram[:, n_feature:, n_feature:]
@@ -103,6 +114,13 @@ def summarise(
     )
 
 
+def _sum_of_logs(values: Pixels) -> Scalar:
+    """Sum of logarithms, by the logarithms of products of four: they are slow."""
+    padded = jnp.pad(values, (0, -values.size % 4), constant_values=1.0)
+    a, b, c, d = padded.reshape(4, -1)
+    return jnp.sum(jnp.log((a * b) * (c * d)))
+
+
 def quadratic_form(
     v: Features, a: Float[Array, "feature feature"], b: Float[Array, "feature"], c: Scalar
 ) -> Array:
@@ -120,9 +138,16 @@ def log_likelihood(summary: Summary, v: Features) -> Array:
 
 
 def log_likelihood_of_draws(
-    summary: Summary, scaled: Float[Array, "draw label"], degree: int
+    summary: Summary, scaled: Float[Array, "label draw"], degree: int
 ) -> Float[Array, "draw"]:
     """Log density of one star's pixels at many scaled labels; see `log_likelihood`."""
-    d = feature_rows(scaled.T, degree).at[0].add(-1.0)
+    d = feature_rows(scaled, degree).at[0].add(-1.0)
     pull = summary.a @ d - 2 * summary.b[:, None]
     return summary.log_norm - 0.5 * (jnp.sum(pull * d, axis=0) + summary.c)
+
+
+def map_stars(function: Callable, stars, at_once: int = STARS_AT_ONCE):
+    """Apply a function of one star to many, of which only few fit the processor's cache."""
+    if jax.default_backend() != "cpu":
+        return jax.vmap(function)(stars)
+    return lax.map(function, stars, batch_size=at_once)
