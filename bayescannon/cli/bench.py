@@ -18,6 +18,7 @@ from ..infer.run import STARS_PER_BLOCK
 from ..infer.selfcheck import judge_ranks, make_stars, ranks
 from ..model import Model
 from ..trees import array, point_sd
+from .bench_ingest import ingest
 from .console import console, progress
 
 app = typer.Typer(help="Measure how fast the package is on this machine.", no_args_is_help=True)
@@ -26,6 +27,9 @@ app = typer.Typer(help="Measure how fast the package is on this machine.", no_ar
 @app.callback()
 def bench() -> None:
     """Measure how fast the package is on this machine."""
+
+
+app.command()(ingest)
 
 
 @app.command()

@@ -1,0 +1,6 @@
+"""Rooms 1 and 2 for a whole survey: files in, a normalised and masked store out."""
+
+from .run import Ingested, ingest_files
+from .sources import expand
+
+__all__ = ["Ingested", "expand", "ingest_files"]
