@@ -73,16 +73,18 @@ def resample_flux(
     wanted, unit = target * u.AA, u.dimensionless_unscaled
     inside = (target >= wavelength[0]) & (target <= wavelength[-1])
     for star, ok in enumerate(good):
-        variance = np.where(ok, 1.0 / np.where(ok, ivar[star], 1.0), 0.0)
+        variance = 1.0 / np.where(ok, ivar[star], 1.0)
         given = Spectrum(
             spectral_axis=wavelength * u.AA,
             flux=np.where(ok, flux[star], 0.0) * unit,
             uncertainty=VarianceUncertainty(variance),
         )
         lost = Spectrum(spectral_axis=wavelength * u.AA, flux=np.where(ok, 0.0, 1.0) * unit)
-        made = resampler(given, wanted)
-        use = inside & (resampler(lost, wanted).flux.value == 0)
-        use &= made.uncertainty.array > 0
+        with np.errstate(divide="ignore", invalid="ignore"):  # outside, where nothing is given
+            made = resampler(given, wanted)
+            use = inside & (resampler(lost, wanted).flux.value == 0)
+            variance = made.uncertainty.represent_as(VarianceUncertainty).array
+        use &= np.isfinite(variance) & (variance > 0)
         out_flux[star, use] = made.flux.value[use]
-        out_ivar[star, use] = 1.0 / made.uncertainty.represent_as(VarianceUncertainty).array[use]
+        out_ivar[star, use] = 1.0 / variance[use]
     return out_flux, out_ivar

@@ -19,7 +19,7 @@ AXES = ("wavelength", "channel")
 
 
 def to_table(spectra: Spectra) -> Table:
-    """Lay out spectra as a table that every format of astropy can write.
+    """Lay out spectra as a table that FITS can hold (ECSV only some 5000 pixels of it).
 
     Returns
     -------
@@ -85,6 +85,8 @@ def _plain(column, unit: u.UnitBase | None = None) -> np.ndarray:
     if unit is not None and getattr(column, "unit", None) is not None:
         column = u.Quantity(column).to_value(unit)
     values = np.ma.asarray(getattr(column, "value", column))
+    if values.dtype.kind == "S":  # what FITS gives for words
+        return np.char.decode(np.ma.getdata(values), "ascii")
     return np.ma.getdata(values if values.dtype.kind != "f" else values.filled(np.nan))
 
 
@@ -119,8 +121,11 @@ def from_specutils(spectrum, star_id) -> dict[str, Any]:
     """
     if spectrum.uncertainty is None:
         raise UserError("the Spectrum has no uncertainty: give it one")
-    with np.errstate(divide="ignore"):
-        ivar = np.array(spectrum.uncertainty.represent_as(InverseVariance).array, float)
+    given = spectrum.uncertainty
+    if not isinstance(given, InverseVariance):  # there and back again would cost the last digit
+        with np.errstate(divide="ignore"):
+            given = given.represent_as(InverseVariance)
+    ivar = np.array(given.array, float)
     flux = np.array(spectrum.flux.value, float)
     if spectrum.mask is not None:
         ivar[np.broadcast_to(spectrum.mask, ivar.shape)] = 0.0
