@@ -16,7 +16,7 @@ from .ingest import ingest_files
 from .model import Model, train
 from .recipe import Recipe
 from .simulate import make_apokasc, make_mock
-from .spectra import Spectra
+from .spectra import Spectra, read_all_star, survey_paths
 from .validate import cross_validate
 
 __version__ = version("bayescannon")
@@ -36,7 +36,9 @@ __all__ = [
     "make_apokasc",
     "make_mock",
     "open_posterior",
+    "read_all_star",
     "reweight",
+    "survey_paths",
     "train",
     "write_catalog",
 ]

@@ -42,6 +42,15 @@ class PixelRecipe:
         "NOSKY",
         "SIG_SKYLINE",
     )
+    bad_star_flags: tuple[str, ...] = (
+        "BAD_PIXELS",
+        "VERY_BRIGHT_NEIGHBOR",
+        "LOW_SNR",
+        "BAD_RV_COMBINATION",
+        "RV_FAIL",
+    )
+    bad_aspcap_flags: tuple[str, ...] = ("STAR_BAD", "NO_ASPCAP_RESULT")
+    continuum: str = "the_payne"
     continuum_degree: int = 2
 
 

@@ -1,7 +1,9 @@
 """SDSS files: the real ones, and every way in which one can be broken."""
 
 import gzip
+import hashlib
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +11,8 @@ from astropy.io import fits
 from conftest import DATA
 
 import bayescannon as bc
-from bayescannon.spectra import read_spectrum
-from bayescannon.spectra.bits import BAD_PIXEL, PixelBit
+from bayescannon.spectra import CovarianceWarning, read_spectrum
+from bayescannon.spectra.bits import BAD_PIXEL, AspcapFlag, PixelBit, StarFlag, bits, names
 
 APSTAR = DATA / "apStar-r5-2M00004994+1621552.fits.gz"
 ASPCAP = DATA / "aspcapStar-r6-l30e.2-2M00452143+1634446.fits.gz"
@@ -41,6 +43,100 @@ def test_ap_star_is_read_with_its_mask():
 def test_bad_bits_are_the_ones_that_are_named():
     assert BAD_PIXEL == 0b1000011111111
     assert PixelBit.SIG_SKYLINE == 4096
+
+
+def test_masks_are_decoded_by_name():
+    assert names(PixelBit, 0) == []
+    assert names(PixelBit, (1 << 12) | 2 | (1 << 15)) == ["CRPIX", "SIG_SKYLINE", "BIT_15"]
+    assert names(StarFlag, (1 << 9) | (1 << 25)) == ["PERSIST_HIGH", "MTPFLUX_LT_50"]
+    assert names(AspcapFlag, (1 << 23) | (1 << 40)) == ["STAR_BAD", "PROBLEM_TARGET"]
+    assert names(AspcapFlag, -(1 << 31)) == ["NO_ASPCAP_RESULT"]  # signed 32 bits before DR17
+    assert AspcapFlag["TEFF_WARN"] == 1
+    assert bits(StarFlag, ["LOW_SNR", "RV_FAIL"]) == 16 + (1 << 22)
+    assert bits(StarFlag, []) == 0
+    with pytest.raises(bc.UserError, match=r"'pixels\.bad_bits' names 'SKY', but"):
+        bits(PixelBit, ["SKY"], "pixels.bad_bits")
+
+
+def _from_the_data_model(release: str, rows: int, compress: bool, folder: Path) -> tuple:
+    """Write an apStar or asStar file as a release's data model says; no real one is at hand.
+
+    DR10 to DR15: float32, int16 mask, one row for one visit, else two combined rows and the
+    visits. DR16 and DR17: float64, int64 mask. Names: apStar-s3, -r5, -r6, -r8, -r12, -dr17.
+    """
+    rng = np.random.default_rng(rows)
+    new = release in ("r12", "dr17")
+    shape = (8575,) if rows == 1 else (rows, 8575)
+    flux = rng.uniform(90, 110, shape).astype(float if new else np.float32)
+    mask = (rng.uniform(size=shape) < 0.1).astype(np.int64 if new else np.int16) << 3
+    hdus = [fits.PrimaryHDU()]
+    hdus[0].header["OBJID"] = "2M12345678+1234567"
+    hdus[0].header["STARFLAG"], hdus[0].header["SNR"] = 512, 101.25
+    for data in (flux, flux / 100, mask, flux, flux, flux, flux):
+        image = fits.ImageHDU(data)
+        image.header["CRVAL1"], image.header["CDELT1"], image.header["CRPIX1"] = 4.179, 6e-6, 1
+        hdus.append(image)
+    hdus.append(fits.ImageHDU(np.zeros(27)))
+    path = folder / f"apStar-{release}-2M12345678+1234567.fits{'.gz' * compress}"
+    fits.HDUList(hdus).writeto(path)
+    return path, np.atleast_2d(flux)[0], np.atleast_2d(mask)[0]
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("rows", [1, 4, 7])
+@pytest.mark.parametrize("release", ["s3", "r5", "r6", "r8", "r12", "dr17"])
+def test_ap_star_written_from_the_data_model_of_each_release(release, rows, compress, tmp_path):
+    path, flux, mask = _from_the_data_model(release, rows, compress, tmp_path)
+    raw = read_spectrum(path)
+    np.testing.assert_array_equal(raw.ivar > 0, mask == 0)
+    np.testing.assert_array_equal(raw.flux, np.where(mask == 0, flux, 0.0))
+    np.testing.assert_allclose(raw.ivar[mask == 0], (flux[mask == 0] / 100.0) ** -2.0, rtol=1e-6)
+    assert (raw.star_id, raw.star_flags, raw.snr) == ("2M12345678+1234567", 512, 101.25)
+    assert raw.checksum == hashlib.sha1(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("header", ["OBJ", None])
+@pytest.mark.parametrize("release", ["v304", "r8-l31c.2", "r12", "dr17"])
+def test_aspcap_star_written_from_the_data_model(release, header, tmp_path):
+    path = tmp_path / f"aspcapStar-{release}-2M12345678+1234567.fits"
+    flux = np.full(8575, 0.97, np.float32)
+    hdus = [fits.PrimaryHDU(), *(_image(8575) for _ in range(3))]
+    for hdu, data in zip(hdus[1:], (flux, flux / 100, flux), strict=True):
+        hdu.data = data
+    if header:
+        hdus[0].header[header] = "2M12345678+1234567"
+    fits.HDUList(hdus).writeto(path)
+    raw = read_spectrum(path)
+    assert raw.normalised
+    assert raw.star_id == "2M12345678+1234567"
+    assert np.isnan(raw.snr)
+    assert (raw.ivar > 0).all()
+
+
+def test_a_mask_that_is_no_mask_is_not_taken_for_a_model(tmp_path):
+    path = tmp_path / "apStar-x.fits"
+    fits.HDUList(
+        [fits.PrimaryHDU(), *(_image(8575, BUNIT="Pixel bitmask") for _ in range(3))]
+    ).writeto(path)
+    _refused(path, "not of integers")
+
+
+def test_the_first_pixel_may_not_be_the_reference(tmp_path):
+    path = tmp_path / "apStar-x.fits"
+    fits.HDUList([fits.PrimaryHDU(), *(_image(8000, CRPIX1=-99) for _ in range(3))]).writeto(path)
+    np.testing.assert_array_equal(read_spectrum(path).index, np.arange(100, 8100))
+
+
+def test_a_file_on_another_grid_is_resampled_when_asked(tmp_path):
+    path = tmp_path / "apStar-x.fits"
+    hdus = [fits.PrimaryHDU(), *(_image(8000, CRVAL1=4.18, CDELT1=5.5e-6) for _ in range(3))]
+    fits.HDUList(hdus).writeto(path)
+    _refused(path, "or ask for resampling")
+    with pytest.warns(CovarianceWarning, match="correlated"):
+        raw = read_spectrum(path, resample=True)
+    good = raw.ivar > 0
+    assert 7000 < good.sum() < 7400  # 8000 of the given pixels are 7333 of the grid's
+    np.testing.assert_allclose(raw.flux[good], 1.0)
 
 
 def test_aspcap_star_is_normalised_already():

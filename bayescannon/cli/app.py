@@ -19,6 +19,8 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(data.simulate)
 app.command()(data.ingest)
+app.command()(data.paths)
+app.command()(data.continuum_pixels)
 app.command()(model.train)
 app.command()(model.crossval)
 app.command()(posterior.infer)

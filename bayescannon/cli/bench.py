@@ -9,6 +9,7 @@ import typer
 from ..ages.run import infer_ages
 from ..ages.selfcheck import make_mock_ages
 from . import bench_infer
+from .bench_ingest import ingest
 from .console import console, progress
 
 app = typer.Typer(help="Measure how fast the package is on this machine.", no_args_is_help=True)
@@ -20,6 +21,9 @@ app.command()(bench_infer.exactness)
 @app.callback()
 def bench() -> None:
     """Measure how fast the package is on this machine."""
+
+
+app.command()(ingest)
 
 
 @app.command()

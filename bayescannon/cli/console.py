@@ -11,11 +11,14 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from .. import flags
 from ..trees import array, point_sd
@@ -26,9 +29,18 @@ Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
 UnusedSeed = Annotated[int, typer.Option(help="Taken as by every command; nothing here is random.")]
 
 
+class RateColumn(ProgressColumn):
+    """Number done per second."""
+
+    def render(self, task: Task) -> Text:
+        """Write the rate of the last half minute, or of the whole."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.0f}/s")
+
+
 @contextmanager
-def progress(title: str, total: int) -> Generator[Callable[[int], None]]:
-    """Show a bar with the number done and the time left; yields `update(done)`."""
+def progress(title: str, total: int, rate: bool = False) -> Generator[Callable[[int], None]]:
+    """Show a bar with the number done, the rate and the time left; yields `update(done)`."""
     columns = (
         TextColumn("{task.description:<34}"),
         BarColumn(),
@@ -36,6 +48,7 @@ def progress(title: str, total: int) -> Generator[Callable[[int], None]]:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
+        *([RateColumn()] if rate else []),
     )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=max(total, 1))

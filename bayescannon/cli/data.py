@@ -1,15 +1,21 @@
-"""`simulate` and `ingest`: spectra from made data and from files."""
+"""`simulate`, `ingest` and what goes before it: spectra from made data and from files."""
 
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
+from astropy.table import Table
 
+from ..continuum import find_continuum
+from ..data import model_path
 from ..errors import UserError
 from ..files import write_beside
-from ..ingest import ingest_files
+from ..ingest import expand, ingest_files
+from ..model import Model
 from ..recipe import PixelRecipe, Recipe
 from ..simulate import make_apokasc, make_mock
+from ..spectra import chip_of, pixel_index, read_all_star, survey_paths
 from .console import Seed, UnusedSeed, console, progress
 
 
@@ -37,40 +43,90 @@ def simulate(
 
 
 def ingest(
-    files: Annotated[list[Path], typer.Argument(help="apStar or aspcapStar files, or folders.")],
-    out: Annotated[Path, typer.Option(help="Spectra store to write (.zarr).")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="apStar or aspcapStar files, folders, quoted globs, or lists (.txt: one a line)."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Spectra store to write, or to go on with (.zarr).")],
     recipe: Annotated[
         Path | None, typer.Option(help="Recipe whose [pixels] to follow; the defaults without.")
     ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read files.")] = 1,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Resample other wavelength grids (specutils).")
+    ] = False,
     seed: UnusedSeed = 0,
 ) -> None:
     """Read SDSS spectra, mask bad pixels, divide by the continuum, and store them for a model.
 
     A file that cannot be read goes to OUT.quarantine.ecsv with the reason, and the rest goes on;
-    a single bad file is an error.
+    a single bad file is an error. The same command again goes on where it was stopped, or adds
+    the files that are new.
     """
     pixels = Recipe.load(recipe).pixels if recipe else PixelRecipe()
     paths = expand(files)
-    with progress("reading spectra", len(paths)) as update:
-        done = ingest_files(paths, pixels, update)
-    done.spectra.save(out)
-    console.print(f"{len(done.spectra)} spectra in {out}")
+    with progress("reading spectra", len(paths), rate=True) as update:
+        done = ingest_files(paths, pixels, update, out=out, workers=workers, resample=resample)
+    bad = int(done.spectra.columns["bad_star"].sum())
+    marked = f", {bad} of them marked bad_star by their flags" if bad else ""
+    console.print(f"{len(done.spectra)} spectra in {out}{marked}")
+    quarantine = out.with_name(f"{out.name}.quarantine.ecsv")
     if len(done.quarantine):
-        quarantine = out.with_name(f"{out.name}.quarantine.ecsv")
         with write_beside(quarantine) as beside:
             done.quarantine.write(beside, format="ascii.ecsv")
         console.print(f"{len(done.quarantine)} files could not be read: see {quarantine}")
+    else:
+        quarantine.unlink(missing_ok=True)
 
 
-def expand(files: list[Path]) -> list[Path]:
-    """Replace each folder by the FITS files in it, sorted by name."""
-    out: list[Path] = []
-    for path in files:
-        if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.name.endswith((".fits", ".fits.gz")))
-            if not found:
-                raise UserError(f"{path}: no .fits or .fits.gz file in this folder")
-            out += found
-        else:
-            out.append(path)
-    return out
+def paths(
+    all_star: Annotated[Path | None, typer.Argument(help="allStar table of the survey.")] = None,
+    release: Annotated[str, typer.Option(help="'dr12' or 'dr17'.")] = "dr17",
+    kind: Annotated[str, typer.Option(help="'aspcapStar' (normalised) or 'apStar'.")] = "apStar",
+    star: Annotated[
+        list[str] | None, typer.Option(help="APOGEE id; may be repeated. All without.")
+    ] = None,
+    field: Annotated[
+        str | None, typer.Option(help="Without a table: field of the stars (dr12: location id).")
+    ] = None,
+    telescope: Annotated[str, typer.Option(help="Without a table: of the stars.")] = "apo25m",
+) -> None:
+    """Print the survey's relative paths of spectra, one a line, ready for wget or rsync."""
+    if all_star is not None:
+        table = read_all_star(all_star)
+        if star:
+            table = table[np.isin(table["star_id"], star)]
+    elif star and field:
+        table = Table({"star_id": star, "field": [field] * len(star)})
+        table["telescope"] = telescope
+    else:
+        raise UserError("give an allStar table, or --star and --field")
+    for line in survey_paths(table, release, kind):
+        print(line)
+
+
+def continuum_pixels(
+    model: Annotated[Path, typer.Option(help="First model: folder, or name of a shipped one.")],
+    out: Annotated[Path, typer.Option(help="Text file to write, for the recipe's [pixels].")],
+    share: Annotated[float, typer.Option(help="Share of the pixels to choose.")] = 0.07,
+    tolerance: Annotated[float, typer.Option(help="Largest distance of the flux from 1.")] = 0.015,
+) -> None:
+    """Find continuum pixels: flux near one and no slope with any label, in a first model."""
+    first = Model.load(model_path(model))
+    if first.wavelength is None:
+        raise UserError(f"{model}: a model of channels has no continuum")
+    index = pixel_index(first.wavelength)
+    slopes = first.coefficients[:, 1 : 1 + len(first.labels)]
+    chosen = find_continuum(
+        first.coefficients[:, 0],
+        slopes,
+        chip_of(index),
+        first.usable,
+        tolerance=tolerance,
+        share=share,
+    )
+    with write_beside(out) as beside:
+        np.savetxt(beside, index[chosen], fmt="%d")
+    console.print(f'{chosen.sum()} continuum pixels in {out}: [pixels] continuum = "{out}"')

@@ -3,14 +3,20 @@
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
+from ..continuum import continuum_factors, design, solve_continuum
 from ..data import model_path
+from ..figures import continuum as continuum_page
 from ..figures import star as star_page
 from ..figures.style import save
 from ..infer import open_posterior
+from ..ingest import continuum_mask
 from ..model import Model
-from ..spectra import Spectra
+from ..recipe import PixelRecipe, Recipe
+from ..spectra import Spectra, apogee_wavelength, chip_of, pixel_index_of_size, place, read_spectrum
+from ..spectra.bits import PixelBit, bits
 from .console import console
 
 app = typer.Typer(help="Draw what was inferred.", no_args_is_help=True)
@@ -41,3 +47,37 @@ def star(
     )
     save(page, out)
     console.print(f"{star_id} in {out}")
+
+
+@app.command()
+def continuum(
+    file: Annotated[Path, typer.Argument(help="apStar or aspcapStar file.")],
+    recipe: Annotated[
+        Path | None, typer.Option(help="Recipe whose [pixels] to follow; the defaults without.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("continuum.png"),
+) -> None:
+    """Draw one spectrum with its continuum pixels, the fit and the normalised flux."""
+    pixels = Recipe.load(recipe).pixels if recipe else PixelRecipe()
+    star = read_spectrum(file, bits(PixelBit, pixels.bad_bits, "pixels.bad_bits"))
+    index, mask = pixel_index_of_size(pixels.grid), continuum_mask(pixels)
+    degree = pixels.continuum_degree
+    flux, ivar = place(star.index, index, star.flux, star.ivar)
+    chip = chip_of(index)
+    fit = solve_continuum(flux[None], ivar[None], chip, mask, degree)
+    factors = continuum_factors(fit.coefficients[0], fit.covariance[0], chip, degree)
+    level = np.nan_to_num(np.asarray(fit.coefficients[0])) @ design(chip, degree).T
+    error = np.sqrt((np.asarray(factors) ** 2).sum(axis=1))
+    known = (error > 0) & (level > 0)
+    page = continuum_page.draw(
+        apogee_wavelength(pixels.grid),
+        flux,
+        ivar,
+        mask,
+        np.where(known, level, np.nan),
+        np.where(known, error, np.nan),
+        chip,
+        star_id=star.star_id,
+    )
+    save(page, out)
+    console.print(f"{star.star_id} in {out}")

@@ -39,10 +39,32 @@ def element_windows() -> dict[str, np.ndarray]:
 def continuum_pixels(name: str = "the_payne") -> np.ndarray:
     """Positions of continuum pixels on the full 8575-pixel axis.
 
-    `the_payne` (529 pixels), `ness2015_8575` or `dr13_8575`.
+    Parameters
+    ----------
+    name : str
+        `the_payne` (529 pixels), `ness2015_8575` (1831), `dr13_8575` (2499), or a text file
+        with one position a line, as `bayescannon continuum-pixels` writes it.
+
+    Raises
+    ------
+    UserError
+        If it is neither, or the file holds something else.
     """
     with np.load(HERE / "continuum_pixels.npz") as stored:
-        return stored[name]
+        if name in stored:
+            return stored[name]
+        known = ", ".join(stored)
+    if not Path(name).is_file():
+        raise UserError(
+            f"key 'pixels.continuum' is {name!r}: neither a file nor one of the lists {known}"
+        )
+    try:
+        found = np.loadtxt(name, dtype=int, ndmin=1)
+    except ValueError as error:
+        raise UserError(f"{name}: not a list of pixel positions ({error})") from error
+    if found.ndim != 1 or not found.size or found.min() < 0 or found.max() >= 8575:
+        raise UserError(f"{name}: give one pixel position, 0 to 8574, a line")
+    return found
 
 
 def apokasc() -> Table:

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from astropy.table import Table
 
 from ..errors import UserError
 from ..files import write_beside
+from . import tables
+from .grid import apogee_wavelength, pixel_index, pixel_index_of_size, place
+from .resample import resample_flux
 
 STARS_PER_CHUNK = 512
 
@@ -29,6 +33,8 @@ class Spectra:
         Unique names.
     channel : sequence of str (pixel,), optional
         Names of the "pixels" when they are no wavelengths (catalogue abundances).
+    columns : mapping of str to array (star,), optional
+        What else is known of each star (S/N, flags, source file).
 
     Raises
     ------
@@ -41,7 +47,7 @@ class Spectra:
     A store that was opened stays on disk: slices are lazy, `flux` and `ivar` load.
     """
 
-    def __init__(self, wavelength, flux, ivar, star_id, *, channel=None):
+    def __init__(self, wavelength, flux, ivar, star_id, *, channel=None, columns=None):
         star_id = np.atleast_1d(np.asarray(star_id, str))
         flux, ivar = np.atleast_2d(np.asarray(flux)), np.atleast_2d(np.asarray(ivar))
         axis = _axis(wavelength, channel)
@@ -56,6 +62,12 @@ class Spectra:
             {"flux": (("star", "pixel"), flux), "ivar": (("star", "pixel"), ivar)},
             coords={"star_id": ("star", star_id), axis.name: ("pixel", axis.values)},
         )
+        for name, values in dict(columns or {}).items():
+            values = np.asarray(values)
+            if name in (*self.data, *self.data.coords) or values.shape[:1] != star_id.shape:
+                raise UserError(f"column {name!r} has shape {values.shape}: give one row a star")
+            dims = ("star", *(f"{name}_{k}" for k in range(1, values.ndim)))
+            self.data = self.data.assign_coords({name: (dims, values)})
 
     @classmethod
     def _of(cls, data: xr.Dataset) -> Spectra:
@@ -80,9 +92,12 @@ class Spectra:
         if not Path(path).is_dir():
             raise UserError(f"{path}: no such spectra store; make one with `bayescannon ingest`")
         try:
-            data = xr.open_zarr(path, chunks=None, consolidated=False)
+            # consolidated metadata, where there are some, are what the last commit of an ingest saw
+            consolidated = "consolidated_metadata" in (Path(path) / "zarr.json").read_text()
+            data = xr.open_zarr(path, chunks=None, consolidated=consolidated)
             _check_unique(data.star_id.values)
-            return cls._of(data[["flux", "ivar"]])
+            data[["flux", "ivar"]]  # a KeyError where this is something else
+            return cls._of(data)
         except (KeyError, AttributeError, ValueError, FileNotFoundError) as error:
             if isinstance(error, UserError):
                 raise
@@ -117,7 +132,7 @@ class Spectra:
     @property
     def star_id(self) -> np.ndarray:
         """Names of the stars, (star,)."""
-        return self.data.star_id.values.astype(str)
+        return _words(self.data.star_id.values)
 
     @property
     def wavelength(self) -> np.ndarray | None:
@@ -148,6 +163,64 @@ class Spectra:
         ivar[bad] = 0.0
         return flux, ivar
 
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """What else is known of each star: name to array (star, ...); ingested stores have some."""
+        axes = {"star_id", "wavelength", "channel"}
+        return {str(k): _words(v.values) for k, v in self.data.coords.items() if k not in axes}
+
+    @classmethod
+    def from_table(cls, table: Table) -> Spectra:
+        """Take spectra from a table with one row a star; see `tables.from_table`."""
+        return cls(**tables.from_table(table))
+
+    def to_table(self) -> Table:
+        """Lay out as a table with one row a star; see `tables.to_table`."""
+        return tables.to_table(self)
+
+    @classmethod
+    def from_specutils(cls, spectrum, star_id) -> Spectra:
+        """Take spectra from a specutils `Spectrum`; see `tables.from_specutils`."""
+        return cls(**tables.from_specutils(spectrum, star_id))
+
+    def to_specutils(self):
+        """View as one specutils `Spectrum`, flux (star, pixel); see `tables.to_specutils`."""
+        return tables.to_specutils(self)
+
+    def to_grid(self, size: int, resample: bool = False) -> Spectra:
+        """Move to another APOGEE grid.
+
+        Parameters
+        ----------
+        size : {8575, 7514, 7214}
+            The grid, named by its number of pixels.
+        resample : bool
+            Resample, with a `CovarianceWarning`, what is not on APOGEE's log-linear axis.
+
+        Returns
+        -------
+        Spectra
+            Exact, by pixel index, where the wavelengths are on the axis; ivar 0 where the
+            spectra have no pixel.
+
+        Raises
+        ------
+        UserError
+            If the wavelengths are not on the axis and `resample` is not set.
+        """
+        if self.wavelength is None:
+            raise UserError("channels have no wavelength: they cannot be moved to a grid")
+        flux, ivar = self.arrays()
+        try:
+            given = pixel_index(self.wavelength)
+        except UserError:
+            if not resample:
+                raise
+            flux, ivar = resample_flux(self.wavelength, flux, ivar, apogee_wavelength(size))
+        else:
+            flux, ivar = place(given, pixel_index_of_size(size), flux, ivar)
+        return Spectra(apogee_wavelength(size), flux, ivar, self.star_id, columns=self.columns)
+
     def snr(self) -> np.ndarray:
         """Median signal-to-noise per measured pixel, (star,); 0 for a star without any."""
         flux, ivar = self.arrays()
@@ -156,6 +229,11 @@ class Spectra:
         out = np.zeros(len(self))
         out[some] = np.nanmedian(ratio[some], axis=1)
         return out
+
+
+def _words(values: np.ndarray) -> np.ndarray:
+    """Strings of any length (as stores keep them) as numpy's plain ones; others as they are."""
+    return np.array(values.tolist(), str) if values.dtype.kind in "TO" else values
 
 
 def _axis(wavelength, channel) -> xr.DataArray:

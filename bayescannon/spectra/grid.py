@@ -60,17 +60,44 @@ def pixel_index(wavelength: np.ndarray, tolerance: float = 0.01) -> np.ndarray:
         If a wavelength is not on the axis: resampling would correlate the noise of
         neighbouring pixels, so it is not done silently.
     """
-    wavelength = np.asarray(wavelength, float)
     with np.errstate(invalid="ignore", divide="ignore"):
-        position = (np.log10(wavelength) - LOG10_START) / LOG10_STEP
-    index = np.round(np.nan_to_num(position, nan=-1.0, posinf=-1.0, neginf=-1.0)).astype(int)
-    off = (np.abs(position - index) > tolerance) | (index < 0) | (index >= N_PIXEL)
+        return index_of_log10(np.log10(np.asarray(wavelength, float)), tolerance)
+
+
+def index_of_log10(log10: np.ndarray, tolerance: float = 0.01) -> np.ndarray:
+    """Do what `pixel_index` does, from log10 of the wavelength."""
+    position = (np.asarray(log10, float) - LOG10_START) / LOG10_STEP
+    index = np.rint(np.nan_to_num(position, nan=-1.0, posinf=-1.0, neginf=-1.0)).astype(int)
+    off = ~(np.abs(position - index) <= tolerance) | (index < 0) | (index >= N_PIXEL)
     if off.any():
+        with np.errstate(over="ignore"):
+            wrong = 10 ** np.asarray(log10, float)[off][0]
         raise UserError(
-            f"wavelength {wavelength[off][0]:.4f} Angstrom is not on APOGEE's log-linear grid "
-            f"(10**({LOG10_START} + {LOG10_STEP} i), {N_PIXEL} pixels): give spectra on that grid"
+            f"wavelength {wrong:.4f} Angstrom is not on APOGEE's log-linear grid "
+            f"(10**({LOG10_START} + {LOG10_STEP} i), {N_PIXEL} pixels): give spectra on that grid, "
+            "or ask for resampling"
         )
     return index
+
+
+def place(given: np.ndarray, wanted: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
+    """Move pixels between grids by their positions on the full axis.
+
+    Parameters
+    ----------
+    given, wanted : ndarray of int (given_pixel,), (wanted_pixel,)
+        Positions on the full axis.
+    *arrays : ndarray (..., given_pixel)
+
+    Returns
+    -------
+    list of ndarray (..., wanted_pixel)
+        0 where nothing was given.
+    """
+    where = np.full(N_PIXEL, -1)
+    where[given] = np.arange(len(given))
+    source = where[wanted]
+    return [np.where(source >= 0, array[..., source], 0.0) for array in arrays]
 
 
 def chip_of(index: np.ndarray) -> np.ndarray:

@@ -1,10 +1,12 @@
-"""Read one star's spectrum from the SDSS files apStar and aspcapStar."""
+"""Read one star's spectrum from the SDSS files apStar and aspcapStar, DR10 to DR17."""
 
 import gzip
+import hashlib
+import io
+import math
 import os
 import re
 import warnings
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,19 +15,28 @@ from astropy.io import fits
 
 from ..errors import UserError
 from .bits import BAD_PIXEL
-from .grid import pixel_index
+from .grid import apogee_wavelength, index_of_log10
+from .resample import resample_flux
 
 FLUX, ERROR, MASK = 1, 2, 3
 """HDUs of apStar; aspcapStar has its best-fit model where apStar has the mask."""
 
 _2MASS = re.compile(r"[0-9A-Za-z]{2}\d{8}[+-]\d{7}")
+_GZIP = b"\x1f\x8b"
+
+CARD, BLOCK = 80, 2880
+END = b"END".ljust(CARD)
+EMPTY_PRIMARY = fits.PrimaryHDU().header.tostring().encode()
+WANTED = {key.ljust(8) for key in (b"NAXIS", b"OBJID", b"OBJ", b"SNR", b"STARFLAG")}
 
 
 class RawSpectrum(NamedTuple):
     """One star as the survey wrote it.
 
     flux and ivar are (pixel,), `index` gives each pixel's place on the full APOGEE axis.
-    `normalised` tells whether the survey divided by a continuum (aspcapStar).
+    `normalised` tells whether the survey divided by a continuum (aspcapStar). `snr` (NaN) and
+    `star_flags` (0) are the header's, where it has them; `checksum` is the file's SHA-1, which
+    the survey lists beside its files.
     """
 
     star_id: str
@@ -33,9 +44,14 @@ class RawSpectrum(NamedTuple):
     ivar: np.ndarray
     index: np.ndarray
     normalised: bool
+    snr: float
+    star_flags: int
+    checksum: str
 
 
-def read_spectrum(path: str | os.PathLike, bad_pixel: int = BAD_PIXEL) -> RawSpectrum:
+def read_spectrum(
+    path: str | os.PathLike, bad_pixel: int = BAD_PIXEL, resample: bool = False
+) -> RawSpectrum:
     """Read an apStar or aspcapStar file; of several rows the first, the combined one.
 
     Parameters
@@ -44,6 +60,8 @@ def read_spectrum(path: str | os.PathLike, bad_pixel: int = BAD_PIXEL) -> RawSpe
         `.fits` or `.fits.gz`.
     bad_pixel : int
         Bits of the pixel mask that make a pixel unusable.
+    resample : bool
+        Resample a file on another grid instead of refusing it, with a `CovarianceWarning`.
 
     Raises
     ------
@@ -54,67 +72,105 @@ def read_spectrum(path: str | os.PathLike, bad_pixel: int = BAD_PIXEL) -> RawSpe
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
+        stored = path.read_bytes()
+        plain = gzip.decompress(stored) if stored.startswith(_GZIP) else stored
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the survey's own headers break the standard's letter
-            with fits.open(path, memmap=False) as hdus:
-                return _parse(path, hdus, bad_pixel)
+            # the survey's own headers break the standard's letter
+            warnings.filterwarnings("ignore", module="astropy")
+            head, extensions = _split(plain)
+            with fits.open(io.BytesIO(extensions)) as hdus:
+                star = _parse(hdus, bad_pixel, resample)
     except UserError as error:
-        text = str(error)
-        raise UserError(text if text.startswith(str(path)) else f"{path}: {text}") from error
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-    ) as error:
-        raise UserError(f"{path}: damaged or not a FITS file ({_first_line(error)})") from error
-    except (gzip.BadGzipFile, zlib.error, fits.VerifyError) as error:
-        raise UserError(f"{path}: damaged file ({_first_line(error)})") from error
+        raise UserError(f"{path}: {error}") from error
+    except Exception as error:  # a parser that meets damaged bytes may raise anything
+        reason = f"{error}".splitlines()[0] if f"{error}" else type(error).__name__
+        raise UserError(f"{path}: damaged or not a FITS file ({reason})") from error
+    return RawSpectrum(
+        _star_id(path, head),
+        *star,
+        snr=_number(head.get("SNR"), math.nan),
+        star_flags=int(_number(head.get("STARFLAG"), 0)),
+        checksum=hashlib.sha1(stored, usedforsecurity=False).hexdigest(),
+    )
 
 
-def _parse(path: Path, hdus: fits.HDUList, bad_pixel: int) -> RawSpectrum:
-    if len(hdus) <= MASK:
-        raise UserError(f"{path}: has {len(hdus)} HDUs; an apStar or aspcapStar file has 4 or more")
-    header = hdus[FLUX].header
-    flux, error, third = (_first_row(hdus[hdu].data) for hdu in (FLUX, ERROR, MASK))
+def _parse(
+    hdus: fits.HDUList, bad_pixel: int, resample: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    try:
+        images = [hdus[hdu] for hdu in (FLUX, ERROR, MASK)]  # astropy leaves those behind unread
+    except IndexError:
+        few = f"has {len(hdus)} HDUs; an apStar or aspcapStar file has 4 or more"
+        raise UserError(few) from None
+    flux, error, third = (_first_row(image.data) for image in images)
     if not flux.shape == error.shape == third.shape:
-        raise UserError(f"{path}: flux, error and mask have different numbers of pixels")
+        raise UserError("flux, error and mask have different numbers of pixels")
     is_ap_star = np.issubdtype(third.dtype, np.integer)
+    if not is_ap_star and "mask" in str(hdus[MASK].header.get("BUNIT", "")).lower():
+        raise UserError("the pixel mask in HDU 3 is not of integers")
     good = np.isfinite(flux) & np.isfinite(error) & (error > 0)
     if is_ap_star:
         good &= (third & bad_pixel) == 0
     ivar = np.zeros(flux.shape)
-    with np.errstate(over="ignore"):
-        ivar[good] = error[good].astype(float) ** -2
+    with np.errstate(over="ignore", divide="ignore"):
+        np.divide(1.0, np.square(error, dtype=float), out=ivar, where=good)
     good &= np.isfinite(ivar)
     ivar[~good] = 0.0
-    wavelength = 10 ** (header["CRVAL1"] + header["CDELT1"] * np.arange(flux.size))
-    return RawSpectrum(
-        star_id=_star_id(path, hdus),
-        flux=np.where(good, flux, 0.0).astype(float),
-        ivar=ivar,
-        index=pixel_index(wavelength),
-        normalised=not is_ap_star,
-    )
+    flux = np.where(good, flux, 0.0).astype(float)
+    return *_on_grid(hdus[FLUX].header, flux, ivar, resample), not is_ap_star
 
 
 def _first_row(data) -> np.ndarray:
     if data is None or np.ndim(data) not in (1, 2) or not np.issubdtype(data.dtype, np.number):
-        raise ValueError("an image of numbers was expected")
+        raise UserError("an image of numbers was expected in HDUs 1 to 3")
     return np.asarray(data if np.ndim(data) == 1 else data[0]).astype(data.dtype.newbyteorder("="))
 
 
-def _star_id(path: Path, hdus: fits.HDUList) -> str:
+def _on_grid(header: fits.Header, flux, ivar, resample: bool):
+    # the axis is log10 of the wavelength: no logarithm has to be taken to find the grid's pixels
+    steps = np.arange(flux.size) - (header.get("CRPIX1", 1) - 1)
+    log10 = header["CRVAL1"] + header["CDELT1"] * steps
+    try:
+        return flux, ivar, index_of_log10(log10)
+    except UserError:
+        if not resample:
+            raise
+    if not (0 < log10[0] < log10[-1] < 9):
+        raise UserError("CRVAL1 and CDELT1 are no log10 of wavelengths: it cannot be resampled")
+    target = apogee_wavelength()
+    flux, ivar = resample_flux(10**log10, flux[None], ivar[None], target)
+    return flux[0], ivar[0], np.arange(target.size)
+
+
+def _split(plain: bytes) -> tuple[dict, bytes]:
+    """Read a few cards of the primary header, and give the file with no other cards in it.
+
+    The survey's primary header has no data and more than a hundred cards, which took astropy as
+    long as all the rest of the file.
+    """
+    found = {}
+    for start in range(0, len(plain), CARD):
+        card = plain[start : start + CARD]
+        if card[:8] in WANTED:
+            parsed = fits.Card.fromstring(card)
+            found[parsed.keyword] = parsed.value
+        elif card == END:
+            stop = -(-(start + CARD) // BLOCK) * BLOCK
+            if found.get("NAXIS") != 0:
+                break
+            return found, b"".join((EMPTY_PRIMARY, memoryview(plain)[stop:]))
+    return found, plain
+
+
+def _number(value, default: float) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number and math.isfinite(value) else default
+
+
+def _star_id(path: Path, head: dict) -> str:
     for key in ("OBJID", "OBJ"):
-        name = hdus[0].header.get(key)
+        name = head.get(key)
         if isinstance(name, str) and name.strip():
             return name.strip()
     found = _2MASS.search(path.name)
     return found.group() if found else path.name.split(".")[0]
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,139 @@
+"""Spectra as astropy tables and as specutils' `Spectrum`, there and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+from astropy.nddata import InverseVariance
+from astropy.table import Table
+
+from ..errors import UserError
+from .resample import require_specutils
+
+if TYPE_CHECKING:
+    from .container import Spectra
+
+AXES = ("wavelength", "channel")
+
+
+def to_table(spectra: Spectra) -> Table:
+    """Lay out spectra as a table that FITS can hold (ECSV only some 5000 pixels of it).
+
+    Returns
+    -------
+    Table
+        One row a star: `star_id`; `wavelength` [Angstrom] or `channel`, `flux` and `ivar` of
+        shape (pixel,) each; and whatever `spectra.columns` has.
+    """
+    flux, ivar = spectra.arrays()
+    is_wavelength = spectra.wavelength is not None
+    values = np.asarray(spectra.wavelength if is_wavelength else spectra.channel)
+    axis = Table.Column(np.tile(values, (len(spectra), 1)), name=AXES[not is_wavelength])
+    axis.unit = u.AA if is_wavelength else None
+    table = Table([spectra.star_id, axis, flux, ivar], names=("star_id", axis.name, "flux", "ivar"))
+    for name, values in spectra.columns.items():
+        table[name] = values
+    return table
+
+
+def from_table(table: Table) -> dict[str, Any]:
+    """Find the arguments of `Spectra` in a table with one row a star.
+
+    Parameters
+    ----------
+    table : Table
+        `star_id`; `wavelength` (Angstrom unless it has a unit) or `channel`, alike in every row;
+        `flux`; and `ivar` or the standard deviation `flux_err`. Other columns are kept.
+
+    Raises
+    ------
+    UserError
+        If a column is missing, or rows lie on different wavelengths.
+    """
+    axes = [name for name in AXES if name in table.colnames]
+    errors = [name for name in ("ivar", "flux_err") if name in table.colnames]
+    for found, needed in (
+        (axes, "wavelength or channel"),
+        (errors, "ivar or flux_err"),
+        ([name for name in ("star_id",) if name in table.colnames], "star_id"),
+        ([name for name in ("flux",) if name in table.colnames], "flux"),
+    ):
+        if not found:
+            raise UserError(f"the table has no column {needed}; it has {', '.join(table.colnames)}")
+    axis = np.atleast_2d(_plain(table[axes[0]], u.AA if axes[0] == "wavelength" else None))
+    if len(axis) == 0 or (axis != axis[0]).any():
+        raise UserError(f"column {axes[0]!r} must be there and be the same in every row")
+    ivar = _plain(table[errors[0]])
+    if errors[0] == "flux_err":
+        with np.errstate(divide="ignore"):
+            ivar = np.where(ivar > 0, ivar**-2.0, 0.0)
+    used = {"star_id", "flux", axes[0], errors[0]}
+    return {
+        "wavelength": axis[0] if axes[0] == "wavelength" else None,
+        "channel": axis[0] if axes[0] == "channel" else None,
+        "flux": _plain(table["flux"]),
+        "ivar": ivar,
+        "star_id": np.asarray(table["star_id"], str),
+        "columns": {name: _plain(table[name]) for name in table.colnames if name not in used},
+    }
+
+
+def _plain(column, unit: u.UnitBase | None = None) -> np.ndarray:
+    """Values without mask or unit; what is masked becomes NaN where that is possible."""
+    if unit is not None and getattr(column, "unit", None) is not None:
+        column = u.Quantity(column).to_value(unit)
+    values = np.ma.asarray(getattr(column, "value", column))
+    if values.dtype.kind == "S":  # what FITS gives for words
+        return np.char.decode(np.ma.getdata(values), "ascii")
+    return np.ma.getdata(values if values.dtype.kind != "f" else values.filled(np.nan))
+
+
+def to_specutils(spectra: Spectra):
+    """View spectra as one specutils `Spectrum`, flux (star, pixel).
+
+    Raises
+    ------
+    UserError
+        If specutils is not installed, or the axis is not wavelength.
+    """
+    specutils = require_specutils()
+    if spectra.wavelength is None:
+        raise UserError("channels have no wavelength: there is no Spectrum of them")
+    flux, ivar = spectra.arrays()
+    return specutils.Spectrum(
+        spectral_axis=spectra.wavelength * u.AA,
+        flux=flux * u.dimensionless_unscaled,
+        uncertainty=InverseVariance(ivar),
+        mask=ivar == 0,
+        meta={"star_id": spectra.star_id},
+    )
+
+
+def from_specutils(spectrum, star_id) -> dict[str, Any]:
+    """Find the arguments of `Spectra` in a specutils `Spectrum`, one star or (star, pixel).
+
+    Raises
+    ------
+    UserError
+        If the spectrum has no uncertainty.
+    """
+    if spectrum.uncertainty is None:
+        raise UserError("the Spectrum has no uncertainty: give it one")
+    given = spectrum.uncertainty
+    if not isinstance(given, InverseVariance):  # there and back again would cost the last digit
+        with np.errstate(divide="ignore"):
+            given = given.represent_as(InverseVariance)
+    ivar = np.array(given.array, float)
+    flux = np.array(spectrum.flux.value, float)
+    if spectrum.mask is not None:
+        ivar[np.broadcast_to(spectrum.mask, ivar.shape)] = 0.0
+    wavelength = spectrum.spectral_axis.to_value(u.AA)
+    order = slice(None, None, -1 if wavelength[0] > wavelength[-1] else 1)
+    return {
+        "wavelength": np.array(wavelength[order]),
+        "flux": np.atleast_2d(flux)[:, order],
+        "ivar": np.atleast_2d(ivar)[:, order],
+        "star_id": np.atleast_1d(np.asarray(star_id, str)),
+    }
