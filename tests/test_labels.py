@@ -204,14 +204,17 @@ def test_the_density_is_that_of_a_gaussian_mixture(noisy):
         np.testing.assert_allclose(mixture.distance(jnp.asarray(x)), min(away), rtol=1e-10)
 
 
-def test_inflation_widens_every_component():
-    mixture = Mixture(jnp.ones(1), jnp.zeros((1, 2)), jnp.eye(2)[None])
-    x = jnp.array([3.0, 0.0])
-    np.testing.assert_allclose(mixture.inflated(1.5).distance(x), 2.0)
-    total = jax.vmap(lambda a: jnp.exp(mixture.inflated(1.5).log_prob(a)))
-    grid = jnp.linspace(-9, 9, 91)
+def test_the_tail_is_a_share_of_the_weight_and_as_wide_as_asked():
+    means = jnp.array([[-1.0, 0.0], [1.0, 0.0]])
+    mixture = Mixture(jnp.full(2, 0.5), means, 0.1 * jnp.stack([jnp.eye(2)] * 2))
+    tailed = mixture.with_tail(0.1, 3.0)
+    np.testing.assert_allclose(tailed.weight, [0.45, 0.45, 0.1])
+    np.testing.assert_allclose(tailed.covariance[2], np.diag([9 * 1.1, 9 * 0.1]), atol=1e-12)
+    np.testing.assert_allclose(tailed.mean[2], 0.0, atol=1e-12)
+    density = jax.vmap(lambda a: jnp.exp(tailed.log_prob(a)))
+    grid = jnp.linspace(-20, 20, 161)
     plane = jnp.stack(jnp.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
-    assert float(total(plane).sum() * 0.04) == pytest.approx(1.0, abs=1e-6)
+    assert float(density(plane).sum() * 0.0625) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_population_does_not_depend_on_order_or_padding(noisy):

@@ -49,6 +49,8 @@ class Problem(NamedTuple):
     ivar: jax.Array
     draws: int
     n_star: int
+    columns: Float[Array, "star feature label"] | None = None
+    """Directions of the label scale's uncertainty, already integrated out of the summary."""
 
     @property
     def degree(self) -> int:
@@ -125,7 +127,11 @@ def sample_full_pixels(problem: Problem) -> Sampled:
         if not good.any():
             continue
         pixels = (problem.flux[star], problem.ivar[star])
-        parts = (model.coefficients, model.scatter, model.factors)
+        factors = model.factors
+        if problem.columns is not None:
+            scale = model.coefficients @ np.asarray(problem.columns[star])
+            factors = np.concatenate([factors, scale], axis=1)
+        parts = (model.coefficients, model.scatter, factors)
         arguments = (
             *(jnp.asarray(a[good]) for a in (*pixels, *parts)),
             problem.prior,

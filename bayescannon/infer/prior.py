@@ -12,8 +12,8 @@ from ..labels import Mixture
 from ..model import Model
 from ..typing import Array
 
-INFLATION = 1.5
-"""How much wider than the training set's density the `population` prior is."""
+TAIL_SHARE, TAIL_WIDTH = 0.05, 2.0
+"""The `population` prior has this share in a Gaussian so much wider than the training set."""
 EDGE = 0.1
 """Width of the soft edge of the `flat` prior, in units of the training range of each label."""
 
@@ -105,6 +105,15 @@ class LabelDistribution:
 Prior = WhiteMixture | SoftBox | LabelDistribution
 
 
+def population_prior(population: Mixture) -> Mixture:
+    """Density of the training set, and a broad tail that lets other stars be what they are.
+
+    Widening every component instead would shrink labels too little that spectra show poorly:
+    mass, for which the prior at given other labels is as sharp as the spectrum.
+    """
+    return population.with_tail(TAIL_SHARE, TAIL_WIDTH)
+
+
 def make_prior(model: Model, prior) -> tuple[Prior, str]:
     """Build a prior over scaled labels.
 
@@ -114,8 +123,8 @@ def make_prior(model: Model, prior) -> tuple[Prior, str]:
         Its training set defines both named priors.
     prior : None, "population", "flat", or a NumPyro distribution
         None takes the recipe's. `population` is the density of the training labels, noise
-        removed, 1.5 times as wide. `flat` is constant over the training range with soft edges
-        of a tenth of the range. A distribution has event shape (label,), in label units.
+        removed, with a broad component of 5 % for stars unlike those. `flat` is constant over the
+        training range with soft edges of a tenth of the range. A distribution has event shape (label,), in label units.
 
     Returns
     -------
@@ -150,4 +159,4 @@ def make_prior(model: Model, prior) -> tuple[Prior, str]:
             f"model {model.name!r} does not know its training labels, so it has no 'population' "
             "prior: use prior='flat'"
         )
-    return WhiteMixture.of(model.population.inflated(INFLATION)), "population"
+    return WhiteMixture.of(population_prior(model.population)), "population"

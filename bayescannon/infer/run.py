@@ -18,12 +18,15 @@ from ..keys import star_keys
 from ..model import Model
 from ..spectra import Spectra
 from .describe import describe
+from .label_map import scale_columns, with_label_map
 from .methods import SAMPLERS, Problem
 from .newton import laplace
 from .posterior import Block, append, attributes, open_posterior, to_datatree
 from .prior import Prior, make_prior
 from .summary import Summary, log_likelihood_of_draws, map_stars, summarise
 
+MAX_STARTS = 3
+"""Newton starts at the pivot and at so many components of the population."""
 STARS_PER_BLOCK = 256
 """Every block has this many stars, the last one padded: one compiled program serves all."""
 
@@ -151,10 +154,17 @@ def _infer_block(
     usable = jnp.asarray(model.usable, float)
     arrays = [jnp.asarray(a) for a in (model.coefficients, model.scatter)]
     summary = summarise(flux, ivar, *arrays, usable, jnp.asarray(model.factors))
-    fit = laplace(summary, prior, _starts(model), model.recipe.labels.degree)
+    degree = model.recipe.labels.degree
+    fit = laplace(summary, prior, _starts(model), degree)
+    columns = None
+    if model.label_map is not None:
+        leverage, covariance = (jnp.asarray(part) for part in model.label_map)
+        columns = scale_columns(leverage, covariance, fit.mean, degree)
+        summary = with_label_map(summary, columns)
+        fit = laplace(summary, prior, _starts(model), degree)
     names = np.concatenate([spectra.star_id, np.full(missing, "padding")])
     keys = star_keys(seed, names)
-    problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, n_star)
+    problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, n_star, columns)
     sampled = SAMPLERS[method](problem)
     log_prior, log_like = _log_densities(jnp.asarray(sampled.draws), summary, prior, problem.degree)
     block = describe(model, summary, fit, sampled, log_prior, log_like)
@@ -165,7 +175,8 @@ def _starts(model: Model) -> jax.Array:
     origin = jnp.zeros((1, len(model.labels)))
     if model.population is None:
         return origin
-    return jnp.concatenate([origin, jnp.asarray(model.population.mean)])
+    # the components are ordered by weight: more starts cost time and find nothing new
+    return jnp.concatenate([origin, jnp.asarray(model.population.mean)[:MAX_STARTS]])
 
 
 @partial(jax.jit, static_argnames="degree")

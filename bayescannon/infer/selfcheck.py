@@ -15,7 +15,8 @@ from ..keys import star_generator
 from ..labels import Mixture
 from ..model import Model
 from ..spectra import Spectra
-from .prior import INFLATION
+from .label_map import draw_shift
+from .prior import population_prior
 
 SNR = (20.0, 400.0)
 """Range of the signal-to-noise ratio per pixel, uniform in its logarithm."""
@@ -46,7 +47,9 @@ class Calibration(NamedTuple):
 
 
 def make_stars(model: Model, n: int, seed: int = 0, prior: Mixture | None = None) -> MadeStars:
-    """Draw labels from the `population` prior and spectra from the model, factors included.
+    """Draw labels from the `population` prior and spectra from the model.
+
+    Residual factors and the uncertainty of the label scale are drawn for each star, too.
 
     Parameters
     ----------
@@ -67,13 +70,14 @@ def make_stars(model: Model, n: int, seed: int = 0, prior: Mixture | None = None
     if prior is None:
         if model.population is None:
             raise UserError(f"model {model.name!r} does not know its training labels")
-        prior = model.population.inflated(INFLATION)
+        prior = population_prior(model.population)
     weight, mean, covariance = (np.asarray(part) for part in prior)
     root = np.linalg.cholesky(covariance)
     star_id = [f"made-{i:06d}" for i in range(n)]
     scaled, snr = np.empty((n, len(model.labels))), np.empty(n)
     noise = np.empty((n, len(model.scatter)), np.float32)
     along = np.empty((n, model.factors.shape[1]))
+    shift = np.zeros(scaled.shape)
     for i, name in enumerate(star_id):
         rng = star_generator(seed, name)
         component = rng.choice(len(weight), p=weight / weight.sum())
@@ -81,9 +85,17 @@ def make_stars(model: Model, n: int, seed: int = 0, prior: Mixture | None = None
         snr[i] = np.exp(rng.uniform(*np.log(SNR)))
         along[i] = rng.normal(size=along.shape[1])
         noise[i] = rng.standard_normal(noise.shape[1], np.float32)
+        if model.label_map is not None:
+            shift[i] = rng.normal(size=shift.shape[1])
+    if model.label_map is not None:
+        shift = draw_shift(model.label_map, scaled, model.recipe.labels.degree, shift)
     labels = model.scaling.to_labels(scaled)
     spread = np.hypot(1 / snr[:, None], model.scatter)
-    flux = model.predict(labels) + along @ model.factors.T + spread * noise
+    flux = (
+        model.predict(model.scaling.to_labels(scaled + shift))
+        + along @ model.factors.T
+        + spread * noise
+    )
     ivar = np.where(model.usable, snr[:, None] ** 2, 0.0)
     axis = {"channel": model.channel}
     spectra = Spectra(model.wavelength, np.where(model.usable, flux, 0.0), ivar, star_id, **axis)

@@ -43,9 +43,17 @@ class Mixture(NamedTuple):
         solved = jnp.linalg.solve(self.covariance, offset[..., None])[..., 0]
         return jnp.sqrt(jnp.min(jnp.sum(offset * solved, axis=-1)))
 
-    def inflated(self, factor: float) -> "Mixture":
-        """Widen every component, its covariance times `factor` squared."""
-        return self._replace(covariance=self.covariance * factor**2)
+    def with_tail(self, share: float, width: float) -> "Mixture":
+        """Give a share of the weight to one Gaussian, `width` times as wide as the whole."""
+        mean = self.weight @ self.mean
+        away = self.mean - mean[None]
+        between = jnp.einsum("c,ci,cj->ij", self.weight, away, away)
+        whole = between + jnp.einsum("c,cij->ij", self.weight, self.covariance)
+        return Mixture(
+            jnp.append((1 - share) * jnp.asarray(self.weight), share),
+            jnp.concatenate([self.mean, mean[None]]),
+            jnp.concatenate([self.covariance, width**2 * whole[None]]),
+        )
 
 
 def fit_population(scaled: StarLabels, variance: StarLabels) -> Mixture:
@@ -61,7 +69,7 @@ def fit_population(scaled: StarLabels, variance: StarLabels) -> Mixture:
     Returns
     -------
     Mixture
-        Density of the true labels, six components.
+        Density of the true labels: six components, the heaviest first.
     """
     n_star, n_label = scaled.shape
     # components start spread along the direction of largest variance: no random numbers needed
@@ -78,7 +86,9 @@ def fit_population(scaled: StarLabels, variance: StarLabels) -> Mixture:
     pad = -n_star % 256
     use = jnp.pad(jnp.ones(n_star), (0, pad))
     rows = ((0, pad), (0, 0))
-    return _maximise(jnp.pad(scaled, rows), jnp.pad(variance, rows), use, start)
+    found = _maximise(jnp.pad(scaled, rows), jnp.pad(variance, rows), use, start)
+    heaviest = np.argsort(-np.asarray(found.weight), kind="stable")
+    return Mixture(*(part[heaviest] for part in found))
 
 
 @jax.jit
