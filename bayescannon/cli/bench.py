@@ -8,11 +8,12 @@ import typer
 
 from ..ages.run import infer_ages
 from ..ages.selfcheck import make_mock_ages
-from . import bench_infer
+from . import bench_infer, bench_train
 from .bench_ingest import ingest
 from .console import console, progress
 
 app = typer.Typer(help="Measure how fast the package is on this machine.", no_args_is_help=True)
+app.command("train")(bench_train.train_worlds)
 app.command()(bench_infer.infer)
 app.command()(bench_infer.calibration)
 app.command()(bench_infer.exactness)

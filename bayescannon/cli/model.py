@@ -1,6 +1,7 @@
 """`train` and `crossval`."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from ..labels import read_labels
 from ..model import train as train_model
 from ..recipe import Recipe
 from ..spectra import Spectra
+from ..train import Round
 from ..validate import CrossValidation, cross_validate
 from .console import Seed, UnusedSeed, console, progress
 
@@ -32,12 +34,21 @@ def train(
     """Train a model: coefficients and scatter of every pixel."""
     store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
     with progress("training pixels", store.data.sizes["pixel"]) as update:
-        model = train_model(store, table, settings, update)
+        shown = lambda r: console.print(round_line(r))  # noqa: E731
+        model = train_model(store, table, settings, update, shown)
     model.save(out)
     report = model.report or {}
     console.print(
         f"model {model.id} in {out}: {report['stars']} stars, {report['pixels']['ok']} pixels, "
         f"{report['seconds']:.1f} s"
+    )
+
+
+def round_line(r: Round) -> str:
+    """Say what a round of joint training did."""
+    return (
+        f"ln likelihood a star {r.objective:.3f}; labels moved by at most {max(r.moved):.3f} sd; "
+        f"{r.factors} factors"
     )
 
 
@@ -52,17 +63,22 @@ def crossval(
     ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Infer every star with a model that has not seen it, and say how well that went."""
+    """Infer every star with a model that has not seen it, and say how well that went.
+
+    Folds are kept in OUT.folds until all are done: the same command goes on where it stopped.
+    """
     store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
     better = read_labels(truth) if truth else None
+    kept = out.with_name(out.name + ".folds")
     with progress("cross-validation folds", folds) as update:
-        result = cross_validate(store, table, settings, folds, seed, better, update)
+        result = cross_validate(store, table, settings, folds, seed, better, update, kept)
     with write_beside(out) as beside:
         beside.mkdir()
         result.table().write(beside / "crossval.ecsv")
         statistics = {name: j.as_dict() for name, j in result.statistics.items()}
         text = json.dumps({"folds": folds, "seed": seed, "labels": statistics}, indent=1)
         (beside / "crossval.json").write_text(text + "\n", encoding="utf-8")
+    shutil.rmtree(kept)
     console.print(statistics_table(result, f"{folds}-fold cross-validation"))
 
 

@@ -124,7 +124,8 @@ def make_prior(model: Model, prior) -> tuple[Prior, str]:
     prior : None, "population", "flat", or a NumPyro distribution
         None takes the recipe's. `population` is the density of the training labels, noise
         removed, with a broad component of 5 % for stars unlike those. `flat` is constant over the
-        training range with soft edges of a tenth of the range. A distribution has event shape (label,), in label units.
+        training range with soft edges of a tenth of the range. A distribution has event
+        shape (label,), in label units.
 
     Returns
     -------

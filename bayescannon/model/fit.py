@@ -13,7 +13,7 @@ from ..labels import features, fit_population, label_arrays, learn_scaling, n_fe
 from ..recipe import Recipe
 from ..spectra import Spectra
 from ..train import Round, Status, fit_joint, fit_pixels, shrink
-from .model import LabelMap, Model
+from .model import LabelMap, Model, stated_errors
 
 
 def train(
@@ -61,7 +61,7 @@ def train(
     values, errors, flux, ivar = (a[use] for a in (values, errors, flux, ivar))
     scaling = learn_scaling(values)
     scaled = scaling.to_scaled(values)
-    variance = (_stated(errors, recipe) / scaling.scale) ** 2
+    variance = (stated_errors(errors, recipe) / scaling.scale) ** 2
     if settings.noisy_labels:
         learned = _from_noisy(flux, ivar, scaled, variance, recipe, report)
     else:
@@ -98,17 +98,6 @@ class _Learned(NamedTuple):
 
     arrays: dict[str, Any]
     report: dict[str, Any]
-
-
-def _stated(errors: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Label errors [label units]: the recipe's, else the table's; a gap takes the median."""
-    out = errors.copy()
-    for i, name in enumerate(recipe.labels.names):
-        if name in recipe.training.label_errors and recipe.training.noisy_labels:
-            out[:, i] = recipe.training.label_errors[name]
-        typical = np.nanmedian(out[:, i]) if np.isfinite(out[:, i]).any() else 0.0
-        out[:, i] = np.where(np.isfinite(out[:, i]), out[:, i], typical)
-    return out
 
 
 def _from_exact(flux, ivar, scaled, recipe: Recipe, progress) -> _Learned:

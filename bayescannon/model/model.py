@@ -232,6 +232,25 @@ class Model:
         noise = np.einsum("pij,pj->pi", axes, np.sqrt(np.maximum(values, 0.0)) * noise)
         return replace(self, coefficients=self.coefficients + noise, uncertainty=None)
 
+    def label_errors(self, stated: np.ndarray) -> np.ndarray:
+        """Random errors of catalogue labels as training found them.
+
+        Parameters
+        ----------
+        stated : (star, label)
+            Errors in the catalogue [label units], NaN where it says nothing.
+
+        Returns
+        -------
+        ndarray (star, label)
+            The recipe's or the catalogue's error, times the scale found; 0 where labels were
+            taken as exact.
+        """
+        scale = (self.report or {}).get("error_scale")
+        if scale is None:
+            return np.zeros_like(stated)
+        return stated_errors(stated, self.recipe) * np.array([scale[n] for n in self.labels])
+
     def _features(self, labels) -> np.ndarray:
         return np.asarray(features(jnp.asarray(self.scaled(labels)), self.recipe.labels.degree))
 
@@ -243,3 +262,14 @@ class Model:
                 "train it again from its recipe"
             )
         return self.uncertainty
+
+
+def stated_errors(errors: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Label errors before training: the recipe's, else the table's; a gap takes the median."""
+    out = errors.copy()
+    for i, name in enumerate(recipe.labels.names):
+        if name in recipe.training.label_errors and recipe.training.noisy_labels:
+            out[:, i] = recipe.training.label_errors[name]
+        known = np.isfinite(out[:, i])
+        out[:, i] = np.where(known, out[:, i], np.median(out[known, i]) if known.any() else 0.0)
+    return out

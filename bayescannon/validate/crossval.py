@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from astropy.table import Table
 
 from ..errors import UserError
+from ..files import write_beside
 from ..infer import infer, stack_draws
 from ..labels import label_arrays
 from ..model import train
@@ -30,6 +34,9 @@ class CrossValidation:
         In the order of the spectra that were given.
     truth, mean, sd, q16, q84 : ndarray (star, label)
         The value that each star was judged against, and its posterior by the model of its fold.
+    error : ndarray (star, label)
+        Random error of `truth`: where a star is judged against the label that was handed to
+        training, its stated error times the scale that training found in the other folds.
     chi2_red : ndarray (star,)
         Reduced chi2 (diagonal).
     """
@@ -42,12 +49,13 @@ class CrossValidation:
     sd: np.ndarray
     q16: np.ndarray
     q84: np.ndarray
+    error: np.ndarray
     chi2_red: np.ndarray
 
     @property
     def statistics(self) -> dict[str, Judged]:
-        """Bias, rms, robust scatter, z-width, coverage and slope of each label."""
-        columns = (self.truth, self.mean, self.sd, self.q16, self.q84)
+        """Bias, rms, robust scatter, z-width, coverage and slopes, convolved with `error`."""
+        columns = (self.truth, self.mean, self.sd, self.q16, self.q84, self.error)
         return {name: judge(*(c[:, i] for c in columns)) for i, name in enumerate(self.labels)}
 
     def table(self) -> Table:
@@ -67,8 +75,9 @@ def cross_validate(
     seed: int = 0,
     truth: Table | None = None,
     progress: Callable[[int], None] | None = None,
+    folder: str | os.PathLike | None = None,
 ) -> CrossValidation:
-    """Train on all folds but one, infer that one by its Laplace posterior, for each.
+    """Train on all folds but one, infer that one by importance sampling, for each.
 
     Parameters
     ----------
@@ -82,6 +91,9 @@ def cross_validate(
         What to judge against, where it is better known than the labels handed to training.
     progress : callable, optional
         Called with the number of folds done.
+    folder : path, optional
+        Keep each fold's result here; a later call with the same data and settings goes on
+        where this one stopped.
 
     Returns
     -------
@@ -90,26 +102,40 @@ def cross_validate(
     Raises
     ------
     UserError
-        If there are fewer than two folds, or fewer stars than folds.
+        If there are fewer than two folds, fewer stars than folds, or the folder holds folds of
+        other data or settings.
     """
     if not 2 <= folds <= len(spectra):
         raise UserError(f"folds is {folds}: use 2 to the number of stars ({len(spectra)})")
     names = recipe.labels.names
-    handed, _ = label_arrays(labels, names, spectra.star_id)
+    handed, stated = label_arrays(labels, names, spectra.star_id)
     judged_by, _ = label_arrays(labels if truth is None else truth, names, spectra.star_id)
     fold = assign_folds(handed[:, -1], folds, seed)
-    numbers = {name: np.full(handed.shape, np.nan) for name in ("mean", "sd", "q16", "q84")}
-    chi2_red = np.full(len(spectra), np.nan)
+    kept = None
+    if folder is not None:
+        kept = Path(folder)
+        _claim(kept, _fingerprint(recipe, spectra, handed, folds, seed))
+    parts: dict[str, np.ndarray] = {"chi2_red": np.full(len(spectra), np.nan)}
+    parts |= {k: np.full(handed.shape, np.nan) for k in ("mean", "sd", "q16", "q84", "error")}
     for k in range(folds):
         test = np.flatnonzero(fold == k)
-        model = train(spectra[np.flatnonzero(fold != k)], labels, recipe)
-        post = infer(model, spectra[test], method="laplace", seed=seed)
-        for name, values in _moments(post, names).items():
-            numbers[name][test] = values
-        chi2_red[test] = array(post, "sample_stats/chi2") / array(post, "sample_stats/dof")
+        path = None if kept is None else kept / f"fold-{k:03d}.npz"
+        if path is None or not path.is_file():
+            model = train(spectra[np.flatnonzero(fold != k)], labels, recipe)
+            post = infer(model, spectra[test], method="importance", seed=seed)
+            found = _moments(post, names) | {"error": model.label_errors(stated[test])}
+            if path is not None:
+                with write_beside(path) as beside, beside.open("wb") as file:
+                    np.savez(file, allow_pickle=False, **found)
+        else:
+            with np.load(path) as stored:
+                found = dict(stored)
+        for name, values in found.items():
+            parts[name][test] = values
         if progress is not None:
             progress(k + 1)
-    return CrossValidation(names, spectra.star_id, fold, judged_by, chi2_red=chi2_red, **numbers)
+    parts["error"] = np.where(judged_by == handed, parts["error"], 0.0)
+    return CrossValidation(names, spectra.star_id, fold, judged_by, **parts)
 
 
 def assign_folds(stratum: np.ndarray, folds: int, seed: int) -> np.ndarray:
@@ -123,6 +149,32 @@ def assign_folds(stratum: np.ndarray, folds: int, seed: int) -> np.ndarray:
     return fold
 
 
+def _fingerprint(recipe: Recipe, spectra: Spectra, handed, folds: int, seed: int) -> str:
+    """What makes two cross-validations the same."""
+    digest = hashlib.sha256(f"{recipe.dumps()}{folds}{seed}".encode())
+    digest.update("\n".join(spectra.star_id).encode())
+    digest.update(np.ascontiguousarray(handed).tobytes())
+    flux, ivar = spectra[: min(len(spectra), 16)].arrays()
+    digest.update(np.ascontiguousarray(flux).tobytes() + np.ascontiguousarray(ivar).tobytes())
+    return digest.hexdigest()
+
+
+def _claim(folder: Path, fingerprint: str) -> None:
+    """Make the folder ours, or see that it already is."""
+    mark = folder / "fingerprint"
+    if mark.is_file():
+        if mark.read_text(encoding="utf-8") != fingerprint:
+            raise UserError(
+                f"{folder}: holds folds of other data or settings; remove it or name another folder"
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with write_beside(mark) as beside:
+        beside.write_text(fingerprint, encoding="utf-8")
+
+
 def _moments(post: xr.DataTree, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     q16, q84 = np.quantile(stack_draws(post, names), [0.16, 0.84], axis=0)
-    return {"mean": array(post, "point/mean"), "sd": point_sd(post), "q16": q16, "q84": q84}
+    chi2_red = array(post, "sample_stats/chi2") / array(post, "sample_stats/dof")
+    mean, sd = array(post, "point/mean"), point_sd(post)
+    return {"mean": mean, "sd": sd, "q16": q16, "q84": q84, "chi2_red": chi2_red}

@@ -15,6 +15,8 @@ class Judged(NamedTuple):
     z: float
     coverage68: float
     slope: float
+    bias_sd: float
+    truth_on_mean: float
 
     def as_dict(self) -> dict[str, float]:
         """Plain numbers by name."""
@@ -22,7 +24,12 @@ class Judged(NamedTuple):
 
 
 def judge(
-    truth: np.ndarray, mean: np.ndarray, sd: np.ndarray, q16: np.ndarray, q84: np.ndarray
+    truth: np.ndarray,
+    mean: np.ndarray,
+    sd: np.ndarray,
+    q16: np.ndarray,
+    q84: np.ndarray,
+    error: np.ndarray | float = 0.0,
 ) -> Judged:
     """Compare posteriors with the values they should hold.
 
@@ -31,26 +38,34 @@ def judge(
     truth, mean, sd, q16, q84 : (star,)
         True value; posterior mean, standard deviation, 16 and 84 % quantiles. Stars with a NaN
         are left out.
+    error : (star,), optional
+        Random error of `truth` itself: every posterior is convolved with it before it is judged.
 
     Returns
     -------
     Judged
         `bias` mean error; `rms` root mean square error; `robust` half the 16 to 84 % width of the
         errors; `z` standard deviation of error / sd (1 for honest errors); `coverage68` share of
-        stars whose 16 to 84 % interval holds the truth; `slope` of the mean against the truth.
+        stars whose 16 to 84 % interval holds the truth; `slope` of the mean against the truth;
+        `bias_sd` mean of error / sd; `truth_on_mean` slope of the truth against the posterior
+        mean, which is 1 for any honest posterior.
     """
+    error = np.broadcast_to(np.nan_to_num(error), truth.shape)
     good = np.isfinite(truth) & np.isfinite(mean) & np.isfinite(sd)
-    truth, mean, sd, q16, q84 = (a[good] for a in (truth, mean, sd, q16, q84))
+    truth, mean, sd, q16, q84, error = (a[good] for a in (truth, mean, sd, q16, q84, error))
     if truth.size < 2:
-        return Judged(int(truth.size), *[float("nan")] * 6)
-    error = mean - truth
-    low, high = np.percentile(error, [16, 84])
+        return Judged(int(truth.size), *[float("nan")] * 8)
+    sd, below, above = (np.hypot(a, error) for a in (sd, mean - q16, q84 - mean))
+    off = mean - truth
+    low, high = np.percentile(off, [16, 84])
     return Judged(
         n=int(truth.size),
-        bias=error.mean(),
-        rms=np.sqrt(np.mean(error**2)),
+        bias=off.mean(),
+        rms=np.sqrt(np.mean(off**2)),
         robust=(high - low) / 2,
-        z=np.std(error / sd),
-        coverage68=np.mean((truth >= q16) & (truth <= q84)),
+        z=np.std(off / sd),
+        coverage68=np.mean((truth >= mean - below) & (truth <= mean + above)),
         slope=np.polyfit(truth, mean, 1)[0],
+        bias_sd=np.mean(off / sd),
+        truth_on_mean=np.polyfit(mean, truth, 1)[0],
     )
