@@ -1,0 +1,411 @@
+"""Joint training: each step against algebra done by hand, and the whole on a world of known truth."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import bayescannon as bc
+from bayescannon.infer.label_map import scale_columns, with_label_map
+from bayescannon.infer.summary import summarise
+from bayescannon.labels import features
+from bayescannon.train import fit_joint, shrink
+from bayescannon.train.gauge import factor_information, recalibrate, standardise
+from bayescannon.train.latent import (
+    Cloud,
+    Layout,
+    Moments,
+    Parameters,
+    Population,
+    infer_stars,
+    moments,
+)
+
+ERRORS = np.array([0.1, 0.1, 0.1, 0.5])
+NAMES = ("teff", "logg", "feh", "ln_mass")
+
+
+class Noisy(NamedTuple):
+    """300 training stars x 96 pixels; two factors, one of which depends on the fourth label."""
+
+    flux: np.ndarray
+    ivar: np.ndarray
+    truth: np.ndarray
+    observed: np.ndarray
+    coefficients: np.ndarray
+    factors: np.ndarray
+
+
+def _make(n_star: int, part: int) -> Noisy:
+    rng = np.random.default_rng(7)
+    coefficients = rng.normal(size=(96, 10)) * np.r_[0, [0.05] * 3, [0.01] * 6]
+    coefficients[:, 0] = 1.0
+    factors = 0.03 * rng.normal(size=(96, 2))
+    rng = np.random.default_rng([7, part])
+    x = rng.normal(size=(n_star, 3))
+    mass = 0.5 * x[:, 0] + 0.5 * rng.normal(size=n_star)
+    z = rng.normal(size=(n_star, 2)) + np.outer(mass, [2.0, 0.0])
+    sigma = 0.01
+    flux = np.asarray(features(jnp.asarray(x))) @ coefficients.T + z @ factors.T
+    flux += sigma * rng.normal(size=flux.shape)
+    ivar = np.where(rng.random(flux.shape) < 0.03, 0.0, sigma**-2)
+    truth = np.column_stack([x, mass])
+    observed = truth + ERRORS * rng.normal(size=truth.shape)
+    return Noisy(flux, ivar, truth, observed, coefficients, factors)
+
+
+@pytest.fixture(scope="module")
+def noisy() -> Noisy:
+    return _make(300, 0)
+
+
+def _fit(noisy: Noisy, stated: float = 1.0, observed=None):
+    observed = noisy.observed if observed is None else observed
+    variance = np.broadcast_to((stated * ERRORS) ** 2, observed.shape)
+    return fit_joint(noisy.flux, noisy.ivar, observed, variance, 2, (3,), 6)
+
+
+@pytest.fixture(scope="module")
+def fit(noisy):
+    return _fit(noisy)
+
+
+@pytest.fixture(scope="module")
+def recipe() -> bc.Recipe:
+    return bc.Recipe.loads(
+        'name = "noisy"\n[labels]\nnames = ["teff", "logg", "feh", "ln_mass"]\n'
+        '[training]\nnoisy_labels = true\ncarried = ["ln_mass"]\nfactors = 6\nlabel_errors = {}\n'
+    )
+
+
+def _spectra(noisy: Noisy) -> bc.Spectra:
+    star_id = [f"star-{i:04d}" for i in range(len(noisy.flux))]
+    return bc.Spectra(np.linspace(15200.0, 16900.0, 96), noisy.flux, noisy.ivar, star_id)
+
+
+def _table(noisy: Noisy, errors=ERRORS):
+    from conftest import label_table
+
+    return label_table(_spectra(noisy).star_id, noisy.observed, errors, NAMES)
+
+
+@pytest.fixture(scope="module")
+def model(noisy, recipe) -> bc.Model:
+    return bc.train(_spectra(noisy), _table(noisy), recipe)
+
+
+# --- the E-step ---
+
+
+def _linear_problem():
+    """Degree 1: everything is Gaussian, and the posterior is one linear solve."""
+    rng = np.random.default_rng(1)
+    layout = Layout(n_label=3, degree=1, carried=(2,), n_factor=2)
+    n_pixel = 12
+    loadings = rng.normal(size=(n_pixel, 5))
+    gamma = rng.normal(size=(2, 1))
+    population = Population(
+        jnp.array([0.1, -0.2]),
+        jnp.array([[1.0, 0.3], [0.3, 0.8]]),
+        jnp.array([[0.2, 0.5, -0.4]]),
+        jnp.array([0.3]),
+    )
+    p = Parameters(
+        jnp.asarray(loadings),
+        jnp.zeros((n_pixel, 15)),
+        jnp.full(n_pixel, 0.01),
+        jnp.asarray(gamma),
+        population,
+    )
+    flux, ivar = rng.normal(size=(4, n_pixel)), rng.uniform(1, 9, (4, n_pixel))
+    ivar[1, 3:7] = 0.0
+    observed = np.column_stack([np.zeros((4, 2)), rng.normal(size=4)])
+    precision = np.array([0.0, 0.0, 4.0]) * np.ones((4, 1))
+    precision[2] = 0.0
+    return layout, p, flux, ivar, observed, precision
+
+
+def test_posterior_of_a_linear_star_is_the_one_done_by_hand():
+    layout, p, flux, ivar, observed, precision = _linear_problem()
+    arrays = map(jnp.asarray, (flux, ivar, observed, precision))
+    cloud = infer_stars(layout, p, *arrays, jnp.zeros((4, 5)), jnp.zeros((4, 3)))
+    m = moments(layout, cloud, jnp.zeros((4, 3)))
+    loadings, gamma = np.asarray(p.loadings), np.asarray(p.gamma)
+    for n in range(4):
+        # unknowns x1, x2, m, z1, z2; prior and data as one least-squares problem
+        prior_root = np.linalg.inv(np.linalg.cholesky(np.asarray(p.population.covariance)))
+        rows = [
+            np.column_stack([prior_root, np.zeros((2, 3))]),
+            np.array([[-0.5, 0.4, 1, 0, 0]]) / np.sqrt(0.3),
+            np.column_stack([np.zeros((2, 2)), -gamma, np.eye(2)]),
+            np.array([[0, 0, 1, 0, 0]]) * np.sqrt(precision[n, 2]),
+        ]
+        right = [
+            prior_root @ np.asarray(p.population.mean),
+            [0.2 / np.sqrt(0.3)],
+            np.zeros(2),
+            [observed[n, 2] * np.sqrt(precision[n, 2])],
+        ]
+        root = np.sqrt(ivar[n] / (1 + 0.01 * ivar[n]))
+        spectrum = np.column_stack([loadings[:, 1:3], np.zeros(12), loadings[:, 3:]])
+        rows.append(root[:, None] * spectrum)
+        right.append(root * (flux[n] - loadings[:, 0]))
+        a, y = np.concatenate(rows), np.concatenate(right)
+        covariance = np.linalg.inv(a.T @ a)
+        mean = covariance @ a.T @ y
+        np.testing.assert_allclose(m.labels[n], mean[:3], atol=1e-9)
+        np.testing.assert_allclose(m.covariance[n], covariance[:3, :3], atol=1e-9)
+        np.testing.assert_allclose(m.u[n], np.r_[1, mean[[0, 1, 3, 4]]], atol=1e-9)
+        second = covariance[np.ix_([0, 1, 3, 4], [0, 1, 3, 4])]
+        second = second + np.outer(mean[[0, 1, 3, 4]], mean[[0, 1, 3, 4]])
+        np.testing.assert_allclose(m.uu[n, 1:, 1:], second, atol=1e-9)
+
+
+def test_evidence_of_a_linear_star_is_the_density_of_its_data():
+    layout, p, flux, ivar, observed, precision = _linear_problem()
+    arrays = map(jnp.asarray, (flux, ivar, observed, precision))
+    cloud = infer_stars(layout, p, *arrays, jnp.zeros((4, 5)), jnp.zeros((4, 3)))
+    psi = np.asarray(p.population.covariance)
+    slope = np.asarray(p.population.slope)[0]
+    mean_x = np.asarray(p.population.mean)
+    latent = np.zeros((5, 5))
+    latent[:2, :2] = psi
+    latent[2, :2] = latent[:2, 2] = psi @ slope[1:]
+    latent[2, 2] = slope[1:] @ psi @ slope[1:] + 0.3
+    gamma = np.asarray(p.gamma)[:, 0]
+    latent[3:, :3] = np.outer(gamma, latent[2, :3])
+    latent[:3, 3:] = latent[3:, :3].T
+    latent[3:, 3:] = np.outer(gamma, gamma) * latent[2, 2] + np.eye(2)
+    mean_m = slope[0] + slope[1:] @ mean_x
+    mean = np.r_[mean_x, mean_m, gamma * mean_m]
+    loadings = np.asarray(p.loadings)
+    design = np.column_stack([loadings[:, 1:3], np.zeros(12), loadings[:, 3:]])
+    for n in range(4):
+        has = ivar[n] > 0
+        rows, noise = design[has], 1 / ivar[n, has] + 0.01
+        expected, y = loadings[has, 0] + rows @ mean, flux[n, has]
+        if precision[n, 2] > 0:
+            rows = np.concatenate([rows, [[0, 0, 1, 0, 0]]])
+            noise = np.append(noise, 1 / precision[n, 2])
+            expected, y = np.append(expected, mean_m), np.append(y, observed[n, 2])
+        covariance = rows @ latent @ rows.T + np.diag(noise)
+        off = y - expected
+        by_hand = -0.5 * off @ np.linalg.solve(covariance, off)
+        by_hand -= 0.5 * np.linalg.slogdet(2 * np.pi * covariance)[1]
+        # the label's own density lacks its constant: a carried label counts by precision alone
+        by_hand += 0.5 * np.log(2 * np.pi) if precision[n, 2] > 0 else 0.0
+        np.testing.assert_allclose(cloud.log_evidence[n], by_hand, rtol=1e-9)
+
+
+# --- gauge ---
+
+
+def _moments(u: np.ndarray, w: np.ndarray, labels: np.ndarray) -> Moments:
+    u, w, labels = (jnp.asarray(a) for a in (u, w, labels))
+    uu, uw = u[:, :, None] * u[:, None, :], u[:, :, None] * w[:, None, :]
+    ww = w[:, :, None] * w[:, None, :]
+    return Moments(u, uu, uw, ww, labels, jnp.zeros((*labels.shape, labels.shape[1])))
+
+
+def test_after_recalibration_nothing_predicts_the_labels_errors():
+    rng = np.random.default_rng(2)
+    layout = Layout(n_label=2, degree=1, carried=(1,), n_factor=1)
+    x, z = rng.normal(size=(50, 1)), rng.normal(size=(50, 1))
+    u = np.column_stack([np.ones(50), x, z])
+    m = _moments(u, np.zeros((50, 1)), np.column_stack([x, 0 * x]))
+    observed = np.column_stack([1.3 * x + 0.2 + 0.4 * z, x]) + 0.1 * rng.normal(size=(50, 2))
+    precision = rng.uniform(0.5, 2, (50, 2))
+    precision[:5, 0] = 0.0
+    observed[:5, 0] = 99.0  # not known: must not count
+    shift = recalibrate(layout, m, jnp.asarray(observed), jnp.asarray(precision))
+    left = (observed - np.asarray(m.labels + shift))[:, 0] * precision[:, 0]
+    np.testing.assert_allclose(left @ u, 0.0, atol=1e-7)
+    np.testing.assert_array_equal(shift[:, 1], 0.0)
+
+
+def test_standard_factors_are_white_and_know_nothing_of_the_direct_labels():
+    rng = np.random.default_rng(3)
+    layout = Layout(n_label=2, degree=1, carried=(1,), n_factor=2)
+    x, mass = rng.normal(size=(2, 200))
+    z = np.column_stack([x + mass, 3 * mass]) + rng.normal(size=(200, 2)) @ [[2.0, 0.5], [0, 0.3]]
+    u = np.column_stack([np.ones(200), x, z])
+    m = _moments(u, mass[:, None], np.column_stack([x, mass]))
+    change, gamma = standardise(layout, m, jnp.ones(200))
+    new = u @ np.asarray(change).T
+    np.testing.assert_allclose(new[:, :2], u[:, :2])
+    left = new[:, 2:] - np.outer(mass, np.asarray(gamma)[:, 0])
+    np.testing.assert_allclose(left.T @ left / 200, np.eye(2), atol=1e-5)
+    np.testing.assert_allclose(left.T @ np.column_stack([u[:, :2], mass]), 0.0, atol=1e-5)
+
+
+def test_a_factor_that_looks_like_a_label_has_no_information():
+    rng = np.random.default_rng(4)
+    layout = Layout(n_label=2, degree=1, carried=(), n_factor=2)
+    direct = rng.normal(size=(40, 3))
+    factors = np.column_stack([0.7 * direct[:, 1] - direct[:, 2], rng.normal(size=40)])
+    loadings = jnp.asarray(np.column_stack([direct, factors]))
+    information, axes = factor_information(layout, loadings, jnp.full(40, 5.0))
+    assert abs(information[0]) < 1e-9
+    assert information[1] > 50
+    np.testing.assert_allclose(np.abs(axes[:, 0]), [1.0, 0.0], atol=1e-6)
+
+
+# --- shrinkage ---
+
+
+def test_shrinkage_learns_the_prior_and_halves_the_error():
+    """Seed 5: prior covariance within 4 Monte Carlo errors (sqrt(2 / 4000) each; 1 in 10^4)."""
+    rng = np.random.default_rng(5)
+    prior = np.diag([0.02, 0.05, 0.01]) ** 2
+    truth = rng.normal(size=(4000, 3)) @ np.sqrt(prior)
+    truth[:, 0] += 1.0
+    noise = 0.03 * np.eye(3)
+    covariance = np.broadcast_to(noise @ noise, (4000, 3, 3))
+    found = truth + rng.normal(size=truth.shape) @ noise
+    good = np.ones(4000)
+    good[-5:] = 0.0
+    out = shrink(jnp.asarray(found), jnp.asarray(covariance), jnp.asarray(good))
+    np.testing.assert_allclose(np.diag(out.prior)[1:], np.diag(prior)[1:], rtol=0.25)
+    assert np.diag(out.prior)[1] == pytest.approx(0.05**2, rel=4 * np.sqrt(2 / 4000) * 1.4)
+    np.testing.assert_allclose(out.coefficients[:-5, 0], found[:-5, 0], atol=1e-9)
+    np.testing.assert_array_equal(out.coefficients[-5:], found[-5:])
+    error, before = (np.std((a - truth)[:-5, 2]) for a in (np.asarray(out.coefficients), found))
+    assert error < 0.4 * before
+    sd = np.sqrt(np.asarray(out.covariance)[0, 2, 2])
+    assert error / sd == pytest.approx(1.0, abs=4 / np.sqrt(2 * 4000))
+
+
+# --- the whole ---
+
+
+def test_joint_training_finds_factors_labels_and_their_errors(noisy, fit):
+    """Labels to the uncertainty of their scale: 0.1 sqrt(12 / 300) = 0.02; factors span the truth.
+
+    Seed 7, 300 stars. An error scale is known to 1 / sqrt(600) = 0.04; four of those.
+    """
+    assert fit.converged
+    assert fit.factors.shape == (96, 2)
+    off = np.std(fit.labels[:, :3] - noisy.truth[:, :3], axis=0)
+    assert (off < 0.03).all()
+    basis, _ = np.linalg.qr(fit.factors)
+    true, _ = np.linalg.qr(noisy.factors)
+    assert np.linalg.svd(basis.T @ true)[1].min() > 0.97
+    np.testing.assert_allclose(fit.error_scale, 1.0, atol=0.17)
+    assert fit.history[-1].objective > fit.history[0].objective
+
+
+@pytest.mark.parametrize("stated", [0.8, 1.25])
+def test_wrongly_stated_errors_are_found_out(noisy, stated):
+    """As above: scales within four Monte Carlo errors; the fourth label's only roughly."""
+    found = _fit(noisy, stated).error_scale * stated
+    np.testing.assert_allclose(found[:3], 1.0, atol=0.17)
+    assert 0.7 < found[3] < 1.3
+
+
+def test_order_of_stars_and_pixels_does_not_matter(noisy, fit):
+    rng = np.random.default_rng(0)
+    stars, pixels = rng.permutation(300), rng.permutation(96)
+    rows = np.ix_(stars, pixels)
+    other = _fit(noisy._replace(flux=noisy.flux[rows], ivar=noisy.ivar[rows]), 1.0,
+                 noisy.observed[stars])  # fmt: skip
+    # the count of factors uses every fifth star, the solver random directions: rounds may differ
+    np.testing.assert_allclose(other.labels, fit.labels[stars], atol=0.01)
+    predicted = other.coefficients @ np.eye(15)[0], fit.coefficients[pixels] @ np.eye(15)[0]
+    np.testing.assert_allclose(*predicted, atol=2e-3)
+
+
+def test_stars_with_missing_labels_help_the_others(noisy):
+    """A third lacks the fourth label, others one of the first three: nobody is left out."""
+    observed = noisy.observed.copy()
+    observed[:100, 3] = np.nan
+    observed[100:120, 0] = np.nan
+    found = _fit(noisy, observed=observed)
+    off = found.labels[:, :3] - noisy.truth[:, :3]
+    assert np.std(off[100:120, 0]) < 0.05
+    assert (np.std(off, axis=0) < 0.03).all()
+
+
+def test_posteriors_of_other_stars_are_honest(noisy, model):
+    """1000 stars, seed 7. z within 0.15 of 1: Monte Carlo 0.022, and the label scale, which all
+    stars share, moves it by up to 0.1. A plain model of the same data is above 2 for a label."""
+    test = _make(1000, 1)
+    post = bc.infer(model, _spectra(test), method="importance", draws=200)
+    mean = post["point"]["mean"].values
+    sd = np.sqrt(np.einsum("nii->ni", post["point"]["cov"].values))
+    z = np.std((mean - test.truth) / sd, axis=0)
+    np.testing.assert_allclose(z, 1.0, atol=0.15)
+    slope = np.polyfit(mean[:, 3], test.truth[:, 3], 1)[0]
+    assert slope == pytest.approx(1.0, abs=0.1)
+    exact = bc.Recipe.loads(
+        'name = "plain"\n[labels]\nnames = ["teff", "logg", "feh", "ln_mass"]\n'
+    )
+    plain = bc.train(_spectra(noisy), _table(noisy), exact)
+    post = bc.infer(plain, _spectra(test), method="laplace", draws=8)
+    sd = np.sqrt(np.einsum("nii->ni", post["point"]["cov"].values))
+    assert np.std((post["point"]["mean"].values - test.truth) / sd, axis=0).max() > 2
+
+
+def test_the_label_scale_is_integrated_out_exactly(model, noisy):
+    """Summary with scale columns = dense Gaussian with those columns as factors."""
+    flux, ivar = (jnp.asarray(a[:3]) for a in (noisy.flux, noisy.ivar))
+    parts = [jnp.asarray(a) for a in (model.coefficients, model.scatter)]
+    usable = jnp.asarray(model.usable, float)
+    scaled = jnp.asarray(model.scaled(noisy.truth[:3]))
+    columns = scale_columns(*(jnp.asarray(a) for a in model.label_map), scaled, 2)
+    summary = summarise(flux, ivar, *parts, usable, jnp.asarray(model.factors))
+    widened = with_label_map(summary, columns)
+    for n in range(3):
+        both = np.concatenate([model.factors, model.coefficients @ np.asarray(columns[n])], axis=1)
+        one = jax.tree.map(
+            lambda a: a[0],
+            summarise(flux[n : n + 1], ivar[n : n + 1], *parts, usable, jnp.asarray(both)),
+        )
+        for name in ("a", "b", "c", "log_norm"):
+            got, wanted = getattr(widened, name)[n], getattr(one, name)
+            np.testing.assert_allclose(got, wanted, rtol=1e-8, atol=1e-6)
+
+
+def test_models_remember_their_uncertainty_and_can_be_drawn(model, tmp_path):
+    """Spread of 200 drawn models against predict_sd without scatter and factors: 4 errors of 5 %."""
+    model.save(tmp_path / "model")
+    loaded = bc.Model.load(tmp_path / "model")
+    assert loaded.id == model.id
+    np.testing.assert_array_equal(loaded.label_map.leverage, model.label_map.leverage)
+    np.testing.assert_allclose(loaded.uncertainty, model.uncertainty, rtol=1e-6, atol=1e-12)
+    at = model.scaling.pivot + 0.5 * model.scaling.scale
+    spread = np.std([loaded.drawn(seed).predict(at)[0] for seed in range(200)], axis=0)
+    other = loaded.scatter**2 + np.sum(loaded.factors**2, axis=1)
+    ratio = spread / np.sqrt(loaded.predict_sd(at)[0] ** 2 - other)
+    assert np.nanmedian(ratio) == pytest.approx(1.0, abs=0.2 / np.sqrt(96))
+    (tmp_path / "model" / "uncertainty.npz").unlink()
+    with pytest.raises(bc.UserError, match="stored without the uncertainty"):
+        bc.Model.load(tmp_path / "model").predict_sd(at)
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ('carried = ["mass"]', "names 'mass', which is not a label"),
+        ('noisy_labels = false\ncarried = ["ln_mass"]', "needs 'training.noisy_labels = true'"),
+        ('carried = ["teff", "ln_mass"]', "names all labels"),
+        ("factors = -1", "factors' is -1"),
+        ("label_errors = { teff = 0 }", "errors must be positive"),
+        ('label_errors = { teff = "wide" }', r"must be dict\[str, float\]"),
+        ("noisy_labels = 1", "must be bool"),
+    ],
+)
+def test_impossible_training_settings_are_refused(line, word):
+    on = "" if "noisy_labels" in line else "noisy_labels = true\n"
+    text = f'name = "x"\n[labels]\nnames = ["teff", "ln_mass"]\n[training]\n{on}{line}\n'
+    with pytest.raises(bc.UserError, match=word):
+        bc.Recipe.loads(text)
+
+
+def test_a_cloud_is_a_pytree_of_stars():
+    """Blocks of stars are concatenated field by field: every field must lead with the star."""
+    layout, p, *rest = _linear_problem()
+    cloud = infer_stars(layout, p, *map(jnp.asarray, rest), jnp.zeros((4, 5)), jnp.zeros((4, 3)))
+    assert isinstance(cloud, Cloud)
+    assert {a.shape[0] for a in cloud} == {4}
