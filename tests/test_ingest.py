@@ -151,6 +151,20 @@ def test_new_files_are_appended_and_known_ones_are_not_read_again(files, tmp_pat
     np.testing.assert_array_equal(both.spectra.flux[: len(before)], before)
 
 
+def test_stores_of_many_stars_open(tmp_path):
+    """np.unique of hundreds of numpy's variable-length strings was a segmentation fault."""
+    n = 600
+    grown = store.GrowingStore(tmp_path / "a.zarr", PIXELS)
+    words = {
+        name: np.array([f"{name}-{k}-" + "x" * 30 for k in range(n)], object)
+        for name in ("star_id", "source", "checksum")
+    }
+    numbers = {"snr": np.ones(n), "star_flags": np.zeros(n, int), "bad_star": np.zeros(n, bool)}
+    blank = np.ones((n, 7214), np.float32)
+    grown.append(blank, blank, {**words, **numbers, "continuum": np.ones((n, 9))})
+    assert list(bc.Spectra.open(tmp_path / "a.zarr").star_id) == list(words["star_id"])
+
+
 def test_what_cannot_be_gone_on_with_is_refused(files, tmp_path):
     out = tmp_path / "a.zarr"
     bc.ingest_files(files[:2], out=out)

@@ -76,7 +76,7 @@ def solve_continuum(
     where = np.flatnonzero(continuum)
     basis = design(chip, degree)[where]
     on_chip = (chip[where][:, None] == np.unique(chip)).astype(float)
-    return _solve(jnp.asarray(flux)[:, where], jnp.asarray(ivar)[:, where], basis, on_chip)
+    return _solve(jnp.asarray(flux[:, where]), jnp.asarray(ivar[:, where]), basis, on_chip)
 
 
 @jax.jit

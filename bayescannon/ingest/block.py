@@ -101,6 +101,7 @@ def _normalised(stars: dict[int, RawSpectrum], pixels: PixelRecipe):
     flux, ivar, coefficients = (np.asarray(a)[rows] for a in (*made, coefficients))
     if pixels.error_floor > 0:
         # quoted errors of bright stars are smaller than what the reduction can hold
-        ceiling = (pixels.error_floor * np.maximum(np.abs(flux), 1e-3)) ** -2.0
-        ivar = np.minimum(ivar, ceiling)
+        ivar = np.minimum(
+            ivar, 1.0 / np.square(pixels.error_floor * np.maximum(np.abs(flux), 1e-3))
+        )
     return flux.astype(np.float32), ivar.astype(np.float32), coefficients

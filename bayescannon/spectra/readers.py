@@ -7,6 +7,7 @@ import math
 import os
 import re
 import warnings
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -127,19 +128,25 @@ def _first_row(data) -> np.ndarray:
 
 
 def _on_grid(header: fits.Header, flux, ivar, resample: bool):
-    # the axis is log10 of the wavelength: no logarithm has to be taken to find the grid's pixels
-    steps = np.arange(flux.size) - (header.get("CRPIX1", 1) - 1)
-    log10 = header["CRVAL1"] + header["CDELT1"] * steps
+    axis = (float(header[key]) for key in ("CRVAL1", "CDELT1"))
+    start, step, first = *axis, float(header.get("CRPIX1", 1))
     try:
-        return flux, ivar, index_of_log10(log10)
+        return flux, ivar, _index(start, step, first, flux.size)
     except UserError:
         if not resample:
             raise
+    log10 = start + step * (np.arange(flux.size) + 1 - first)
     if not (0 < log10[0] < log10[-1] < 9):
         raise UserError("CRVAL1 and CDELT1 are no log10 of wavelengths: it cannot be resampled")
     target = apogee_wavelength()
     flux, ivar = resample_flux(10**log10, flux[None], ivar[None], target)
     return flux[0], ivar[0], np.arange(target.size)
+
+
+@lru_cache(maxsize=8)
+def _index(start: float, step: float, first: float, size: int) -> np.ndarray:
+    # the axis is log10 of the wavelength: no logarithm has to be taken to find the grid's pixels
+    return index_of_log10(start + step * (np.arange(size) + 1 - first))
 
 
 def _split(plain: bytes) -> tuple[dict, bytes]:
