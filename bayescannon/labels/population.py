@@ -18,7 +18,9 @@ import bayescannon.precision  # noqa: F401
 
 from ..typing import Array, StarLabels, Stars
 
-N_COMPONENTS = 6
+MOST_COMPONENTS = 6
+STARS_PER_COMPONENT = 200
+"""More components than that follow the noise of the labels: posteriors would be too narrow."""
 ROUNDS = 60
 FLOOR = 0.05**2
 """Smallest variance of a component, in units of the training set's own."""
@@ -69,17 +71,18 @@ def fit_population(scaled: StarLabels, variance: StarLabels) -> Mixture:
     Returns
     -------
     Mixture
-        Density of the true labels: six components, the heaviest first.
+        Density of the true labels: up to six components, the heaviest first.
     """
     n_star, n_label = scaled.shape
     # components start spread along the direction of largest variance: no random numbers needed
     order = np.argsort(np.asarray(scaled) @ _first_axis(np.asarray(scaled)))
-    groups = np.array_split(order, N_COMPONENTS)
+    n_component = int(np.clip(n_star // STARS_PER_COMPONENT, 1, MOST_COMPONENTS))
+    groups = np.array_split(order, n_component)
     start = Mixture(
-        weight=jnp.full(N_COMPONENTS, 1.0 / N_COMPONENTS),
+        weight=jnp.full(n_component, 1.0 / n_component),
         mean=jnp.stack([jnp.mean(scaled[g], axis=0) for g in groups]),
         covariance=jnp.stack([jnp.cov(jnp.asarray(scaled).T) for _ in groups]).reshape(
-            N_COMPONENTS, n_label, n_label
+            n_component, n_label, n_label
         ),
     )
     # pad with weightless stars, so that folds of nearly equal size share one compiled program

@@ -13,7 +13,9 @@ from jaxtyping import Float
 
 from ..typing import Array, Coefficients
 
-ROUNDS = 30
+ROUNDS = 15
+SMALLEST = 0.05
+"""Variance of the prior where EM begins, at least, in units of the mean error variance."""
 
 
 class Shrunk(NamedTuple):
@@ -56,12 +58,23 @@ def shrink(
     def step(_, prior: Array) -> Array:
         return second_moment(*apply(prior), good)
 
-    prior = lax.fori_loop(0, ROUNDS, step, second_moment(coefficients, 0.0 * safe, good))
+    prior = lax.fori_loop(0, ROUNDS, step, _moment_estimate(coefficients, safe, good))
     mean, c = apply(prior)
     keep = good[:, None] > 0
     return Shrunk(
         jnp.where(keep, mean, coefficients), jnp.where(keep[..., None], c, covariance), prior
     )
+
+
+def _moment_estimate(coefficients: Array, covariance: Array, good: Array) -> Array:
+    """Scatter of the coefficients less their errors, kept positive: EM is near its end there."""
+    total = second_moment(coefficients, jnp.zeros(covariance.shape), good)
+    error = second_moment(jnp.zeros(coefficients.shape), covariance, good)
+    root = jnp.linalg.cholesky(error)
+    white = jnp.linalg.solve(root, jnp.linalg.solve(root, total).T)
+    values, axes = jnp.linalg.eigh(0.5 * (white + white.T))
+    inner = (axes * jnp.maximum(values - 1.0, SMALLEST)[None]) @ axes.T
+    return root @ inner @ root.T
 
 
 def second_moment(
