@@ -329,7 +329,7 @@ def test_stars_with_missing_labels_help_the_others(noisy):
 
 
 def test_posteriors_of_other_stars_are_honest(noisy, model):
-    """1000 stars, seed 7. z within 0.2 of 1: Monte Carlo 0.022, but all stars share one label scale,
+    """1000 stars, seed 7. z within 0.2 of 1: Monte Carlo 0.022, but stars share one label scale,
     uncertain by as much as a spectrum is (over training sets 3 to 10 the means of z are 0.93 to
     0.97, their scatter 0.06 to 0.09). A plain model of the same data is above 2 for a label."""
     test = _make(1000, 1)
