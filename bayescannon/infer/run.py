@@ -20,7 +20,7 @@ from ..spectra import Spectra
 from .describe import describe
 from .methods import SAMPLERS, Problem
 from .newton import laplace
-from .posterior import Block, append, attributes, open_posterior, to_datatree
+from .posterior import Block, PosteriorWriter, attributes, open_posterior, to_datatree
 from .prior import Prior, make_prior
 from .summary import Summary, log_likelihood_of_draws, map_stars, summarise
 
@@ -91,8 +91,9 @@ def infer(
         trees = list(_blocks(block_of, spectra, attrs, progress))
         return xr.map_over_datasets(_concat_stars, *trees)
     with write_beside(out) as beside:
+        writer = PosteriorWriter(beside, len(spectra))
         for tree in _blocks(block_of, spectra, attrs, progress):
-            append(tree, beside)
+            writer.write(tree)
     return open_posterior(out)
 
 
