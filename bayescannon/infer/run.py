@@ -100,18 +100,24 @@ def infer(
 def _blocks(block_of, spectra, attrs, progress) -> Iterator[xr.DataTree]:
     """Infer blocks of stars, one per core at a time, and give them in their order."""
     starts = range(0, max(len(spectra), 1), STARS_PER_BLOCK)
-    parts = [spectra[start : start + STARS_PER_BLOCK] for start in starts]
+    workers = os.cpu_count() or 1
     done = 0
+
+    def work(start: int) -> xr.DataTree:
+        # taken here and let go: xarray keeps what it has read
+        part = spectra[start : start + STARS_PER_BLOCK]
+        return to_datatree(block_of(part), part.star_id, attrs)
+
     # threads suffice: JAX and Zarr let go of Python's lock while they work
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         # no more than one block waits per core, so that memory does not grow with the stars
-        waiting = deque(pool.submit(block_of, part) for part in parts[: 2 * (os.cpu_count() or 1)])
-        rest = iter(parts[len(waiting) :])
-        for part in parts:
-            block = waiting.popleft().result()
-            waiting.extend(pool.submit(block_of, following) for following in islice(rest, 1))
-            yield to_datatree(block, part.star_id, attrs)
-            done += len(part)
+        waiting = deque(pool.submit(work, start) for start in starts[: 2 * workers])
+        rest = iter(starts[len(waiting) :])
+        for _ in starts:
+            tree = waiting.popleft().result()
+            waiting.extend(pool.submit(work, start) for start in islice(rest, 1))
+            done += tree["point"].sizes["star"]
+            yield tree
             if progress is not None:
                 progress(done)
 
