@@ -30,8 +30,9 @@ MIN_ESS = 0.8
 """Smallest share of the draws of chains that their effective number may be."""
 MIN_ESS_WEIGHTED = 0.7
 """The same for importance sampling, which reaches 0.8 when its proposal is the posterior."""
-LONGER = (8, 32)
-"""Walks are repeated this much longer, thinned, where the one before did not do."""
+LONGER = ((8, 16), (16, 4))
+"""Walks are repeated so much longer, thinned, where the one before did not do; so many stars at
+once."""
 STARS_PER_GROUP = 16
 MIN_PER_CHAIN = 4
 """Split R-hat needs as many."""
@@ -180,8 +181,8 @@ def _walk_longer(problem: Problem, first: Sampled, stars: np.ndarray) -> Sampled
     Importance sampling tells mean and covariance better than the curvature at the maximum. The
     effective size of the thinned draws is below both their number and that of the whole chains.
     """
-    for longer in LONGER:
-        for part, some in _groups(problem, stars):
+    for longer, at_once in LONGER:
+        for part, some in _groups(problem, stars, at_once):
             draws, divergences = _walk(some, some.keys, some.summary, _frame(some), longer)
             draws, divergences = draws[: len(part)], divergences[: len(part)]
             ess, rhat = _diagnose(draws)
@@ -200,11 +201,13 @@ def _failed(sampled: Sampled) -> np.ndarray:
     return ~(well & (sampled.divergences == 0))
 
 
-def _groups(problem: Problem, stars: np.ndarray) -> Generator[tuple[np.ndarray, Problem]]:
+def _groups(
+    problem: Problem, stars: np.ndarray, size: int = STARS_PER_GROUP
+) -> Generator[tuple[np.ndarray, Problem]]:
     """Take some stars out of a block, in groups of one size: one compiled program serves all."""
-    for start in range(0, len(stars), STARS_PER_GROUP):
-        part = stars[start : start + STARS_PER_GROUP]
-        rows = np.resize(part, STARS_PER_GROUP)
+    for start in range(0, len(stars), size):
+        part = stars[start : start + size]
+        rows = np.resize(part, size)
         keys, summary, fit = _take((problem.keys, problem.summary, problem.fit), jnp.asarray(rows))
         yield part, problem._replace(keys=keys, summary=summary, fit=fit)
 
