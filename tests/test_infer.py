@@ -128,6 +128,34 @@ def test_blocks_stream_to_a_store_that_is_the_tree(world, monkeypatch, tmp_path)
     assert [p.name for p in path.parent.iterdir()] == ["post.zarr"]
 
 
+def test_a_shorter_last_block_compiles_nothing(world):
+    """After 200 stars in one block, 133 of them need no new program, whichever method."""
+    for method in ("importance", "laplace"):
+        bc.infer(world.model, world.spectra, method, draws=20)
+        compiled = []
+
+        def note(event, *_, compiled=compiled, **__):
+            compiled.append(event)
+
+        jax.monitoring.register_event_duration_secs_listener(note)
+        try:
+            bc.infer(world.model, world.spectra[:133], method, draws=20)
+        finally:
+            jax.monitoring.clear_event_listeners()
+        assert [event for event in compiled if "backend_compile" in event] == []
+
+
+def test_a_chi2_without_bound_is_a_flag(world):
+    """Flux 1e6 with errors of 1e-6: chi2 of 1e24 and labels far away, flagged, no exception."""
+    flux, ivar = (a[:3].copy() for a in world.spectra.arrays())
+    flux[1], ivar[1] = 1e6, 1e12
+    spectra = bc.Spectra(world.spectra.wavelength, flux, ivar, world.spectra.star_id[:3])
+    for method in ("auto", "nuts"):
+        tree = bc.infer(world.model, spectra, method, draws=20)
+        assert Flag.BAD_CHI2 in _flags(tree, 1)
+        assert not any(Flag.BAD_CHI2 in _flags(tree, star) for star in (0, 2))
+
+
 def test_a_broken_run_leaves_the_old_store_alone(world, tmp_path):
     path = tmp_path / "post.zarr"
     bc.infer(world.model, world.spectra[:3], draws=5, out=path)

@@ -13,6 +13,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from conftest import recipe_of
+from scipy.stats import f as fisher
 
 import bayescannon as bc
 from bayescannon.figures import star
@@ -21,9 +22,19 @@ from bayescannon.figures.windows import PAPER_WINDOWS
 from bayescannon.flags import Flag
 from bayescannon.infer import SoftBox, Summary, laplace, stack_draws
 from bayescannon.infer.describe import sampling_flags
+from bayescannon.infer.importance import (
+    DEGREES_OF_FREEDOM,
+    _points,
+    _polynomial,
+    _random_turn,
+    importance,
+    importance_of_modes,
+)
 from bayescannon.infer.methods import SAMPLERS, Problem
 from bayescannon.infer.selfcheck import judge_ranks, make_stars, ranks
+from bayescannon.infer.summary import log_likelihood_of_draws
 from bayescannon.keys import star_keys
+from bayescannon.labels import feature_rows, n_features
 
 N_STAR, N_DRAW = 256, 500
 METHODS = ("laplace", "importance", "nuts", "auto")
@@ -119,6 +130,63 @@ def test_both_modes_get_their_weight(method):
     found = (SAMPLERS[method](problem).draws[..., 0] > 0).mean(axis=(1, 2))
     assert np.abs(found - share).max() < 5 * np.sqrt(share * (1 - share) / 384)
     assert abs(found.mean() - share) < 0.01
+
+
+# --- the block of points that all stars share ---------------------------------------------------
+
+
+def test_the_points_are_students_t():
+    """Mean 0 and equal variances exactly; variance and quantiles of the radius within 2 %."""
+    points = _points(2000, 5)
+    np.testing.assert_allclose(points.mean(axis=1), 0.0, atol=1e-12)
+    covariance = points @ points.T / 2000
+    np.testing.assert_allclose(covariance, covariance[0, 0] * np.eye(5), atol=1e-12)
+    freedom = DEGREES_OF_FREEDOM
+    # the outermost of 2000 strata ends at its middle: the variance lacks half a per cent
+    assert covariance[0, 0] == pytest.approx(freedom / (freedom - 2), rel=0.01)
+    radius = np.linalg.norm(points, axis=0)
+    level = np.array([0.1, 0.5, 0.9])
+    expected = np.sqrt(5 * fisher.ppf(level, 5, freedom))
+    np.testing.assert_allclose(np.quantile(radius, level), expected, rtol=0.02)
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_the_likelihood_is_a_polynomial_in_white_coordinates(degree):
+    """Rounding only: coefficients of size 1 at ten points, any degree of the features."""
+    rng = np.random.default_rng(degree)
+    n = n_features(3, degree)
+    rows, right = rng.normal(size=(n, n)), rng.normal(size=n)
+    a, b = rows.T @ rows, rows.T @ right
+    zero = jnp.asarray(0.0)
+    summary = Summary(*map(jnp.asarray, (a, b)), zero, zero, zero, *map(jnp.asarray, (a, b)), zero)
+    mean, frame = jnp.asarray(rng.normal(size=3)), jnp.asarray(0.3 * rng.normal(size=(3, 3)))
+    white = jnp.asarray(rng.normal(size=(3, 10)))
+    found = _polynomial(summary, mean, frame, degree) @ feature_rows(white, 2 * degree)
+    at = mean[:, None] + frame @ white
+    exact = log_likelihood_of_draws(summary, at, degree)
+    origin = log_likelihood_of_draws(summary, mean[:, None], degree)
+    np.testing.assert_allclose(found, exact - origin, rtol=1e-7, atol=1e-7)
+
+
+def test_stars_turn_the_block_independently():
+    """256 rotations are orthogonal; entries have mean 0, variance 1/3 within 5 errors (seed 0)."""
+    turn, shift = jax.vmap(_random_turn, (0, None))(star_keys(0, np.arange(256).astype(str)), 3)
+    product = np.asarray(turn) @ np.asarray(jnp.swapaxes(turn, 1, 2))
+    np.testing.assert_allclose(product, np.tile(np.eye(3), (256, 1, 1)), atol=1e-9)
+    assert np.abs(np.mean(turn, axis=0)).max() < 5 * np.sqrt(1 / 3 / 256)
+    assert np.abs(np.mean(turn**2, axis=0) - 1 / 3).max() < 5 * np.sqrt(0.1 / 256)
+    assert len(np.unique(shift)) == 256
+
+
+def test_one_mode_is_the_mixture_of_one():
+    """Weights by the polynomial, in single precision, and by the features: the same stars, ESS."""
+    problem = _problem(TARGETS["bent"])
+    given = (problem.keys, problem.summary, problem.fit, FLAT, N_DRAW, 2)
+    fast, slow = importance(*given), importance_of_modes(*given)
+    np.testing.assert_allclose(fast.ess, slow.ess, rtol=1e-3)
+    np.testing.assert_allclose(fast.khat, slow.khat, atol=0.01)
+    same = np.isclose(fast.draws, slow.draws, atol=1e-5).all(axis=2)
+    assert same.mean() > 0.99
 
 
 # --- calibration on made stars -------------------------------------------------------------------

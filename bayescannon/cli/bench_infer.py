@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import typer
 import xarray as xr
+import zarr
 from numpyro.diagnostics import effective_sample_size
 from numpyro.infer.util import log_density
 
@@ -145,18 +146,20 @@ def _bare(store: Path, out: Path, copy: Path) -> tuple[float, float]:
         _ = part.flux.values, part.ivar.values
     read = time.perf_counter() - begin
     write = 0.0
-    for name in ("posterior", "sample_stats", "point"):
-        whole = xr.open_zarr(out, group=name, chunks=None, consolidated=False)
-        for start in range(0, whole.sizes["star"], STARS_PER_BLOCK):
-            part = whole.isel(star=slice(start, start + STARS_PER_BLOCK)).load()
-            begin = time.perf_counter()
-            if start == 0:
-                part.to_zarr(copy, group=name, mode="a", consolidated=False)
-            else:
-                fixed = [k for k, v in part.variables.items() if "star" not in v.dims]
-                part = part.drop_vars(fixed).drop_encoding()
-                part.to_zarr(copy, group=name, append_dim="star", consolidated=False)
-            write += time.perf_counter() - begin
+    for group in ("posterior", "sample_stats", "point"):
+        source = zarr.open_group(out, path=group, mode="r")
+        target = zarr.open_group(copy, path=group, mode="w")
+        for name, stored in source.arrays():
+            same = {k: getattr(stored, k) for k in ("shape", "dtype", "chunks", "compressors")}
+            new = target.create_array(name, **same)
+            axis = next((k for k, n in enumerate(stored.shape) if n == len(spectra)), None)
+            for start in range(0, 1 if axis is None else len(spectra), 8 * STARS_PER_BLOCK):
+                rows = slice(start, start + 8 * STARS_PER_BLOCK)
+                at = tuple(rows if k == axis else slice(None) for k in range(stored.ndim))
+                values = stored[at]
+                begin = time.perf_counter()
+                new[at] = values
+                write += time.perf_counter() - begin
     shutil.rmtree(copy)
     return read, write
 

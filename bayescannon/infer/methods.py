@@ -30,8 +30,9 @@ MIN_ESS = 0.8
 """Smallest share of the draws of chains that their effective number may be."""
 MIN_ESS_WEIGHTED = 0.7
 """The same for importance sampling, which reaches 0.8 when its proposal is the posterior."""
-LONGER = 8
-"""Walks are repeated this much longer, thinned, where the first did not do."""
+LONGER = ((8, 16), (16, 4))
+"""Walks are repeated so much longer, thinned, where the one before did not do; so many stars at
+once."""
 STARS_PER_GROUP = 16
 MIN_PER_CHAIN = 4
 """Split R-hat needs as many."""
@@ -100,9 +101,7 @@ def sample_nuts(problem: Problem) -> Sampled:
     ess, rhat = _diagnose(draws)
     khat, shift = _unknown(len(p.keys), 2)
     first = Sampled(draws, khat, ess, rhat, divergences, shift)
-    n_draw = draws.shape[1] * draws.shape[2]
-    well = (ess >= MIN_ESS * n_draw) & (rhat <= MAX_RHAT) & (divergences == 0)
-    return _walk_longer(p, first, np.flatnonzero(~well[: p.n_star]))
+    return _walk_longer(p, first, np.flatnonzero(_failed(first)[: p.n_star]))
 
 
 def sample_auto(problem: Problem) -> Sampled:
@@ -188,22 +187,33 @@ def _walk_longer(problem: Problem, first: Sampled, stars: np.ndarray) -> Sampled
     Importance sampling tells mean and covariance better than the curvature at the maximum. The
     effective size of the thinned draws is below both their number and that of the whole chains.
     """
-    for part, some in _groups(problem, stars):
-        draws, divergences = _walk(some, some.keys, some.summary, _frame(some), longer=LONGER)
-        draws, divergences = draws[: len(part)], divergences[: len(part)]
-        ess, rhat = _diagnose(draws)
-        thinned = draws[:, :, LONGER - 1 :: LONGER].reshape(len(part), *_joined(first, draws))
-        first.draws[part] = thinned[:, :, : first.draws.shape[2]]
-        first.ess[part] = 1 / (1 / (thinned.shape[1] * thinned.shape[2]) + 1 / ess)
-        first.rhat[part], first.divergences[part] = rhat, divergences
+    for longer, at_once in LONGER:
+        for part, some in _groups(problem, stars, at_once):
+            draws, divergences = _walk(some, some.keys, some.summary, _frame(some), longer)
+            draws, divergences = draws[: len(part)], divergences[: len(part)]
+            ess, rhat = _diagnose(draws)
+            thinned = draws[:, :, longer - 1 :: longer].reshape(len(part), *_joined(first, draws))
+            first.draws[part] = thinned[:, :, : first.draws.shape[2]]
+            first.ess[part] = 1 / (1 / (thinned.shape[1] * thinned.shape[2]) + 1 / ess)
+            first.rhat[part], first.divergences[part] = rhat, divergences
+        stars = stars[_failed(first)[stars]]
     return first
 
 
-def _groups(problem: Problem, stars: np.ndarray) -> Generator[tuple[np.ndarray, Problem]]:
+def _failed(sampled: Sampled) -> np.ndarray:
+    """Tell which stars' chains are not good enough, (star,)."""
+    n_draw = sampled.draws.shape[1] * sampled.draws.shape[2]
+    well = (sampled.ess >= MIN_ESS * n_draw) & (sampled.rhat <= MAX_RHAT)
+    return ~(well & (sampled.divergences == 0))
+
+
+def _groups(
+    problem: Problem, stars: np.ndarray, size: int = STARS_PER_GROUP
+) -> Generator[tuple[np.ndarray, Problem]]:
     """Take some stars out of a block, in groups of one size: one compiled program serves all."""
-    for start in range(0, len(stars), STARS_PER_GROUP):
-        part = stars[start : start + STARS_PER_GROUP]
-        rows = np.resize(part, STARS_PER_GROUP)
+    for start in range(0, len(stars), size):
+        part = stars[start : start + size]
+        rows = np.resize(part, size)
         keys, summary, fit = _take((problem.keys, problem.summary, problem.fit), jnp.asarray(rows))
         yield part, problem._replace(keys=keys, summary=summary, fit=fit)
 

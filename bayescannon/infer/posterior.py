@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+import zarr
 
 from ..errors import UserError
 from ..model import Model
@@ -77,21 +78,51 @@ def stack_draws(post: xr.DataTree, names: Sequence[str]) -> np.ndarray:
     return draws.reshape(-1, *draws.shape[2:])
 
 
-def append(tree: xr.DataTree, path: Path) -> None:
-    """Add a block of stars to the Zarr store at `path`, or begin it."""
-    first = not path.exists()
-    if first:
-        xr.DataTree(xr.Dataset(attrs=tree.attrs)).to_zarr(path, mode="w", consolidated=False)
-    for name, node in tree.children.items():
+class PosteriorWriter:
+    """Write blocks of stars, one after the other, to a Zarr store.
+
+    The first block makes the store in its full size. Draws are stored as they are: their last
+    digits are noise, which no codec makes shorter.
+
+    Parameters
+    ----------
+    path : path
+        Store to make.
+    n_star : int
+        Stars of all blocks together.
+    """
+
+    def __init__(self, path: Path, n_star: int) -> None:
+        self.path, self.n_star, self.done = path, n_star, 0
+        self.arrays: dict[str, zarr.Array] = {}
+
+    def write(self, tree: xr.DataTree) -> None:
+        """Add a block."""
         # ids get one width in all blocks: the store fixes it with the first
-        data = node.to_dataset().assign_coords(star=node.star.values.astype("U64"))
-        if first:
-            data.to_zarr(path, group=name, mode="a", consolidated=False)
-        else:
-            fixed = [k for k, v in data.variables.items() if "star" not in v.dims]
-            data.drop_vars(fixed).to_zarr(
-                path, group=name, mode="a", append_dim="star", consolidated=False
-            )
+        blocks = {
+            group: node.to_dataset().assign_coords(star=node.star.values.astype("U64"))
+            for group, node in tree.children.items()
+        }
+        if not self.arrays:
+            self._begin(blocks, tree.attrs)
+        rows = slice(self.done, self.done + len(blocks["point"].star))
+        for group, data in blocks.items():
+            for name, values in data.variables.items():
+                if "star" in values.dims:
+                    at = tuple(rows if dim == "star" else slice(None) for dim in values.dims)
+                    self.arrays[f"{group}/{name}"][at] = values.values
+        self.done = rows.stop
+
+    def _begin(self, blocks: dict[str, xr.Dataset], attrs: dict) -> None:
+        xr.DataTree(xr.Dataset(attrs=attrs)).to_zarr(self.path, mode="w", consolidated=False)
+        for group, data in blocks.items():
+            raw = {name: {"compressors": None} for name in data.data_vars}
+            data.to_zarr(self.path, group=group, mode="a", consolidated=False, encoding=raw)
+            store = zarr.open_group(self.path, path=group, mode="r+")
+            for name, stored in store.arrays():
+                dims = data[name].sizes
+                stored.resize(tuple(self.n_star if d == "star" else n for d, n in dims.items()))
+                self.arrays[f"{group}/{name}"] = stored
 
 
 def open_posterior(path: str | os.PathLike) -> xr.DataTree:

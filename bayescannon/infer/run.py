@@ -21,7 +21,7 @@ from .describe import describe
 from .label_map import scale_columns, with_label_map
 from .methods import SAMPLERS, Problem
 from .newton import laplace
-from .posterior import Block, append, attributes, open_posterior, to_datatree
+from .posterior import Block, PosteriorWriter, attributes, open_posterior, to_datatree
 from .prior import Prior, make_prior
 from .summary import Summary, log_likelihood_of_draws, map_stars, summarise
 
@@ -94,26 +94,33 @@ def infer(
         trees = list(_blocks(block_of, spectra, attrs, progress))
         return xr.map_over_datasets(_concat_stars, *trees)
     with write_beside(out) as beside:
+        writer = PosteriorWriter(beside, len(spectra))
         for tree in _blocks(block_of, spectra, attrs, progress):
-            append(tree, beside)
+            writer.write(tree)
     return open_posterior(out)
 
 
 def _blocks(block_of, spectra, attrs, progress) -> Iterator[xr.DataTree]:
     """Infer blocks of stars, one per core at a time, and give them in their order."""
     starts = range(0, max(len(spectra), 1), STARS_PER_BLOCK)
-    parts = [spectra[start : start + STARS_PER_BLOCK] for start in starts]
+    workers = os.cpu_count() or 1
     done = 0
+
+    def work(start: int) -> xr.DataTree:
+        # taken here and let go: xarray keeps what it has read
+        part = spectra[start : start + STARS_PER_BLOCK]
+        return to_datatree(block_of(part), part.star_id, attrs)
+
     # threads suffice: JAX and Zarr let go of Python's lock while they work
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         # no more than one block waits per core, so that memory does not grow with the stars
-        waiting = deque(pool.submit(block_of, part) for part in parts[: 2 * (os.cpu_count() or 1)])
-        rest = iter(parts[len(waiting) :])
-        for part in parts:
-            block = waiting.popleft().result()
-            waiting.extend(pool.submit(block_of, following) for following in islice(rest, 1))
-            yield to_datatree(block, part.star_id, attrs)
-            done += len(part)
+        waiting = deque(pool.submit(work, start) for start in starts[: 2 * workers])
+        rest = iter(starts[len(waiting) :])
+        for _ in starts:
+            tree = waiting.popleft().result()
+            waiting.extend(pool.submit(work, start) for start in islice(rest, 1))
+            done += tree["point"].sizes["star"]
+            yield tree
             if progress is not None:
                 progress(done)
 
