@@ -26,7 +26,7 @@ from .gauge import (
     standardise,
 )
 from .latent import Cloud, Layout, Moments, Parameters, Population, infer_stars, moments
-from .loadings import fit_loadings, learn_prior
+from .loadings import fit_loadings, learn_prior, pixel_blocks
 from .start import (
     calibrate_labels,
     label_error_directions,
@@ -36,7 +36,7 @@ from .start import (
 
 STARS_PER_BLOCK = 256
 MAX_ROUNDS = 15
-TOLERANCE = 0.03
+TOLERANCE = 0.015
 """Converged when a round moves the labels by less than this, in posterior sd (rms)."""
 START = 0.01**2
 MIN_ERROR_SCALE = 0.05
@@ -73,13 +73,14 @@ class Joint(NamedTuple):
 
 
 class _Data(NamedTuple):
-    """Stars in host memory, padded to whole blocks; `use` is 0 for padding."""
+    """Stars padded to whole blocks, `use` is 0 for padding; `blocks` are the same, by pixels."""
 
     flux: StarPixels
     ivar: StarPixels
     observed: Array
     precision: Array
     use: Array
+    blocks: list
 
 
 def fit_joint(
@@ -133,7 +134,7 @@ def fit_joint(
         m = _masked(change_variables(m, change), data.use)
         moved = _moved(m, labels, data.use)
         p = p._replace(gamma=gamma, population=_population(layout, m, n_star))
-        p = fit_loadings(layout, p, data.flux, data.ivar, m, prior)
+        p = fit_loadings(layout, p, data.blocks, m, prior)
         p, n_factor = _without_undetermined(layout, p, data)
         prior = learn_prior(layout, p, jnp.asarray(usable, float))
         scale2 = scale2 if first else _error_scale(layout, m, data, n_star)
@@ -152,12 +153,16 @@ def _padded(flux, ivar, observed, variance) -> _Data:
     known = np.isfinite(observed)
     # an error of zero is no information on errors: a label is never better than 1e-3 of its scale
     precision = np.where(known, 1.0 / np.maximum(variance, 1e-6), 0.0)
+    flux = np.pad(np.where(ivar > 0, flux, 0.0).astype(np.float32), rows)
+    ivar = np.pad(np.asarray(ivar, np.float32), rows)
+    use = np.pad(np.ones(len(observed)), (0, extra))
     return _Data(
-        np.pad(np.where(ivar > 0, flux, 0.0).astype(np.float32), rows),
-        np.pad(ivar.astype(np.float32), rows),
+        flux,
+        ivar,
         jnp.asarray(np.pad(np.where(known, observed, 0.0), rows)),
         jnp.asarray(np.pad(precision, rows)),
-        jnp.asarray(np.pad(np.ones(len(flux)), (0, extra))),
+        jnp.asarray(use),
+        pixel_blocks(flux, ivar),
     )
 
 
@@ -175,7 +180,7 @@ def _start(layout: Layout, data: _Data, begun, usable, most: int) -> tuple[Layou
         gamma=jnp.zeros((0, len(layout.through))),
         population=begun.population,
     )
-    p = fit_loadings(layout, p, data.flux, data.ivar, m, None, rounds=4)
+    p = fit_loadings(layout, p, data.blocks, m, None, rounds=4)
     s2 = np.asarray(p.scatter2, np.float32)
     root = np.sqrt(data.ivar[:n_star] / (1 + data.ivar[:n_star] * s2)) * usable
     white = root * (data.flux[:n_star] - np.asarray(v[:n_star] @ p.loadings.T, np.float32))
@@ -199,7 +204,7 @@ def _infer_all(layout: Layout, p: Parameters, data: _Data, own, labels, scale2) 
     blocks = []
     for start in range(0, len(data.use), STARS_PER_BLOCK):
         rows = slice(start, start + STARS_PER_BLOCK)
-        flux, ivar = (jnp.asarray(a[rows], float) for a in (data.flux, data.ivar))
+        flux, ivar = (jnp.asarray(a[rows]) for a in (data.flux, data.ivar))
         stars = (data.observed[rows], precision[rows], own[rows], labels[rows])
         blocks.append(infer_stars(layout, p, flux, ivar, *stars))
     return Cloud(*(jnp.concatenate(parts) for parts in zip(*blocks, strict=True)))
@@ -303,7 +308,7 @@ def _finish(
         )
     return Joint(
         coefficients=np.where(usable[:, None], np.asarray(p.loadings) @ expansion, 0.0),
-        uncertainty=np.einsum("ji,pjk,kl->pil", expansion, covariance, expansion),
+        uncertainty=np.asarray(expansion.T @ covariance @ expansion),
         scatter=np.where(usable, np.sqrt(np.asarray(p.scatter2)), 0.0),
         factors=np.where(usable[:, None], (axes * size[None])[:, :kept], 0.0),
         usable=usable,

@@ -170,6 +170,7 @@ def infer_stars(
     """
     row, column = layout.pairs
     p = parameters
+    flux, ivar = flux.astype(float), ivar.astype(float)
     weight = ivar / (1.0 + ivar * p.scatter2[None])
     measured = weight > 0
     gram = layout.unpack(weight @ (p.loadings[:, row] * p.loadings[:, column]))

@@ -14,12 +14,25 @@ from .shrink import flat_baseline, second_moment
 
 PIXELS_PER_BLOCK = 512
 
+Block = tuple[Float[jax.Array, "star block_pixel"], Float[jax.Array, "star block_pixel"]]
+"""Flux and inverse variance of some pixels of all stars."""
+
+
+def pixel_blocks(flux: StarPixels, ivar: StarPixels) -> list[Block]:
+    """Cut spectra into blocks of `PIXELS_PER_BLOCK` pixels, the last one padded."""
+    blocks = []
+    for start in range(0, flux.shape[1], PIXELS_PER_BLOCK):
+        parts = [a[:, start : start + PIXELS_PER_BLOCK] for a in (flux, ivar)]
+        pad = ((0, 0), (0, PIXELS_PER_BLOCK - parts[0].shape[1]))
+        y, w = (jnp.asarray(np.pad(a, pad)) for a in parts)
+        blocks.append((y, w))
+    return blocks
+
 
 def fit_loadings(
     layout: Layout,
     parameters: Parameters,
-    flux: StarPixels,
-    ivar: StarPixels,
+    blocks: list[Block],
     m: Moments,
     prior: Float[Array, "latent latent"] | None,
     rounds: int = 1,
@@ -30,8 +43,8 @@ def fit_loadings(
     ----------
     layout, parameters
         `scatter2` of the parameters is where the step starts.
-    flux, ivar : (star, pixel)
-        In host memory; pixels are taken block by block.
+    blocks : list
+        Flux and inverse variance as `pixel_blocks` cuts them.
     m : Moments
         Of all stars; zero for padding.
     prior : (latent, latent) or None
@@ -44,19 +57,16 @@ def fit_loadings(
     Parameters
         With new loadings, their uncertainty, and scatter.
     """
-    n_pixel = flux.shape[1]
+    n_pixel = len(parameters.scatter2)
     precision = jnp.zeros((layout.n_latent,) * 2) if prior is None else flat_baseline(prior)
+    padded = jnp.pad(parameters.scatter2, (0, -n_pixel % PIXELS_PER_BLOCK))
     parts = []
-    for start in range(0, n_pixel, PIXELS_PER_BLOCK):
-        here = slice(start, min(start + PIXELS_PER_BLOCK, n_pixel))
-        width = here.stop - start
-        pad = ((0, 0), (0, PIXELS_PER_BLOCK - width))
-        y, w = (jnp.asarray(np.pad(a[:, here], pad), float) for a in (flux, ivar))
-        s2 = jnp.pad(parameters.scatter2[here], pad[1])
+    for i, (flux, ivar) in enumerate(blocks):
+        s2 = padded[i * PIXELS_PER_BLOCK : (i + 1) * PIXELS_PER_BLOCK]
         for _ in range(rounds):
-            mean, packed, s2 = _fit_block(layout, y, w, s2, m.u, m.uu, precision)
-        parts.append([np.asarray(a)[:width] for a in (mean, packed, s2)])
-    loadings, uncertainty, s2 = (jnp.asarray(np.concatenate(a)) for a in zip(*parts, strict=True))
+            mean, packed, s2 = _fit_block(layout, flux, ivar, s2, m.u, m.uu, precision)
+        parts.append((mean, packed, s2))
+    loadings, uncertainty, s2 = (jnp.concatenate(a)[:n_pixel] for a in zip(*parts, strict=True))
     return parameters._replace(loadings=loadings, uncertainty=uncertainty, scatter2=s2)
 
 
@@ -71,6 +81,7 @@ def _fit_block(
     precision: Float[Array, "latent latent"],
 ) -> tuple[Array, Array, Array]:
     row, column = layout.pairs
+    flux, ivar = flux.astype(float), ivar.astype(float)
     weight = ivar / (1.0 + ivar * scatter2[None])
     packed = uu[:, row, column]
     normal = layout.unpack(weight.T @ packed) + precision[None]
