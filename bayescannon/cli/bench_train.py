@@ -20,7 +20,7 @@ from ..spectra import Spectra
 from ..trees import array, point_sd
 from ..validate import cross_validate, judge
 from .console import console, progress
-from .model import round_line
+from .model import show_round, statistics_table
 
 RECIPE = "apokasc-mass"
 
@@ -81,7 +81,7 @@ def _mock(seed: int, stars: int, stated: float, plain: bool) -> None:
     for name in recipe.labels.names:
         labels[f"{name}_err"] = stated * labels[f"{name}_err"]
     begin = time.perf_counter()
-    model = train(training.spectra, labels, recipe, report=lambda r: console.print(round_line(r)))
+    model = train(training.spectra, labels, recipe, report=show_round)
     seconds = time.perf_counter() - begin
     word = "plain Cannon" if plain else f"errors stated x {stated:g}"
     columns = _columns(model, test.spectra, test.truth)
@@ -95,13 +95,7 @@ def _apokasc(seed: int) -> None:
     recipe, made = Recipe.load(model_path(RECIPE) / "recipe.toml"), make_apokasc(seed)
     with progress("cross-validation folds", 10) as update:
         result = cross_validate(made.spectra, made.labels, recipe, 10, seed, made.truth, update)
-    table = Table(title=f"apokasc (semi-synthetic), ten folds, seed {seed}")
-    for head in ("label", "stars", "bias / sd", "rms", "z", "68 %", "truth on mean"):
-        table.add_column(head)
-    for name, j in result.statistics.items():
-        numbers = (j.bias_sd, j.rms, j.z, j.coverage68, j.truth_on_mean)
-        table.add_row(name, str(j.n), *(f"{x:.3g}" for x in numbers))
-    console.print(table)
+    console.print(statistics_table(result, f"apokasc (semi-synthetic), ten folds, seed {seed}"))
     mass = result.statistics["ln_mass"]
     console.print(f"mass: {mass.rms / np.log(10):.4f} dex rms against the catalogue")
 

@@ -35,6 +35,7 @@ from ..simulate import Made, make_apokasc, make_mock
 from ..trees import array, point_sd
 from ..validate import CrossValidation, Judged, cross_validate, judge
 from .console import Seed, console, progress
+from .model import training_progress
 
 RECIPE = "apokasc-mass"
 
@@ -43,7 +44,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("demo"),
     seed: Seed = 0,
     test_stars: Annotated[int, typer.Option(min=10, help="Mock stars with known truth.")] = 2000,
-    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 10,
+    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 3,
 ) -> None:
     """Train on semi-synthetic giants, infer stars whose truth is known, and write their catalogue.
 
@@ -58,9 +59,11 @@ def demo(
             update(1)
             test = make_mock(test_stars, seed + 1)
         n_pixel = training.spectra.data.sizes["pixel"]
-        with _stage("train", "training pixels", n_pixel, seconds) as update:
-            model = train(training.spectra, training.labels, recipe, update)
+        start = time.perf_counter()
+        with training_progress(recipe, n_pixel) as shown:
+            model = train(training.spectra, training.labels, recipe, *shown)
             model.save(beside / "model")
+        seconds["train"] = time.perf_counter() - start
         with _stage("crossval", "cross-validation folds", folds, seconds) as update:
             validation = cross_validate(
                 training.spectra, training.labels, recipe, folds, seed, training.truth, update
@@ -83,7 +86,7 @@ def demo(
     console.print(_closing_table(summary))
     console.print(
         f"median age {summary['age.median']:.1f} Gyr, median age error "
-        f"{summary['age.median_error_dex']:.2f} dex (formal: as far too small as the mass's)"
+        f"{summary['age.median_error_dex']:.2f} dex"
     )
     console.print(f"catalogue (FITS, ECSV), posteriors, model, figures and summary.json in {out}")
 
@@ -133,7 +136,7 @@ def _figures(
             validation.truth,
             validation.mean,
             names,
-            validation.sd,
+            np.hypot(validation.sd, validation.error),
             heading="Cross-validation",
             note=note,
         ),
@@ -188,6 +191,9 @@ def _summary(
     for name, judged in judge_test(test, post, model.labels).items():
         summary |= {f"test.{k}.{name}": v for k, v in judged.as_dict().items()}
     _, low, median, high, _ = array(ages, "point/quantile")[0]  # of `age`, the first quantity
+    error_scale = (model.report or {})["error_scale"]
+    summary |= {f"training.error_scale.{k}": v for k, v in error_scale.items()}
+    summary["training.factors"] = model.factors.shape[1]
     summary["age.median"] = float(np.nanmedian(median))
     summary["age.median_error_dex"] = float(np.nanmedian(np.log10(high / low) / 2))
     total = sum(seconds.values())

@@ -2,18 +2,24 @@
 
 import json
 import shutil
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.table import Table
 
+from ..figures import one_to_one
+from ..figures.style import save
 from ..files import write_beside
 from ..labels import read_labels
 from ..model import train as train_model
 from ..recipe import Recipe
 from ..spectra import Spectra
-from ..train import Round
+from ..train import MAX_ROUNDS, Round
 from ..validate import CrossValidation, cross_validate
 from .console import Seed, UnusedSeed, console, progress
 
@@ -33,9 +39,8 @@ def train(
 ) -> None:
     """Train a model: coefficients and scatter of every pixel."""
     store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
-    with progress("training pixels", store.data.sizes["pixel"]) as update:
-        shown = lambda r: console.print(round_line(r))  # noqa: E731
-        model = train_model(store, table, settings, update, shown)
+    with training_progress(settings, store.data.sizes["pixel"]) as (update, report_round):
+        model = train_model(store, table, settings, update, report_round)
     model.save(out)
     report = model.report or {}
     console.print(
@@ -44,11 +49,31 @@ def train(
     )
 
 
-def round_line(r: Round) -> str:
+@contextmanager
+def training_progress(
+    recipe: Recipe, n_pixel: int
+) -> Generator[tuple[Callable[[int], None], Callable[[Round], None]]]:
+    """Show pixels done, or, for noisy labels, rounds done and what each of them did."""
+    if not recipe.training.noisy_labels:
+        with progress("training pixels", n_pixel) as update:
+            yield update, show_round
+        return
+    with progress("training rounds, at most", MAX_ROUNDS) as update:
+        done = count(1)
+
+        def report_round(r: Round) -> None:
+            show_round(r)
+            update(next(done))
+
+        yield lambda _: None, report_round
+
+
+def show_round(r: Round) -> None:
     """Say what a round of joint training did."""
-    return (
-        f"ln likelihood a star {r.objective:.3f}; labels moved by at most {max(r.moved):.3f} sd; "
-        f"{r.factors} factors"
+    console.print(
+        f"ln likelihood a star {r.objective:.3f}, labels moved by at most {max(r.moved):.3f} sd, "
+        f"{r.factors} factors",
+        style="dim",
     )
 
 
@@ -56,7 +81,9 @@ def crossval(
     spectra: SpectraPath,
     labels: LabelsPath,
     recipe: RecipePath,
-    out: Annotated[Path, typer.Option(help="Folder for crossval.ecsv and crossval.json.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for crossval.ecsv, crossval.json and crossval.png.")
+    ],
     folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 10,
     truth: Annotated[
         Path | None, typer.Option(help="Label table to judge against, if better than LABELS.")
@@ -78,6 +105,8 @@ def crossval(
         statistics = {name: j.as_dict() for name, j in result.statistics.items()}
         text = json.dumps({"folds": folds, "seed": seed, "labels": statistics}, indent=1)
         (beside / "crossval.json").write_text(text + "\n", encoding="utf-8")
+        columns = (result.truth, result.mean, result.labels, np.hypot(result.sd, result.error))
+        save(one_to_one.draw(*columns, heading="Cross-validation"), beside / "crossval.png")
     shutil.rmtree(kept)
     console.print(statistics_table(result, f"{folds}-fold cross-validation"))
 
@@ -85,9 +114,17 @@ def crossval(
 def statistics_table(result: CrossValidation, title: str) -> Table:
     """Lay out the statistics of a cross-validation, one row a label."""
     table = Table(title=title)
-    for name in ("label", "stars", "bias", "rms", "robust", "z-width", "68 % holds", "slope"):
+    heads = ("label", "stars", "bias", "rms", "robust", "z-width", "68 % holds", "slope")
+    for name in (*heads, "truth on mean"):
         table.add_column(name, justify="right" if name != "label" else "left")
     for name, j in result.statistics.items():
         numbers = [f"{x:.3g}" for x in (j.bias, j.rms, j.robust, j.z)]
-        table.add_row(name, str(j.n), *numbers, f"{100 * j.coverage68:.0f} %", f"{j.slope:.2f}")
+        table.add_row(
+            name,
+            str(j.n),
+            *numbers,
+            f"{100 * j.coverage68:.0f} %",
+            f"{j.slope:.2f}",
+            f"{j.truth_on_mean:.2f}",
+        )
     return table

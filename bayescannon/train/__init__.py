@@ -1,11 +1,12 @@
 """Room 4: training of every pixel. Arrays in, arrays out."""
 
-from .joint import Joint, Round, fit_joint
+from .joint import MAX_ROUNDS, Joint, Round, fit_joint
 from .pixel import pixel_program
 from .shrink import shrink
 from .solver import PixelFit, Status, fit_pixels
 
 __all__ = [
+    "MAX_ROUNDS",
     "Joint",
     "PixelFit",
     "Round",
