@@ -31,7 +31,7 @@ def table(summary: dict) -> str:
     for name, (words, form) in LABELS.items():
         z, held = summary[f"test.z.{name}"], 100 * summary[f"test.coverage68.{name}"]
         test, folds = (form.format(summary[f"{k}.rms.{name}"]) for k in ("test", "crossval"))
-        rows.append(f"| {words} | {test} | {z:.1f} | {held:.0f} % | {folds} |")
+        rows.append(f"| {words} | {test} | {z:.2f} | {held:.0f} % | {folds} |")
     dex = summary["crossval.rms.ln_mass"] / 2.302585
     rows += [
         "",
