@@ -84,11 +84,11 @@ for i, name in enumerate(model.labels):
     print(f"{name:8s} rms error {np.std(error):8.4f}   error / sd {np.std(error / sd[:, i]):5.2f}")
 
 # %% [markdown]
-# The last column should be 1, and nearly is. A plain Cannon gives 3 to 6 here: its formal error knows
-# the photon noise and the scatter of each pixel by itself, but not that real spectra leave the model in
-# many pixels at once, nor that training labels are noisy. This model learned both from the training
-# set: `model.factors` are the directions in which pixels err together, and `model.report` says how
-# large the label errors turned out to be.
+# The last column should be 1, and nearly is. A plain Cannon gives 3 to 6 here: its formal error
+# knows the photon noise and the scatter of each pixel by itself, but not that real spectra leave
+# the model in many pixels at once, nor that training labels are noisy. This model learned both from
+# the training set: `model.factors` are the directions in which pixels err together, and
+# `model.report` says how large the label errors turned out to be.
 
 # %%
 print(model.factors.shape[1], "factors; label errors / stated:", model.report["error_scale"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import bayescannon as bc
-from bayescannon.validate import assign_folds, judge
+from bayescannon.validate import assign_folds, crossval, judge
 
 
 def test_judge_of_honest_gaussians():
@@ -58,3 +58,37 @@ def test_cross_validation_judges_stars_that_training_did_not_see(world):
 def test_too_many_folds_are_refused(world):
     with pytest.raises(bc.UserError, match="folds is 1"):
         bc.cross_validate(world.spectra, world.labels, world.model.recipe, folds=1)
+
+
+def test_cross_validation_goes_on_where_it_stopped(world, tmp_path, monkeypatch):
+    """Killed after two of three folds; then only the third is trained, and nothing differs."""
+    call = (world.spectra, world.labels, world.model.recipe)
+    whole = bc.cross_validate(*call, folds=3)
+    trained = []
+
+    def stop(done: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bc.cross_validate(*call, folds=3, folder=tmp_path / "cv", progress=stop)
+    monkeypatch.setattr(crossval, "train", lambda *a: trained.append(1) or bc.train(*a))
+    resumed = bc.cross_validate(*call, folds=3, folder=tmp_path / "cv")
+    assert trained == [1]
+    np.testing.assert_array_equal(resumed.mean, whole.mean)
+    np.testing.assert_array_equal(resumed.error, whole.error)
+    with pytest.raises(bc.UserError, match="holds folds of other data or settings"):
+        bc.cross_validate(*call, folds=3, seed=1, folder=tmp_path / "cv")
+
+
+def test_errors_of_the_truth_are_convolved():
+    """Seed 4, 20,000 stars: as the honest Gaussians above, with a noisy truth."""
+    rng = np.random.default_rng(4)
+    truth = rng.normal(size=20_000)
+    mean = truth + 0.3 * rng.normal(size=truth.size)
+    seen, sd = truth + 0.4 * rng.normal(size=truth.size), np.full(truth.size, 0.3)
+    blind = judge(seen, mean, sd, mean - sd, mean + sd)
+    assert blind.z > 1.5
+    j = judge(seen, mean, sd, mean - sd, mean + sd, np.full(truth.size, 0.4))
+    assert abs(j.z - 1) < 4 / np.sqrt(2 * truth.size)
+    assert abs(j.coverage68 - 0.6827) < 4 * np.sqrt(0.68 * 0.32 / truth.size)
