@@ -1,7 +1,8 @@
 """Room 4: training of every pixel. Arrays in, arrays out."""
 
-from .joint import MAX_ROUNDS, Joint, Round, fit_joint
+from .joint import MAX_ROUNDS, fit_joint
 from .pixel import pixel_program
+from .result import Joint, Round
 from .shrink import shrink
 from .solver import PixelFit, Status, fit_pixels
 

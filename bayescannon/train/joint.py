@@ -14,10 +14,9 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 from ..labels import n_features
-from ..typing import Array, Coefficients, Factors, Pixels, StarLabels, StarPixels
+from ..typing import Array, StarLabels, StarPixels
 from .gauge import (
     MIN_INFORMATION,
     change_variables,
@@ -27,6 +26,7 @@ from .gauge import (
 )
 from .latent import Cloud, Layout, Moments, Parameters, Population, infer_stars, moments
 from .loadings import fit_loadings, learn_prior, pixel_blocks
+from .result import Joint, Round, assemble
 from .start import (
     calibrate_labels,
     label_error_directions,
@@ -40,36 +40,6 @@ TOLERANCE = 0.015
 """Converged when a round moves the labels by less than this, in posterior sd (rms)."""
 START = 0.01**2
 MIN_ERROR_SCALE = 0.05
-
-
-class Round(NamedTuple):
-    """What is reported of each round."""
-
-    objective: float
-    moved: list[float]
-    error_scale: list[float]
-    factors: int
-
-
-class Joint(NamedTuple):
-    """Result of joint training.
-
-    `leverage` (feature, feature) and `label_covariance` (label, label) say how well the catalogue
-    fixes the label scale: at labels l it is uncertain by v.leverage.v times `label_covariance`.
-    `error_scale` (label,) is how many times larger the label errors are than was stated.
-    """
-
-    coefficients: Coefficients
-    uncertainty: Float[Array, "pixel feature feature"]
-    scatter: Pixels
-    factors: Factors
-    usable: np.ndarray
-    leverage: Float[Array, "feature feature"]
-    label_covariance: Float[Array, "label label"]
-    error_scale: Float[Array, "label"]
-    labels: StarLabels
-    history: list[Round]
-    converged: bool
 
 
 class _Data(NamedTuple):
@@ -144,7 +114,10 @@ def fit_joint(
         converged = bool(moved.max() < TOLERANCE) and not first
         if report is not None:
             report(history[-1])
-    return _finish(layout, p, m, data, n_star, usable, np.sqrt(scale2), history, converged)
+    missed = np.asarray(data.observed - m.labels)
+    missed = np.where(np.asarray(data.precision) > 0, missed, np.nan)[:n_star]
+    m = Moments(*(a[:n_star] for a in m))
+    return assemble(layout, p, m, missed, usable, np.sqrt(scale2), history, converged)
 
 
 def _padded(flux, ivar, observed, variance) -> _Data:
@@ -272,50 +245,3 @@ def _without_undetermined(layout: Layout, p: Parameters, data: _Data) -> tuple[P
     covariance = jnp.einsum("ij,pjk,kl->pil", change, layout.unpack(p.uncertainty), change)
     p = p._replace(loadings=p.loadings @ change, uncertainty=covariance[:, row, column])
     return p, int(keep.sum())
-
-
-def _finish(
-    layout: Layout,
-    p: Parameters,
-    m: Moments,
-    data: _Data,
-    n_star: int,
-    usable,
-    scale,
-    history,
-    converged,
-) -> Joint:
-    k = layout.n_spectral
-    expansion = np.asarray(layout.expansion(p.gamma))
-    covariance = np.asarray(layout.unpack(p.uncertainty))
-    factors = np.asarray(p.loadings[:, k:])
-    # the undetermined directions are zero: a rotation collects the others
-    axes, size, _ = np.linalg.svd(factors, full_matrices=False)
-    kept = history[-1].factors
-    leverage = np.zeros((expansion.shape[1],) * 2)
-    normal = np.asarray(jnp.sum(m.uu, axis=0))[:k, :k]
-    leverage[np.ix_(layout.spectral, layout.spectral)] = np.linalg.inv(normal)
-    leverage[0, 0] += kept / n_star
-    missed = np.where(
-        np.asarray(data.precision[:n_star]) > 0, np.asarray(data.observed - m.labels)[:n_star], 0.0
-    )
-    known = np.maximum((np.asarray(data.precision[:n_star]) > 0).sum(axis=0), 1)
-    left = missed.T @ missed / np.sqrt(known[:, None] * known[None])
-    for i in layout.carried:
-        left[i], left[:, i] = 0.0, 0.0
-        left[i, i] = np.sum(missed[:, i] ** 2) / known[i] + float(
-            jnp.sum(m.covariance[:, i, i]) / n_star
-        )
-    return Joint(
-        coefficients=np.where(usable[:, None], np.asarray(p.loadings) @ expansion, 0.0),
-        uncertainty=np.asarray(expansion.T @ covariance @ expansion),
-        scatter=np.where(usable, np.sqrt(np.asarray(p.scatter2)), 0.0),
-        factors=np.where(usable[:, None], (axes * size[None])[:, :kept], 0.0),
-        usable=usable,
-        leverage=leverage,
-        label_covariance=left,
-        error_scale=scale,
-        labels=np.asarray(m.labels)[:n_star],
-        history=history,
-        converged=converged,
-    )

@@ -1,0 +1,104 @@
+"""What joint training hands over: coefficients over all features, factors, and the label scale."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ..typing import Array, Coefficients, Factors, Pixels, StarLabels
+from .latent import Layout, Moments, Parameters
+
+
+class Round(NamedTuple):
+    """What is reported of each round."""
+
+    objective: float
+    moved: list[float]
+    error_scale: list[float]
+    factors: int
+
+
+class Joint(NamedTuple):
+    """Result of joint training.
+
+    `leverage` (feature, feature) and `label_covariance` (label, label) say how well the catalogue
+    fixes the label scale: at labels l it is uncertain by v.leverage.v times `label_covariance`.
+    `error_scale` (label,) is how many times larger the label errors are than was stated.
+    """
+
+    coefficients: Coefficients
+    uncertainty: Float[Array, "pixel feature feature"]
+    scatter: Pixels
+    factors: Factors
+    usable: np.ndarray
+    leverage: Float[Array, "feature feature"]
+    label_covariance: Float[Array, "label label"]
+    error_scale: Float[Array, "label"]
+    labels: StarLabels
+    history: list[Round]
+    converged: bool
+
+
+def assemble(
+    layout: Layout,
+    p: Parameters,
+    m: Moments,
+    missed: Float[np.ndarray, "star label"],
+    usable: Bool[np.ndarray, "pixel"],
+    scale: Float[np.ndarray, "label"],
+    history: list[Round],
+    converged: bool,
+) -> Joint:
+    """Put the result together.
+
+    Parameters
+    ----------
+    layout, p, m
+        `m` of real stars only.
+    missed : (star, label)
+        Catalogue less inferred labels; NaN where the catalogue has none.
+    usable, scale, history, converged
+        Passed on.
+
+    Returns
+    -------
+    Joint
+    """
+    k, n_star = layout.n_spectral, len(missed)
+    expansion = np.asarray(layout.expansion(p.gamma))
+    covariance = np.asarray(layout.unpack(p.uncertainty))
+    # the undetermined directions are zero: a rotation collects the others
+    axes, size, _ = np.linalg.svd(np.asarray(p.loadings[:, k:]), full_matrices=False)
+    kept = history[-1].factors
+    leverage = np.zeros((expansion.shape[1],) * 2)
+    normal = np.asarray(jnp.sum(m.uu, axis=0))[:k, :k]
+    leverage[np.ix_(layout.spectral, layout.spectral)] = np.linalg.inv(normal)
+    leverage[0, 0] += kept / n_star
+    return Joint(
+        coefficients=np.where(usable[:, None], np.asarray(p.loadings) @ expansion, 0.0),
+        uncertainty=expansion.T @ covariance @ expansion,
+        scatter=np.where(usable, np.sqrt(np.asarray(p.scatter2)), 0.0),
+        factors=np.where(usable[:, None], (axes * size[None])[:, :kept], 0.0),
+        usable=usable,
+        leverage=leverage,
+        label_covariance=_left(layout, missed, np.asarray(m.covariance)),
+        error_scale=scale,
+        labels=np.asarray(m.labels),
+        history=history,
+        converged=converged,
+    )
+
+
+def _left(layout: Layout, missed: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Covariance of what the fit of the label scale left over, (label, label)."""
+    known = np.isfinite(missed)
+    count = np.maximum(known.sum(axis=0), 1)
+    filled = np.where(known, missed, 0.0)
+    left = filled.T @ filled / np.sqrt(count[:, None] * count)
+    for i in layout.carried:
+        # the posterior of a carried label knew its catalogue value: its width is still to be added
+        own = left[i, i] + covariance[:, i, i].mean()
+        left[i], left[:, i] = 0.0, 0.0
+        left[i, i] = own
+    return left
