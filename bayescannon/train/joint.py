@@ -88,7 +88,9 @@ def fit_joint(
     layout = Layout(observed.shape[1], degree, tuple(carried), 0)
     begun = calibrate_labels(layout, observed, variance)
     data = _padded(flux, ivar, observed, variance)
-    usable = (ivar > 0).sum(axis=0) > n_features(observed.shape[1], degree) + most_factors + 1
+    usable = (
+        np.asarray(ivar > 0).sum(axis=0) > n_features(observed.shape[1], degree) + most_factors + 1
+    )
     layout, p = _start(layout, data, begun, usable, most_factors)
     own = jnp.zeros((len(data.use), layout.n_latent))
     labels = jnp.asarray(np.pad(begun.labels, ((0, len(data.use) - n_star), (0, 0))))
