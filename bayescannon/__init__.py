@@ -13,6 +13,7 @@ from .catalog import build_catalog, write_catalog
 from .errors import UserError
 from .infer import infer, open_posterior, reweight
 from .ingest import ingest_files
+from .labels import seismic_logg, seismic_mass, training_cuts
 from .model import Model, train
 from .recipe import Recipe
 from .simulate import make_apokasc, make_mock
@@ -38,7 +39,10 @@ __all__ = [
     "open_posterior",
     "read_all_star",
     "reweight",
+    "seismic_logg",
+    "seismic_mass",
     "survey_paths",
     "train",
+    "training_cuts",
     "write_catalog",
 ]

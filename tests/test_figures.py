@@ -1,16 +1,22 @@
 """Pictures: axes, units, stars without a result; the finder against the paper's windows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from typer.testing import CliRunner
 
-from bayescannon.data import lines, model_path
+from bayescannon.cli import app
+from bayescannon.data import element_windows, lines, model_path
+from bayescannon.errors import UserError
 from bayescannon.figures import (
     age_posteriors,
     ages,
     calibration,
     coefficients,
     corner_star,
+    factors,
     one_to_one,
     scatter,
     spectrum,
@@ -135,6 +141,76 @@ def test_coefficients_show_units_pivots_and_lines(real):
 def test_coefficients_at_a_detector_gap(real):
     gap = real.wavelength[np.argmax(np.diff(real.wavelength))]
     words(coefficients.draw(real, "teff", lines(), centre=gap + 5.0))
+
+
+@pytest.fixture(scope="module")
+def with_factors(real):
+    """The real model with two made factors: nickel's lines, and twice as strong Si up, Ti down."""
+    windows = element_windows()
+    two = 0.02 * (windows["Si"] - windows["Ti"])
+    made = np.stack([0.005 * windows["Ni"], two], axis=1).astype(float)
+    usable = real.usable & (np.arange(len(real.usable)) != np.argmax(np.abs(two)))
+    return replace(real, factors=made, usable=usable)
+
+
+def test_factors_are_named_by_their_elements_the_strongest_first(with_factors):
+    fig = factors.draw(with_factors, element_windows(), note="semi-synthetic")
+    text = words(fig)
+    first, second = fig.axes
+    assert "residual factors (semi-synthetic)" in text
+    assert "[flux, continuum = 1]" in fig.get_supylabel()
+    assert r"vacuum wavelength [$\AA$]" in second.get_xlabel()
+    drawn = factors.strongest_first(with_factors)
+    for i, ax in enumerate((first, second)):
+        y = ax.lines[0].get_ydata()
+        known = np.isfinite(y)
+        assert known.sum() > 7000
+        np.testing.assert_array_equal(y[known], np.abs(drawn[known, i]))
+        assert np.isnan(y[~with_factors.usable]).all()
+    assert np.sum(drawn[:, 0] ** 2) > np.sum(drawn[:, 1] ** 2)
+    legends = [[t.get_text() for t in ax.get_legend().get_texts()] for ax in (first, second)]
+    assert [words.split()[0] for words in legends[1]] == ["Ni"]
+    assert legends[1][0] == "Ni +1.00"
+    signs = dict(line.split() for line in legends[0][:2])
+    assert set(signs) == {"Si", "Ti"}
+    assert float(signs["Si"]) * float(signs["Ti"]) < 0
+    marks = second.lines[1].get_xdata()
+    np.testing.assert_array_equal(marks, with_factors.wavelength[element_windows()["Ni"] > 0])
+
+
+def test_projection_does_not_depend_on_the_sign_or_size_of_a_factor(with_factors):
+    weights = factors.element_weights(element_windows(), with_factors.wavelength)
+    assert "Si" in weights
+    assert not any("_" in name for name in weights)
+    noise = np.random.default_rng(8).normal(size=len(with_factors.scatter))
+    factor = weights["Si"] - 0.3 * weights["Ni"] + 0.01 * noise
+    found = factors.projections(factor, weights)
+    assert next(iter(found)) == "Si"
+    assert found["Si"] > 0.9
+    assert found["Ni"] < -0.1
+    other = factors.projections(-3.0 * factor, weights)
+    assert list(other) == list(found)
+    np.testing.assert_allclose(list(other.values()), list(found.values()), rtol=1e-12)
+    assert set(factors.projections(0.0 * factor, weights).values()) == {0.0}
+
+
+def test_factors_without_windows_and_without_factors(real, with_factors):
+    assert all(ax.get_legend() is None for ax in factors.draw(with_factors).axes)
+    assert "no residual factor" in words(factors.draw(real, element_windows()))
+
+
+def test_factors_command(with_factors, tmp_path):
+    with_factors.save(tmp_path / "model")
+    out = tmp_path / "factors.png"
+
+    def run(model) -> str:
+        words = ["figures", "factors", str(model), "--out", str(out)]
+        return CliRunner().invoke(app, words, catch_exceptions=False).output
+
+    assert "2 factors" in run(tmp_path / "model")
+    assert out.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UserError, match="no residual factors"):
+        run("apogee-dr12-four-label")
 
 
 @pytest.mark.parametrize("good", [True, False])

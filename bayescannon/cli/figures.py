@@ -7,8 +7,10 @@ import numpy as np
 import typer
 
 from ..continuum import continuum_factors, design, solve_continuum
-from ..data import model_path
+from ..data import element_windows, model_path
+from ..errors import UserError
 from ..figures import continuum as continuum_page
+from ..figures import factors as factors_page
 from ..figures import star as star_page
 from ..figures.style import save
 from ..infer import open_posterior
@@ -81,3 +83,18 @@ def continuum(
     )
     save(page, out)
     console.print(f"{star.star_id} in {out}")
+
+
+@app.command()
+def factors(
+    model: Annotated[Path, typer.Argument(help="Model folder, or the name of a shipped model.")],
+    out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("factors.png"),
+) -> None:
+    """Draw the residual factors of a model against wavelength, with the windows of elements."""
+    trained = Model.load(model_path(model))
+    if trained.wavelength is None:
+        raise UserError(f"{model}: its pixels are channels, not wavelengths: nothing to draw")
+    if not trained.factors.shape[1]:
+        raise UserError(f"{model}: has no residual factors: train with training.factors above 0")
+    save(factors_page.draw(trained, element_windows()), out)
+    console.print(f"{trained.factors.shape[1]} factors in {out}")

@@ -1,12 +1,15 @@
 """Room 3: stellar labels, their tables, their scaling, and the feature vector of Eq. 2."""
 
+from .cuts import CUTS, training_cuts
 from .features import feature_rows, features, monomials, n_features
 from .logistic import fit_logistic
 from .population import Mixture, fit_population
 from .scaling import Scaling, learn_scaling
+from .seismic import seismic_logg, seismic_mass
 from .table import UNITS, label_arrays, read_labels
 
 __all__ = [
+    "CUTS",
     "UNITS",
     "Mixture",
     "Scaling",
@@ -19,4 +22,7 @@ __all__ = [
     "monomials",
     "n_features",
     "read_labels",
+    "seismic_logg",
+    "seismic_mass",
+    "training_cuts",
 ]

@@ -3,23 +3,21 @@
     python tests/benchmarks/cannon_400x100.py
 
 Labels: ASPCAP's Teff, log g, [M/H]. Ours runs through the public API, under both priors; the
-plain Cannon is TheCannon 0.7.3 of PyPI, installed into a throw-away environment (needs `uv` and a
+plain Cannon is TheCannon 0.7.3 of PyPI, installed into a throw-away environment (needs a
 package index), on the same folds in the same run. Data: andycasey/AnniesLasso (MIT), see NOTICE.md.
 """
 
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from peers import THE_CANNON, environment, run
 
 import bayescannon as bc
 
 HERE = Path(__file__).parent
 NAMES = ("teff", "logg", "mh")
-PACKAGES = ("TheCannon==0.7.3", "numpy", "scipy", "matplotlib", "astropy")
 
 
 def main() -> None:
@@ -65,18 +63,11 @@ def the_cannon(flux, ivar, labels, fold) -> tuple[np.ndarray, np.ndarray]:
     """Run `folds_the_cannon.py` in an environment that is thrown away."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        run("uv", "venv", "-q", "--python", sys.executable, folder / "env")
-        python = folder / "env" / "bin" / "python"
-        run("uv", "pip", "install", "-q", "--python", python, *PACKAGES)
+        python = environment(folder / "env", THE_CANNON)
         np.savez(folder / "in.npz", flux=flux, ivar=ivar, labels=labels, fold=fold)
         run(python, HERE / "folds_the_cannon.py", folder / "in.npz", folder / "out.npz")
         with np.load(folder / "out.npz") as stored:
             return stored["mean"], stored["sd"]
-
-
-def run(*words: str | Path) -> None:
-    """Run a command, its chatter kept off the table."""
-    subprocess.run([str(word) for word in words], check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,12 @@ ours one block of stars a core. CPU time is given beside wall time for that reas
 
 import argparse
 import json
-import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from peers import THE_CANNON, environment, run
 
 import bayescannon as bc
 from bayescannon.data import model_path
@@ -28,8 +26,6 @@ from bayescannon.infer.run import STARS_PER_BLOCK
 from bayescannon.infer.selfcheck import make_stars
 from bayescannon.trees import array
 
-PEER = "TheCannon==0.7.3"
-NEEDS = ("numpy", "scipy", "matplotlib", "astropy", "setuptools")
 WORKER = Path(__file__).with_name("peer_infer_worker.py")
 
 
@@ -38,7 +34,7 @@ def main() -> None:
     model = bc.Model.load(model_path("apokasc-mass"))
     spectra = make_stars(model, options.stars, seed=options.seed).spectra
     with tempfile.TemporaryDirectory() as folder:
-        python = _environment(Path(folder))
+        python = environment(Path(folder) / "environment", THE_CANNON)
         arrays = _hand_over(model, spectra[: options.peer_stars], Path(folder))
         for method in options.method:
             begin = time.perf_counter()
@@ -76,28 +72,6 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _environment(folder: Path) -> Path:
-    """Make an environment with TheCannon; give its Python."""
-    where = folder / "environment"
-    python = where / "bin" / "python"
-    if shutil.which("uv"):
-        _run("uv", "venv", "-q", "--python", sys.executable, where)
-        install = ("uv", "pip", "install", "-q", "--python", python)
-    else:
-        _run(sys.executable, "-m", "venv", where)
-        install = (python, "-m", "pip", "install", "-q")
-    _run(*install, *NEEDS)
-    _run(*install, "--no-deps", PEER)
-    return python
-
-
-def _run(*command) -> str:
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(map(str, command))} failed:\n{done.stderr}")
-    return done.stdout
-
-
 def _hand_over(model: bc.Model, spectra: bc.Spectra, folder: Path) -> Path:
     """Write what TheCannon needs; a pixel that training could not fit has ivar 0."""
     path = folder / "arrays.npz"
@@ -115,7 +89,7 @@ def _hand_over(model: bc.Model, spectra: bc.Spectra, folder: Path) -> Path:
 
 
 def _time_peer(python: Path, arrays: Path) -> dict:
-    return json.loads(_run(python, "-W", "ignore", WORKER, arrays).splitlines()[-1])
+    return json.loads(run(python, "-W", "ignore", WORKER, arrays).splitlines()[-1])
 
 
 def _time_ours(model: bc.Model, spectra: bc.Spectra, method: str) -> dict:
