@@ -48,14 +48,17 @@ def test_demo_leaves_the_files_of_the_contract(demo):
 
 
 def test_demo_summary_has_the_promised_figures(demo):
-    """Seed 0: cross-validated mass error at most 0.150 in ln; widths above 1 are reported as is."""
+    """Seed 0: cross-validated mass error at most 0.150 in ln. Widths of 2000 stars within 0.25 of 1:
+    Monte Carlo 0.02, and one training set's label scale moves them by 0.1 (docs/training.md)."""
     summary = json.loads((demo / "summary.json").read_text())
     for name in LABELS:
         for key in ("crossval.rms", "crossval.z", "test.rms", "test.z", "test.coverage68"):
             assert np.isfinite(summary[f"{key}.{name}"])
     assert summary["crossval.rms.ln_mass"] <= 0.150
     assert summary["crossval.rms.teff"] < 31
-    assert summary["test.z.ln_mass"] > 2
+    for name in LABELS:
+        assert 0.75 < summary[f"test.z.{name}"] < 1.25
+        assert 0.75 < summary[f"crossval.z.{name}"] < 1.25
     assert summary["data"] == "semi-synthetic"
     assert {"seconds.train", "seconds.infer", "seconds.total"} <= set(summary)
 
