@@ -18,7 +18,8 @@ What had to be patched: no line of code. What had to be held back:
 - annieslasso 0.2.96 calls scipy's L-BFGS-B with `disp`, which scipy 1.18 no longer takes, and
   assigns an array of one number to an element, which numpy 2.5 no longer takes;
 - pollux 0.1.0 (The Cannon in JAX, scatter by gradient descent) fails at its first line with
-  xmmutablemap 0.3. It takes minutes where the others take a second: off unless `--peers` names it;
+  xmmutablemap 0.3. It takes half a minute for 40 pixels, compilation included: off unless
+  `--peers` names it;
 - the-cannon 0.2.6, the older release of annieslasso, imports names that Python 3.10 and numpy 2
   no longer have: it cannot run beside us, and its training is annieslasso's.
 """
