@@ -25,7 +25,7 @@ PICTURES = ("crossval", "calibration", "ages")
 def table(summary: dict) -> str:
     """Lay out accuracy and honesty of every label as a Markdown table."""
     rows = [
-        "| label | rms error, test | error / sd | 68 % interval holds | cross-validated rms |",
+        "| label | rms error, test | error / sd | 68 % interval holds | cross-validated rms* |",
         "|---|---|---|---|---|",
     ]
     for name, (words, form) in LABELS.items():
@@ -35,7 +35,7 @@ def table(summary: dict) -> str:
     dex = summary["crossval.rms.ln_mass"] / 2.302585
     rows += [
         "",
-        f"Cross-validated mass against the catalogue: {dex:.3f} dex rms (the paper, on real "
+        f"*On a fifth of the pixels. Mass against the catalogue: {dex:.3f} dex rms (the paper, on real "
         f"spectra: 0.07). Median age of the test stars {summary['age.median']:.1f} Gyr. "
         f"{summary['stars.flagged']} of {summary['stars.test']} stars are flagged. The stages took "
         f"{summary['seconds.total']:.0f} s on two cores with compiled programs cached.",
