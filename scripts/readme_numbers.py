@@ -35,8 +35,8 @@ def table(summary: dict) -> str:
     dex = summary["crossval.rms.ln_mass"] / 2.302585
     rows += [
         "",
-        f"*On a fifth of the pixels. Mass against the catalogue: {dex:.3f} dex rms (the paper, on real "
-        f"spectra: 0.07). Median age of the test stars {summary['age.median']:.1f} Gyr. "
+        f"*On a fifth of the pixels. Mass against the catalogue: {dex:.3f} dex rms (the paper, on "
+        f"real spectra: 0.07). Median age of the test stars {summary['age.median']:.1f} Gyr. "
         f"{summary['stars.flagged']} of {summary['stars.test']} stars are flagged. The stages took "
         f"{summary['seconds.total']:.0f} s on two cores with compiled programs cached.",
     ]
