@@ -405,6 +405,16 @@ def test_impossible_training_settings_are_refused(line, word):
         bc.Recipe.loads(text)
 
 
+def test_without_carried_labels_and_without_factors(noisy):
+    """Regression: arrays of size 0 could not be cut into blocks of stars."""
+    x = noisy.observed[:, :3]
+    variance = np.broadcast_to(ERRORS[:3] ** 2, x.shape)
+    found = fit_joint(noisy.flux, noisy.ivar, x, variance, 2, (), 0)
+    assert found.factors.shape == (96, 0)
+    assert np.isfinite(found.coefficients).all()
+    assert fit_joint(noisy.flux, noisy.ivar, x, variance, 2, (), 6).factors.shape == (96, 2)
+
+
 def test_a_cloud_is_a_pytree_of_stars():
     """Blocks of stars are concatenated field by field: every field must lead with the star."""
     layout, p, *rest = _linear_problem()

@@ -8,6 +8,7 @@ would lend a carried label spurious information of the order of pixels / stars.
 
 from dataclasses import dataclass
 from functools import cached_property, partial
+from math import gcd
 from typing import NamedTuple
 
 import jax
@@ -181,11 +182,17 @@ def infer_stars(
     constant = jnp.sum(weight * flux**2, axis=1) - jnp.sum(log_weight, axis=1)
     constant = constant + n_measured * jnp.log(2 * jnp.pi)
     one = partial(_one_star, layout, p.gamma, p.population)
-    return lax.map(
-        lambda star: one(*star),
-        (gram, right, constant, observed, precision, start),
-        batch_size=STARS_AT_ONCE,
-    )
+    stars = (gram, right, constant, observed, precision, start)
+    return _map_stars(lambda star: one(*star), stars)
+
+
+def _map_stars(function, stars):
+    """Map over stars, some at a time; unlike `lax.map`'s own batches, with arrays of size 0 too."""
+    n_star = len(jax.tree.leaves(stars)[0])
+    at_once = gcd(n_star, STARS_AT_ONCE)
+    cut = jax.tree.map(lambda a: a.reshape(n_star // at_once, at_once, *a.shape[1:]), stars)
+    out = lax.map(jax.vmap(function), cut)
+    return jax.tree.map(lambda a: a.reshape(n_star, *a.shape[2:]), out)
 
 
 def _one_star(
@@ -302,4 +309,4 @@ def moments(layout: Layout, cloud: Cloud, shift: StarLabels) -> Moments:
             covariance=(cloud.weight[:, None] * away).T @ away,
         )
 
-    return lax.map(one, (cloud, shift), batch_size=STARS_AT_ONCE)
+    return _map_stars(one, (cloud, shift))
