@@ -10,15 +10,15 @@ import typer
 from rich.table import Table
 
 from ..data import model_path
-from ..infer import infer, stack_draws
+from ..infer import infer
 from ..labels import label_arrays
 from ..model import Model, train
 from ..recipe import Recipe
 from ..simulate import make_apokasc, make_mock, make_quadratic
 from ..simulate.quadratic import NAMES
 from ..spectra import Spectra
-from ..trees import array, point_sd
-from ..validate import cross_validate, judge
+from ..trees import array
+from ..validate import cross_validate, judge, posterior_columns
 from .console import console, progress
 from .model import show_round, statistics_table
 
@@ -105,9 +105,8 @@ def _columns(model: Model, spectra: Spectra, truth) -> list[np.ndarray]:
     values, _ = label_arrays(truth, model.labels, spectra.star_id)
     post = infer(model, spectra, "importance", "population")
     flat = infer(model, spectra, "laplace", "flat", draws=8)
-    q16, q84 = np.quantile(stack_draws(post, model.labels), [0.16, 0.84], axis=0)
     mode = array(flat, "point/map")
-    return [values, array(post, "point/mean"), point_sd(post), q16, q84, mode]
+    return [values, *posterior_columns(post, model.labels).values(), mode]
 
 
 def _show(model: Model, columns: list[np.ndarray], title: str) -> None:

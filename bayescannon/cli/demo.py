@@ -34,7 +34,7 @@ from ..recipe import Recipe
 from ..simulate import Made, make_apokasc, make_mock
 from ..spectra import Spectra
 from ..trees import array, point_sd
-from ..validate import CrossValidation, Judged, cross_validate, judge
+from ..validate import CrossValidation, Judged, cross_validate, judge, posterior_columns
 from .console import Seed, console, progress
 from .model import training_progress
 
@@ -112,13 +112,8 @@ def _stage(
 def judge_test(test: Made, post: xr.DataTree, names: tuple[str, ...]) -> dict[str, Judged]:
     """Compare posteriors of made stars with their truth, label by label."""
     truth, _ = label_arrays(test.truth, names, test.spectra.star_id)
-    mean, draws = array(post, "point/mean"), stack_draws(post, names)
-    sd = point_sd(post)
-    out = {}
-    for i, name in enumerate(names):
-        q16, q84 = np.quantile(draws[..., i], [0.16, 0.84], axis=0)
-        out[name] = judge(truth[:, i], mean[:, i], sd[:, i], q16, q84)
-    return out
+    columns = posterior_columns(post, names).values()
+    return {name: judge(truth[:, i], *(c[:, i] for c in columns)) for i, name in enumerate(names)}
 
 
 def _figures(

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from ..batches import map_stars
 from ..flags import Flag, combine
 from ..labels import Mixture, features
 from ..model import Model
@@ -14,7 +15,7 @@ from ..typing import Array
 from .methods import MAX_KHAT, MAX_RHAT, MAX_SHIFT, MIN_ESS, MIN_ESS_WEIGHTED, Sampled
 from .newton import Laplace
 from .posterior import Block
-from .summary import Summary, map_stars, quadratic_form
+from .summary import STARS_AT_ONCE, Summary, quadratic_form
 
 MANY_OUTSIDE = 0.05
 """A star is outside the training range when more than this share of its posterior is."""
@@ -111,7 +112,7 @@ def _draw_moments(
         cov = away @ away.T / (rows.shape[1] - 1)
         return mean, cov, jnp.mean(jnp.any(outside, axis=0), dtype=float)
 
-    return map_stars(one_star, jnp.asarray(draws))
+    return map_stars(one_star, jnp.asarray(draws), STARS_AT_ONCE)
 
 
 @partial(jax.jit, static_argnames="degree")

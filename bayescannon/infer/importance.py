@@ -17,12 +17,13 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Float
 from scipy.stats import f as fisher
 
+from ..batches import map_stars
 from ..labels import feature_rows, monomials
 from ..typing import Array
 from .newton import Laplace
 from .prior import Prior
 from .psis import smooth_weights
-from .summary import Summary, log_likelihood_of_draws, map_stars
+from .summary import STARS_AT_ONCE, Summary, log_likelihood_of_draws
 
 PROPOSALS_PER_DRAW = 4
 MIN_PROPOSALS = 400
@@ -84,7 +85,7 @@ def importance(
         chosen, khat, ess = _resample(log_ratio, shift, draws)
         return Weighted((mean[:, None] + frame @ block[:, chosen].astype(float)).T, khat, ess)
 
-    return map_stars(one_star, (log_like, fit.mean, frame, shift))
+    return map_stars(one_star, (log_like, fit.mean, frame, shift), STARS_AT_ONCE)
 
 
 @partial(jax.jit, static_argnames=("draws", "degree"))
@@ -112,7 +113,7 @@ def importance_of_modes(
         chosen, khat, ess = _resample(log_target - _log_mixture(scaled, modes), shift, draws)
         return Weighted(scaled[:, chosen].T, khat, ess)
 
-    return map_stars(one_star, (keys, summary, fit))
+    return map_stars(one_star, (keys, summary, fit), STARS_AT_ONCE)
 
 
 def _log_mixture(scaled: Float[Array, "label draw"], modes: list) -> Float[Array, "draw"]:

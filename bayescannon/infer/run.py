@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from ..batches import map_stars
 from ..errors import UserError
 from ..files import write_beside
 from ..keys import star_keys
@@ -23,7 +24,7 @@ from .methods import SAMPLERS, Problem
 from .newton import laplace
 from .posterior import Block, PosteriorWriter, attributes, open_posterior, to_datatree
 from .prior import Prior, make_prior
-from .summary import Summary, log_likelihood_of_draws, map_stars, summarise
+from .summary import STARS_AT_ONCE, Summary, log_likelihood_of_draws, summarise
 
 MAX_STARTS = 3
 """Newton starts at the pivot and at so many components of the population."""
@@ -198,7 +199,7 @@ def _log_densities(
         both = prior.log_prob(flat), log_likelihood_of_draws(star, flat, degree)
         return jax.tree.map(lambda a: a.reshape(draws.shape[:-1]), both)
 
-    return map_stars(one_star, (scaled, summary))
+    return map_stars(one_star, (scaled, summary), STARS_AT_ONCE)
 
 
 def _crop(block: Block, n_star: int) -> Block:

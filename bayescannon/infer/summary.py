@@ -6,18 +6,17 @@ hundred numbers without loss. Measuring v from the pivot keeps c of the order of
 (S/N)^2 times pixels, so that likelihood differences keep their digits.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Float
 
 import bayescannon.precision  # noqa: F401
 
+from ..batches import map_stars
 from ..labels import feature_rows
 from ..typing import Array, Coefficients, Factors, Features, Pixels, Scalar, StarPixels
 
@@ -144,10 +143,3 @@ def log_likelihood_of_draws(
     d = feature_rows(scaled, degree).at[0].add(-1.0)
     pull = summary.a @ d - 2 * summary.b[:, None]
     return summary.log_norm - 0.5 * (jnp.sum(pull * d, axis=0) + summary.c)
-
-
-def map_stars(function: Callable, stars, at_once: int = STARS_AT_ONCE):
-    """Apply a function of one star to many, of which only few fit the processor's cache."""
-    if jax.default_backend() != "cpu":
-        return jax.vmap(function)(stars)
-    return lax.map(function, stars, batch_size=at_once)

@@ -9,7 +9,7 @@ from astropy.table import MaskedColumn, Table
 
 from ..errors import UserError
 from ..spectra import AspcapFlag
-from .table import UNITS, _column
+from .table import UNITS, read_column
 
 ROTATION = AspcapFlag["ROTATION_WARN"] | AspcapFlag["ROTATION_BAD"]
 """The rotation flag: the paper names none; these two bits of ASPCAPFLAG are the survey's."""
@@ -24,12 +24,12 @@ class Cut(NamedTuple):
 
 
 def _larger(name: str, limit: float) -> Cut:
-    return Cut((name,), f"{name} > {limit:g}", lambda table: _column(table, name, None) > limit)
+    return Cut((name,), f"{name} > {limit:g}", lambda table: read_column(table, name, None) > limit)
 
 
 def _precise(name: str, limit: float) -> Cut:
     def passes(table: Table) -> np.ndarray:
-        value, error = (_column(table, column, u.uHz) for column in (name, f"{name}_err"))
+        value, error = (read_column(table, column, u.uHz) for column in (name, f"{name}_err"))
         return (error >= 0) & (error < limit * value)
 
     return Cut((name, f"{name}_err"), f"{name}_err / {name} < {limit:g}", passes)
@@ -37,7 +37,7 @@ def _precise(name: str, limit: float) -> Cut:
 
 def _within(name: str, low: float, high: float) -> Cut:
     def passes(table: Table) -> np.ndarray:
-        value = _column(table, name, UNITS[name])
+        value = read_column(table, name, UNITS[name])
         return (value >= low) & (value <= high)
 
     return Cut((name,), f"{low:g} <= {name} <= {high:g}", passes)

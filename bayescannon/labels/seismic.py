@@ -7,7 +7,7 @@ from astropy import units as u
 from astropy.table import Table
 
 from ..errors import UserError
-from .table import UNITS, _column
+from .table import UNITS, read_column
 
 NUMAX_SUN = 3140.0
 """Frequency of the Sun's maximum oscillation power [uHz], as in Eq. 3."""
@@ -110,8 +110,8 @@ def _relation(
             raise UserError(
                 f"the table has no column {name!r}; it has: {', '.join(table.colnames)}"
             )
-        measured = _column(table, name, unit)
-        error = _column(table, f"{name}_err", unit, optional=True)
+        measured = read_column(table, name, unit)
+        error = read_column(table, f"{name}_err", unit, optional=True)
         measured = np.where(measured > 0, measured, np.nan)
         factor = np.broadcast_to(np.asarray(correct(table), float), measured.shape)
         log += power * np.log(np.where(factor > 0, factor, np.nan) * measured / sun)

@@ -95,13 +95,13 @@ def _rows(table: Table, star_id: np.ndarray) -> np.ndarray:
 def _label(table: Table, name: str) -> tuple[np.ndarray, np.ndarray]:
     if name in table.colnames:
         unit = UNITS.get(name)
-        value = _column(table, name, unit)
-        error = _column(table, f"{name}_err", unit, optional=True)
+        value = read_column(table, name, unit)
+        error = read_column(table, f"{name}_err", unit, optional=True)
         return value, error
     linear, unit = LOGARITHM_OF.get(name, ("", None))
     if linear in table.colnames:
-        value = _column(table, linear, unit)
-        error = _column(table, f"{linear}_err", unit, optional=True)
+        value = read_column(table, linear, unit)
+        error = read_column(table, f"{linear}_err", unit, optional=True)
         with np.errstate(invalid="ignore", divide="ignore"):
             log = np.where(value > 0, np.log(value), np.nan)
             return log, error / value
@@ -109,7 +109,7 @@ def _label(table: Table, name: str) -> tuple[np.ndarray, np.ndarray]:
     raise UserError(f"the label table has no column {wanted}; it has: {', '.join(table.colnames)}")
 
 
-def _column(table: Table, name: str, unit, optional: bool = False) -> np.ndarray:
+def read_column(table: Table, name: str, unit, optional: bool = False) -> np.ndarray:
     if optional and name not in table.colnames:
         return np.full(len(table), np.nan)
     column = table[name]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..batches import unpack
 from ..errors import UserError
 from ..files import write_beside
 from ..labels import Mixture, Scaling
@@ -106,8 +107,4 @@ def _uncertainty(path: Path) -> np.ndarray | None:
         return None
     with path.open("rb") as file, np.load(file) as stored:
         packed = stored["packed"].astype(float)
-    n = int(np.sqrt(2 * packed.shape[1]))
-    place = np.zeros((n, n), int)
-    row, column = np.triu_indices(n)
-    place[row, column] = place[column, row] = np.arange(row.size)
-    return packed[:, place]
+    return unpack(packed, int(np.sqrt(2 * packed.shape[1])))

@@ -100,13 +100,17 @@ def fit_joint(
         cloud = _infer_all(layout, p, data, own, labels, scale2)
         m = moments(layout, cloud, jnp.zeros_like(labels))
         first = not history
-        shift = jnp.zeros_like(labels) if first else _recalibrate(layout, m, data)
+        shift = (
+            jnp.zeros_like(labels)
+            if first
+            else recalibrate(layout, m, data.observed, data.precision)
+        )
         m = moments(layout, cloud, shift)
         change, gamma = standardise(layout, m, data.use)
         m = _masked(change_variables(m, change), data.use)
         moved = _moved(m, labels, data.use)
         p = p._replace(gamma=gamma, population=_population(layout, m, n_star))
-        p = fit_loadings(layout, p, data.blocks, m, prior)
+        p = fit_loadings(layout, p, data.blocks, m.u, m.uu, prior)
         p, n_factor = _without_undetermined(layout, p, data)
         prior = learn_prior(layout, p, jnp.asarray(usable, float))
         scale2 = scale2 if first else _error_scale(layout, m, data, n_star)
@@ -146,8 +150,7 @@ def _start(layout: Layout, data: _Data, begun, usable, most: int) -> tuple[Layou
     n_star, n_pixel = len(begun.labels), len(usable)
     v = spectral_features(layout, begun.labels)
     v = jnp.pad(v, ((0, len(data.use) - n_star), (0, 0)))
-    nothing = jnp.zeros((len(v), 0))
-    m = Moments(v, v[:, :, None] * v[:, None, :], nothing, nothing, nothing, nothing)
+    vv = v[:, :, None] * v[:, None, :]
     p = Parameters(
         loadings=jnp.zeros((n_pixel, layout.n_latent)),
         uncertainty=jnp.zeros((n_pixel, layout.pairs[0].size)),
@@ -155,7 +158,7 @@ def _start(layout: Layout, data: _Data, begun, usable, most: int) -> tuple[Layou
         gamma=jnp.zeros((0, len(layout.through))),
         population=begun.population,
     )
-    p = fit_loadings(layout, p, data.blocks, m, None, rounds=4)
+    p = fit_loadings(layout, p, data.blocks, v, vv, None, rounds=4)
     s2 = np.asarray(p.scatter2, np.float32)
     root = np.sqrt(data.ivar[:n_star] / (1 + data.ivar[:n_star] * s2)) * usable
     white = root * (data.flux[:n_star] - np.asarray(v[:n_star] @ p.loadings.T, np.float32))
@@ -183,10 +186,6 @@ def _infer_all(layout: Layout, p: Parameters, data: _Data, own, labels, scale2) 
         stars = (data.observed[rows], precision[rows], own[rows], labels[rows])
         blocks.append(infer_stars(layout, p, flux, ivar, *stars))
     return Cloud(*(jnp.concatenate(parts) for parts in zip(*blocks, strict=True)))
-
-
-def _recalibrate(layout: Layout, m: Moments, data: _Data) -> Array:
-    return recalibrate(layout, m, data.observed, data.precision * data.use[:, None])
 
 
 def _masked(m: Moments, use: Array) -> Moments:
@@ -221,7 +220,7 @@ def _error_scale(layout: Layout, m: Moments, data: _Data, n_star: int) -> np.nda
     what the fit of the label scale used up is given back. Carried labels are inferred with the
     catalogue value, so the posterior variance is added (EM).
     """
-    weight = data.precision * data.use[:, None]
+    weight = data.precision  # 0 for padding
     known = jnp.sum((weight > 0).astype(float), axis=0)
     squared = (data.observed - m.labels) ** 2
     variance = jnp.einsum("nii->ni", m.covariance)

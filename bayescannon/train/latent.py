@@ -8,7 +8,6 @@ would lend a carried label spurious information of the order of pixels / stars.
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from math import gcd
 from typing import NamedTuple
 
 import jax
@@ -20,6 +19,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Float
 from scipy.stats import norm, qmc
 
+from ..batches import map_stars, unpack
 from ..labels import features, monomials
 from ..typing import Array, Pixels, Scalar, StarLabels, StarPixels, Stars
 
@@ -86,10 +86,7 @@ class Layout:
 
     def unpack(self, packed: Array) -> Array:
         """(..., pair) to (..., latent, latent)."""
-        place = np.zeros((self.n_latent, self.n_latent), int)
-        row, column = self.pairs
-        place[row, column] = place[column, row] = np.arange(row.size)
-        return packed[..., place]
+        return unpack(packed, self.n_latent)
 
     def expansion(self, gamma: Array) -> jax.Array:
         """(latent, feature): u = expansion . v(l) where the factors are at their expectation."""
@@ -183,16 +180,7 @@ def infer_stars(
     constant = constant + n_measured * jnp.log(2 * jnp.pi)
     one = partial(_one_star, layout, p.gamma, p.population)
     stars = (gram, right, constant, observed, precision, start)
-    return _map_stars(lambda star: one(*star), stars)
-
-
-def _map_stars(function, stars):
-    """Map over stars, some at a time; unlike `lax.map`'s own batches, with arrays of size 0 too."""
-    n_star = len(jax.tree.leaves(stars)[0])
-    at_once = gcd(n_star, STARS_AT_ONCE)
-    cut = jax.tree.map(lambda a: a.reshape(n_star // at_once, at_once, *a.shape[1:]), stars)
-    out = lax.map(jax.vmap(function), cut)
-    return jax.tree.map(lambda a: a.reshape(n_star, *a.shape[2:]), out)
+    return map_stars(lambda star: one(*star), stars, STARS_AT_ONCE)
 
 
 def _one_star(
@@ -309,4 +297,4 @@ def moments(layout: Layout, cloud: Cloud, shift: StarLabels) -> Moments:
             covariance=(cloud.weight[:, None] * away).T @ away,
         )
 
-    return _map_stars(one, (cloud, shift))
+    return map_stars(one, (cloud, shift), STARS_AT_ONCE)

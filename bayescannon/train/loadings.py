@@ -9,7 +9,7 @@ from jax.scipy.linalg import cho_solve
 from jaxtyping import Float
 
 from ..typing import Array, Pixels, StarPixels
-from .latent import Layout, Moments, Parameters
+from .latent import Layout, Parameters
 from .shrink import flat_baseline, second_moment
 
 PIXELS_PER_BLOCK = 512
@@ -33,7 +33,8 @@ def fit_loadings(
     layout: Layout,
     parameters: Parameters,
     blocks: list[Block],
-    m: Moments,
+    u: Float[Array, "star latent"],
+    uu: Float[Array, "star latent latent"],
     prior: Float[Array, "latent latent"] | None,
     rounds: int = 1,
 ) -> Parameters:
@@ -45,8 +46,8 @@ def fit_loadings(
         `scatter2` of the parameters is where the step starts.
     blocks : list
         Flux and inverse variance as `pixel_blocks` cuts them.
-    m : Moments
-        Of all stars; zero for padding.
+    u, uu
+        E[u] and E[u u'] of all stars; zero for padding.
     prior : (latent, latent) or None
         Covariance of the empirical-Bayes prior of the loadings; None for a flat one.
     rounds : int
@@ -64,7 +65,7 @@ def fit_loadings(
     for i, (flux, ivar) in enumerate(blocks):
         s2 = padded[i * PIXELS_PER_BLOCK : (i + 1) * PIXELS_PER_BLOCK]
         for _ in range(rounds):
-            mean, packed, s2 = _fit_block(layout, flux, ivar, s2, m.u, m.uu, precision)
+            mean, packed, s2 = _fit_block(layout, flux, ivar, s2, u, uu, precision)
         parts.append((mean, packed, s2))
     loadings, uncertainty, s2 = (jnp.concatenate(a)[:n_pixel] for a in zip(*parts, strict=True))
     return parameters._replace(loadings=loadings, uncertainty=uncertainty, scatter2=s2)

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 
 import bayescannon.precision  # noqa: F401
 
+from ..batches import unpack
 from ..typing import Array, Coefficients, Pixels, StarFeatures, StarPixels
 
 PIXELS_PER_BLOCK = 256
@@ -133,7 +134,7 @@ def _fit_block(
 def _step(y: Array, ivar: Array, v: Array, vv: Array, state: _State) -> _State:
     row, column = np.triu_indices(v.shape[1])
     w = ivar / (1.0 + ivar * state.s2[:, None])
-    normal = _symmetric(w @ vv, v.shape[1])
+    normal = unpack(w @ vv, v.shape[1])
     factor = jnp.linalg.cholesky(normal)
     identity = jnp.broadcast_to(jnp.eye(v.shape[1]), normal.shape)
     covariance = cho_solve((factor, True), identity)
@@ -160,11 +161,3 @@ def _step(y: Array, ivar: Array, v: Array, vv: Array, state: _State) -> _State:
         converged=keep,
         iterations=state.iterations + (~state.converged).astype(int),
     )
-
-
-def _symmetric(packed: Array, n: int) -> Array:
-    """Unpack (..., n (n + 1) / 2) upper triangles to (..., n, n)."""
-    place = np.zeros((n, n), int)
-    row, column = np.triu_indices(n)
-    place[row, column] = place[column, row] = np.arange(row.size)
-    return packed[..., place]

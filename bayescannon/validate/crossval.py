@@ -123,7 +123,10 @@ def cross_validate(
         if path is None or not path.is_file():
             model = train(spectra[np.flatnonzero(fold != k)], labels, recipe)
             post = infer(model, spectra[test], method="importance", seed=seed)
-            found = _moments(post, names) | {"error": model.label_errors(stated[test])}
+            found = posterior_columns(post, names) | {
+                "chi2_red": array(post, "sample_stats/chi2") / array(post, "sample_stats/dof"),
+                "error": model.label_errors(stated[test]),
+            }
             if path is not None:
                 with write_beside(path) as beside, beside.open("wb") as file:
                     np.savez(file, allow_pickle=False, **found)
@@ -173,8 +176,7 @@ def _claim(folder: Path, fingerprint: str) -> None:
         beside.write_text(fingerprint, encoding="utf-8")
 
 
-def _moments(post: xr.DataTree, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+def posterior_columns(post: xr.DataTree, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Mean, sd, 16 and 84 % quantiles, (star, label): what `judge` takes after the truth."""
     q16, q84 = np.quantile(stack_draws(post, names), [0.16, 0.84], axis=0)
-    chi2_red = array(post, "sample_stats/chi2") / array(post, "sample_stats/dof")
-    mean, sd = array(post, "point/mean"), point_sd(post)
-    return {"mean": mean, "sd": sd, "q16": q16, "q84": q84, "chi2_red": chi2_red}
+    return {"mean": array(post, "point/mean"), "sd": point_sd(post), "q16": q16, "q84": q84}
