@@ -19,7 +19,7 @@ from bayescannon.infer import (
     star_program,
     summarise,
 )
-from bayescannon.labels import features
+from bayescannon.labels import feature_rows, features
 
 
 def _factors(world, n_factor, seed=5):
@@ -28,7 +28,7 @@ def _factors(world, n_factor, seed=5):
 
 def _summary(model, flux, ivar, factors):
     parts = (model.coefficients, model.scatter, model.usable.astype(float), factors)
-    return summarise(*(jnp.asarray(a) for a in (flux, ivar, *parts)))
+    return summarise(jnp.asarray(flux), jnp.asarray(ivar), *map(jnp.asarray, parts))
 
 
 @partial(jax.jit, static_argnums=7)
@@ -84,6 +84,32 @@ def test_likelihood_differences_keep_their_digits_on_a_real_bright_star(
         difference = (exact(at + step) - exact(at)) - (program(at + step) - program(at))
         assert abs(difference) < 1e-6
         np.testing.assert_allclose(exact(at + step), program(at + step), rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_factor", [0, 3])
+def test_fluxes_in_single_precision_move_a_bright_star_by_a_thousandth_of_its_width(
+    four_label, giants, n_factor
+):
+    """As stores hold them. Both summaries see the same rounded fluxes."""
+    rounded = [jnp.asarray(a, jnp.float32) for a in giants.arrays()]
+    prior, _ = make_prior(four_label, "flat")
+    factors = 0.002 * np.random.default_rng(1).normal(size=(rounded[0].shape[1], n_factor))
+    single, double = (
+        laplace(_summary(four_label, *fluxes, factors), prior, jnp.zeros((1, 4)), 2)
+        for fluxes in (rounded, [a.astype(float) for a in rounded])
+    )
+    away = np.linalg.solve(np.asarray(double.cholesky[0]), np.asarray(single.mean - double.mean)[0])
+    assert 0 < np.abs(away).max() < 1e-3
+    np.testing.assert_allclose(single.cholesky[0], double.cholesky[0], rtol=1e-3, atol=1e-7)
+
+
+def test_the_mixture_prior_along_a_frame_is_the_mixture_prior(world):
+    prior, _ = make_prior(world.model, "population")
+    rng = np.random.default_rng(3)
+    mean, frame = jnp.asarray(rng.normal(size=3)), jnp.asarray(rng.normal(size=(3, 3)))
+    points = jnp.asarray(rng.normal(size=(3, 50)))
+    along = prior.log_prob_along(mean, frame, feature_rows(points, 2))
+    np.testing.assert_allclose(along, prior.log_prob(mean[:, None] + frame @ points), atol=1e-9)
 
 
 def test_newton_stops_at_the_maximum_with_the_curvature_there(world):

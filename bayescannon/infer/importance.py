@@ -21,7 +21,7 @@ from ..batches import map_stars
 from ..labels import feature_rows, monomials
 from ..typing import Array
 from .newton import Laplace
-from .prior import Prior
+from .prior import Prior, WhiteMixture
 from .psis import smooth_weights
 from .summary import STARS_AT_ONCE, Summary, log_likelihood_of_draws
 
@@ -76,11 +76,15 @@ def importance(
     frame = fit.cholesky @ turn
     polynomial = jax.vmap(partial(_polynomial, degree=degree))(summary, fit.mean, frame)
     log_like = polynomial.astype(jnp.float32) @ feature_rows(block, 2 * degree)
+    rows = feature_rows(block, 2)
 
     def one_star(given):
         log_like, mean, frame, shift = given
-        middle, axes = mean.astype(jnp.float32), frame.astype(jnp.float32)
-        log_prior = prior.log_prob(middle[:, None] + axes @ block)
+        if isinstance(prior, WhiteMixture):
+            log_prior = prior.log_prob_along(mean, frame, rows)
+        else:
+            middle, axes = mean.astype(jnp.float32), frame.astype(jnp.float32)
+            log_prior = prior.log_prob(middle[:, None] + axes @ block)
         log_ratio = log_like + log_prior.astype(jnp.float32) - constant
         chosen, khat, ess = _resample(log_ratio, shift, draws)
         return Weighted((mean[:, None] + frame @ block[:, chosen].astype(float)).T, khat, ess)

@@ -33,7 +33,7 @@ MIN_ESS_WEIGHTED = 0.7
 LONGER = ((8, 16), (16, 4))
 """Walks are repeated so much longer, thinned, where the one before did not do; so many stars at
 once."""
-STARS_PER_GROUP = 16
+STARS_PER_GROUP = 8
 MIN_PER_CHAIN = 4
 """Split R-hat needs as many."""
 
@@ -125,7 +125,7 @@ def sample_full_pixels(problem: Problem) -> Sampled:
         good = np.asarray(problem.ivar[star] > 0) & model.usable
         if not good.any():
             continue
-        pixels = (problem.flux[star], problem.ivar[star])
+        pixels = (problem.flux[star].astype(float), problem.ivar[star].astype(float))
         factors = model.factors
         if problem.columns is not None:
             scale = model.coefficients @ np.asarray(problem.columns[star])

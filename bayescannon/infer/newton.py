@@ -56,7 +56,7 @@ class _State(NamedTuple):
 
 @partial(jax.jit, static_argnames="degree")
 def laplace(
-    summary: Summary, prior: Prior, starts: Float[Array, "start label"], degree: int
+    summary: Summary, prior: Prior, starts: Float[Array, "*star start label"], degree: int
 ) -> Laplace:
     """Maximise the posterior of every star and take its curvature there.
 
@@ -66,8 +66,8 @@ def laplace(
         Of many stars.
     prior : Prior
         Over scaled labels.
-    starts : (start, label)
-        Where the optimiser begins; every star uses all.
+    starts : (start, label) or (star, start, label)
+        Where the optimiser begins: for every star, or for each.
     degree : int
         Degree of the features.
 
@@ -168,7 +168,7 @@ def _minimise(expand: Callable, summary: Summary, starts: Array) -> _State:
     Most are done after a few steps. The rest goes on in small groups, so that the slowest of a
     block does not hold up all.
     """
-    n_star, n_start = len(summary.c), len(starts)
+    n_star, n_start = len(summary.c), starts.shape[-2]
     star = jnp.repeat(jnp.arange(n_star), n_start)
 
     def advance(which: Array, state: _State, until: int) -> _State:
@@ -180,7 +180,8 @@ def _minimise(expand: Callable, summary: Summary, starts: Array) -> _State:
     def first(one: Summary, x: Array) -> _State:
         return _State(x, expand(one, x), *map(jnp.asarray, (1e-3, jnp.inf, 0)))
 
-    every = jax.vmap(jax.vmap(first, (None, 0)), (0, None))(summary, jnp.asarray(starts))
+    starts = jnp.broadcast_to(starts, (n_star, *starts.shape[-2:]))
+    every = jax.vmap(jax.vmap(first, (None, 0)))(summary, starts)
     state = jax.tree.map(lambda part: part.reshape(-1, *part.shape[2:]), every)
     state = advance(jnp.arange(len(star)), state, EARLY)
     group = min(STATES_PER_GROUP, len(star))

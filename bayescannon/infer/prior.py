@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Float
 
@@ -58,6 +59,29 @@ class WhiteMixture(NamedTuple):
         """Log density."""
         return logsumexp(self._log_terms(scaled), axis=0)
 
+    def log_prob_along(
+        self,
+        mean: Float[Array, "label"],
+        frame: Float[Array, "label label"],
+        rows: Float[Array, "monomial draw"],
+    ) -> Float[Array, "draw"]:
+        """Log density at mean + frame @ points, in the precision of `rows`.
+
+        `rows` are the points' monomials up to degree 2 (`feature_rows`): where many stars share
+        the points, all that is left is one product with each star's few polynomials.
+        """
+        turned = self.inverse_root @ frame
+        off = jnp.einsum("cij,cj->ci", self.inverse_root, mean[None] - self.mean)
+        i, j = np.triu_indices(len(mean))
+        twice = np.where(i == j, 1.0, 2.0)[None]
+        square = jnp.einsum("cki,ckj->cij", turned, turned)[:, i, j] * twice
+        linear = 2 * jnp.einsum("cki,ck->ci", turned, off)
+        distance = jnp.concatenate([jnp.sum(off**2, axis=1, keepdims=True), linear, square], axis=1)
+        log_terms = self.log_weight[:, None].astype(rows.dtype) - 0.5 * (
+            distance.astype(rows.dtype) @ rows
+        )
+        return logsumexp(log_terms, axis=0)
+
     def curvature(self, scaled: Float[Array, "label"]) -> Float[Array, "label label"]:
         """Precision of the components, by their share here: minus the Hessian's convex part."""
         share = jax.nn.softmax(self._log_terms(scaled))
@@ -65,7 +89,7 @@ class WhiteMixture(NamedTuple):
 
     def _log_terms(self, scaled: Array) -> Array:
         n_component, n_label = self.mean.shape
-        # one product for all components: this is where importance sampling spends its time
+        # one product for all components
         inverse_root = self.inverse_root.astype(scaled.dtype)
         turned = inverse_root.reshape(-1, n_label) @ scaled
         white = turned.reshape(n_component, n_label, *scaled.shape[1:])

@@ -24,7 +24,7 @@ from .methods import SAMPLERS, Problem
 from .newton import laplace
 from .posterior import Block, PosteriorWriter, attributes, open_posterior, to_datatree
 from .prior import Prior, make_prior
-from .summary import STARS_AT_ONCE, Summary, log_likelihood_of_draws, summarise
+from .summary import STARS_AT_ONCE, PixelModel, Summary, compress, log_likelihood_of_draws
 
 MAX_STARTS = 3
 """Newton starts at the pivot and at so many components of the population."""
@@ -90,7 +90,7 @@ def infer(
     _check_grid(model, spectra)
     density, description = make_prior(model, prior)
     attrs = attributes(model, method, description, seed)
-    block_of = partial(_infer_block, model, density, method, draws, seed)
+    block_of = partial(_infer_block, model, pixel_model(model), density, method, draws, seed)
     if out is None:
         trees = list(_blocks(block_of, spectra, attrs, progress))
         return xr.map_over_datasets(_concat_stars, *trees)
@@ -150,18 +150,27 @@ def _check_grid(model: Model, spectra: Spectra) -> None:
         )
 
 
+def pixel_model(model: Model) -> PixelModel:
+    """What the summaries of all spectra share."""
+    return PixelModel.of(model.coefficients, model.scatter, model.usable, model.factors)
+
+
 def _infer_block(
-    model: Model, prior: Prior, method: str, draws: int, seed: int, spectra: Spectra
+    model: Model,
+    pixels: PixelModel,
+    prior: Prior,
+    method: str,
+    draws: int,
+    seed: int,
+    spectra: Spectra,
 ) -> Block:
     n_star = len(spectra)
     missing = STARS_PER_BLOCK - n_star
-    arrays = spectra.arrays()
+    arrays = spectra.arrays(spectra.precision)
     if missing:
         arrays = tuple(np.pad(a, ((0, missing), (0, 0))) for a in arrays)
     flux, ivar = map(jnp.asarray, arrays)
-    usable = jnp.asarray(model.usable, float)
-    arrays = [jnp.asarray(a) for a in (model.coefficients, model.scatter)]
-    summary = summarise(flux, ivar, *arrays, usable, jnp.asarray(model.factors))
+    summary = compress(flux, ivar, pixels)
     degree = model.recipe.labels.degree
     fit = laplace(summary, prior, _starts(model), degree)
     columns = None
@@ -169,7 +178,7 @@ def _infer_block(
         leverage, covariance = (jnp.asarray(part) for part in model.label_map)
         columns = scale_columns(leverage, covariance, fit.mean, degree)
         summary = with_label_map(summary, columns)
-        fit = laplace(summary, prior, _starts(model), degree)
+        fit = laplace(summary, prior, fit.mode_mean, degree)
     names = np.concatenate([spectra.star_id, np.full(missing, "padding")])
     keys = star_keys(seed, names)
     problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, n_star, columns)

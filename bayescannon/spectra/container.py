@@ -155,10 +155,15 @@ class Spectra:
         """Inverse variance, float64 (star, pixel); 0 where not measured."""
         return self.arrays()[1]
 
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """Load (flux, ivar) as float64, values that were not measured set to 0 in both."""
-        flux = self.data.flux.values.astype(np.float64)
-        ivar = self.data.ivar.values.astype(np.float64)
+    @property
+    def precision(self) -> np.dtype:
+        """What the fluxes are held in: float32 in a store."""
+        return self.data.flux.dtype
+
+    def arrays(self, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:
+        """Load (flux, ivar), float64; values that were not measured are set to 0 in both."""
+        flux = self.data.flux.values.astype(dtype)
+        ivar = self.data.ivar.values.astype(dtype)
         bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0))
         flux[bad] = 0.0
         ivar[bad] = 0.0
