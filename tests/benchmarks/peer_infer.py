@@ -2,7 +2,7 @@
 
     python tests/benchmarks/peer_infer.py --stars 10000 --peer-stars 200 --rounds 3
 
-Both get the same flux, ivar, coefficients, scatter, pivots and scales. TheCannon lives in a
+Both get the same flux and ivar (float32, as a store holds them), coefficients, scatter, pivots and scales. TheCannon lives in a
 throw-away environment made here with uv (or venv and pip). Nothing is patched: 0.7.3 states no
 versions, and its test step works with current numpy, scipy, matplotlib and astropy. Its time per
 star does not depend on how many there are, so it does `--peer-stars` of them in each round; rounds
@@ -32,7 +32,9 @@ WORKER = Path(__file__).with_name("peer_infer_worker.py")
 def main() -> None:
     options = _options()
     model = bc.Model.load(model_path("apokasc-mass"))
-    spectra = make_stars(model, options.stars, seed=options.seed).spectra
+    made = make_stars(model, options.stars, seed=options.seed).spectra
+    arrays = made.arrays(np.float32)
+    spectra = bc.Spectra(made.wavelength, *arrays, made.star_id)
     with tempfile.TemporaryDirectory() as folder:
         python = environment(Path(folder) / "environment", THE_CANNON)
         arrays = _hand_over(model, spectra[: options.peer_stars], Path(folder))
