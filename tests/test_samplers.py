@@ -22,6 +22,7 @@ from bayescannon.figures.windows import PAPER_WINDOWS
 from bayescannon.flags import Flag
 from bayescannon.infer import SoftBox, Summary, laplace, stack_draws
 from bayescannon.infer.describe import sampling_flags
+from bayescannon.infer.frame import make_frame
 from bayescannon.infer.importance import (
     DEGREES_OF_FREEDOM,
     _points,
@@ -181,8 +182,12 @@ def test_stars_turn_the_block_independently():
 def test_one_mode_is_the_mixture_of_one():
     """Weights by the polynomial, in single precision, and by the features: the same stars, ESS."""
     problem = _problem(TARGETS["bent"])
-    given = (problem.keys, problem.summary, problem.fit, FLAT, N_DRAW, 2)
-    fast, slow = importance(*given), importance_of_modes(*given)
+    frame, covers = make_frame(problem.summary, problem.fit, FLAT, 2)
+    assert np.asarray(covers).all()
+    fast, slow = (
+        sampler(problem.keys, problem.summary, around, FLAT, N_DRAW, 2)
+        for sampler, around in ((importance, frame), (importance_of_modes, problem.fit))
+    )
     np.testing.assert_allclose(fast.ess, slow.ess, rtol=1e-3)
     np.testing.assert_allclose(fast.khat, slow.khat, atol=0.01)
     same = np.isclose(fast.draws, slow.draws, atol=1e-5).all(axis=2)

@@ -1,10 +1,10 @@
 """Importance sampling from the Laplace approximation: exact posteriors at the price of a Gaussian.
 
-Proposals have Student-t tails around each maximum; their weights are Pareto-smoothed; the draws
-that are published are resampled from many more proposals. All stars use one fixed block of points,
-spread evenly over the distribution, and each star turns it by a random rotation of its own: where
-a star has one maximum, its likelihood is a polynomial in the block's coordinates, so the weights of
-many stars are one matrix product.
+Proposals have Student-t tails around the posterior's middle or, where maxima lie far apart, around
+each; their weights are Pareto-smoothed; the draws that are published are resampled from many more
+proposals. All stars use one fixed block of points, spread evenly over the distribution, and each
+star turns it by a random rotation of its own: around one middle the likelihood is a polynomial in
+the block's coordinates, so the weights of many stars are one matrix product.
 """
 
 from functools import cache, partial
@@ -20,6 +20,7 @@ from scipy.stats import f as fisher
 from ..batches import map_stars
 from ..labels import feature_rows, monomials
 from ..typing import Array
+from .frame import Frame
 from .newton import Laplace
 from .prior import Prior, WhiteMixture
 from .psis import smooth_weights
@@ -44,17 +45,17 @@ class Weighted(NamedTuple):
 
 @partial(jax.jit, static_argnames=("draws", "degree"))
 def importance(
-    keys: jax.Array, summary: Summary, fit: Laplace, prior: Prior, draws: int, degree: int
+    keys: jax.Array, summary: Summary, frame: Frame, prior: Prior, draws: int, degree: int
 ) -> Weighted:
-    """Sample the posterior of every star around its highest maximum, by importance resampling.
+    """Sample the posterior of every star around one middle, by importance resampling.
 
     Parameters
     ----------
     keys : PRNG keys (star,)
     summary : Summary
         Of the same stars.
-    fit : Laplace
-        Their maxima.
+    frame : Frame
+        Middle and covariance of the proposals.
     prior : Prior
         Over scaled labels.
     draws : int
@@ -67,36 +68,36 @@ def importance(
     Weighted
         Equally weighted draws of scaled labels, k-hat, and the effective number of proposals.
     """
-    n, n_label = max(draws * PROPOSALS_PER_DRAW, MIN_PROPOSALS), fit.mean.shape[1]
+    n, n_label = max(draws * PROPOSALS_PER_DRAW, MIN_PROPOSALS), frame.mean.shape[1]
     points = _points(n, n_label)
     # single precision is enough in coordinates where the posterior has unit width
     block = jnp.asarray(points.astype(np.float32))
     constant = jnp.asarray(_log_student(points).astype(np.float32))
     turn, shift = jax.vmap(_random_turn, (0, None))(keys, n_label)
-    frame = fit.cholesky @ turn
-    polynomial = jax.vmap(partial(_polynomial, degree=degree))(summary, fit.mean, frame)
+    turned = frame.cholesky @ turn
+    polynomial = jax.vmap(partial(_polynomial, degree=degree))(summary, frame.mean, turned)
     log_like = polynomial.astype(jnp.float32) @ feature_rows(block, 2 * degree)
     rows = feature_rows(block, 2)
 
     def one_star(given):
-        log_like, mean, frame, shift = given
+        log_like, mean, turned, shift = given
         if isinstance(prior, WhiteMixture):
-            log_prior = prior.log_prob_along(mean, frame, rows)
+            log_prior = prior.log_prob_along(mean, turned, rows)
         else:
-            middle, axes = mean.astype(jnp.float32), frame.astype(jnp.float32)
+            middle, axes = mean.astype(jnp.float32), turned.astype(jnp.float32)
             log_prior = prior.log_prob(middle[:, None] + axes @ block)
         log_ratio = log_like + log_prior.astype(jnp.float32) - constant
         chosen, khat, ess = _resample(log_ratio, shift, draws)
-        return Weighted((mean[:, None] + frame @ block[:, chosen].astype(float)).T, khat, ess)
+        return Weighted((mean[:, None] + turned @ block[:, chosen].astype(float)).T, khat, ess)
 
-    return map_stars(one_star, (log_like, fit.mean, frame, shift), STARS_AT_ONCE)
+    return map_stars(one_star, (log_like, frame.mean, turned, shift), STARS_AT_ONCE)
 
 
 @partial(jax.jit, static_argnames=("draws", "degree"))
 def importance_of_modes(
     keys: jax.Array, summary: Summary, fit: Laplace, prior: Prior, draws: int, degree: int
 ) -> Weighted:
-    """Do the same around all maxima of each star; arguments as for `importance`."""
+    """Do the same around all maxima of each star, as `fit` holds them."""
     n, n_label = max(draws * PROPOSALS_PER_DRAW, MIN_PROPOSALS), fit.mean.shape[1]
 
     def one_star(given):

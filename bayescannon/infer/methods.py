@@ -13,9 +13,10 @@ from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
 from ..model import Model
 from ..typing import Array
+from .frame import Frame, make_frame
 from .importance import MIN_PROPOSALS, importance, importance_of_modes
 from .newton import Laplace
-from .nuts import CHAINS, FAST, SURE, Frame, nuts
+from .nuts import CHAINS, FAST, SURE, nuts
 from .prior import Prior
 from .psis import smooth_weights
 from .star import sample_reference
@@ -80,23 +81,42 @@ def sample_laplace(problem: Problem) -> Sampled:
 
 
 def sample_importance(problem: Problem) -> Sampled:
-    """Resample weighted draws; `ess` is that of the published draws."""
+    """Resample weighted draws; `ess` is that of the published draws.
+
+    Where the weights have a heavy tail, the draws they gave make a better proposal.
+    """
     p = problem
-    result = importance(p.keys, p.summary, p.fit, p.prior, p.draws, p.degree)
+    frame, covers = make_frame(p.summary, p.fit, p.prior, p.degree)
+    result = importance(p.keys, p.summary, frame, p.prior, p.draws, p.degree)
     draws, khat, ess = (np.array(part) for part in result)
-    several = np.flatnonzero(np.asarray(p.fit.n_modes)[: p.n_star] > 1)
-    for part, some in _groups(p, several):
+    covers = np.asarray(covers)
+    heavy = covers & (khat > MAX_KHAT)
+    for part, some in _groups(p, np.flatnonzero(heavy[: p.n_star])):
+        around = _adapted(*_around(some))
+        result = importance(_anew(some.keys), some.summary, around, p.prior, p.draws, p.degree)
+        _put((draws, khat, ess), part, result)
+    for part, some in _groups(p, np.flatnonzero(~covers[: p.n_star])):
         result = importance_of_modes(some.keys, some.summary, some.fit, p.prior, p.draws, p.degree)
-        for whole, found in zip((draws, khat, ess), result, strict=True):
-            whole[part] = found[: len(part)]
+        _put((draws, khat, ess), part, result)
     ess = 1.0 / (1.0 / p.draws + 1.0 / ess)
     return Sampled(draws[:, None], khat, ess, *_unknown(len(p.keys), 3))
+
+
+def _put(arrays, part: np.ndarray, found) -> None:
+    for array, values in zip(arrays, found, strict=True):
+        array[part] = values[: len(part)]
+
+
+@jax.jit
+def _anew(keys: jax.Array) -> jax.Array:
+    """Other random numbers of the same stars."""
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, 1)
 
 
 def sample_nuts(problem: Problem) -> Sampled:
     """Run four chains a star that share the draws asked for; longer ones where these fail."""
     p = problem
-    frame = Frame(p.fit.mean, p.fit.cholesky)
+    frame, _ = make_frame(p.summary, p.fit, p.prior, p.degree)
     draws, divergences = _walk(p, p.keys, p.summary, frame)
     ess, rhat = _diagnose(draws)
     khat, shift = _unknown(len(p.keys), 2)
@@ -105,14 +125,15 @@ def sample_nuts(problem: Problem) -> Sampled:
 
 
 def sample_auto(problem: Problem) -> Sampled:
-    """Importance sampling for all; NUTS where its weights cannot be trusted and one mode is known.
+    """Importance sampling for all; NUTS where its weights cannot be trusted.
 
-    With several modes the chains would not mix: the mixture of Gaussians at the modes, weighted,
-    is the better answer even where k-hat is high.
+    Where modes lie far apart the chains would not mix: the mixture of Gaussians at the modes,
+    weighted, is the better answer even where k-hat is high.
     """
     first = sample_importance(problem)
     trusted = (first.khat <= MAX_KHAT) & (first.ess >= MIN_ESS_WEIGHTED * problem.draws)
-    doubtful = ~trusted & (np.asarray(problem.fit.n_modes) == 1)
+    _, covers = make_frame(problem.summary, problem.fit, problem.prior, problem.degree)
+    doubtful = ~trusted & np.asarray(covers)
     return _walk_longer(problem, first, np.flatnonzero(doubtful[: problem.n_star]))
 
 
@@ -189,7 +210,9 @@ def _walk_longer(problem: Problem, first: Sampled, stars: np.ndarray) -> Sampled
     """
     for longer, at_once in LONGER:
         for part, some in _groups(problem, stars, at_once):
-            draws, divergences = _walk(some, some.keys, some.summary, _frame(some), longer)
+            draws, divergences = _walk(
+                some, some.keys, some.summary, _adapted(*_around(some)), longer
+            )
             draws, divergences = draws[: len(part)], divergences[: len(part)]
             ess, rhat = _diagnose(draws)
             thinned = draws[:, :, longer - 1 :: longer].reshape(len(part), *_joined(first, draws))
@@ -228,16 +251,22 @@ def _joined(first: Sampled, draws: np.ndarray) -> tuple[int, int, int]:
     return first.draws.shape[1], -1, draws.shape[-1]
 
 
-def _frame(problem: Problem) -> Frame:
-    """Mean and covariance by importance sampling; the Laplace approximation's where it fails."""
+def _around(problem: Problem) -> tuple[Float[Array, "star draw label"], Frame]:
+    """Draws by importance sampling, and the frame they were proposed in."""
     p = problem
-    draws = importance(p.keys, p.summary, p.fit, p.prior, p.draws, p.degree).draws
+    frame, _ = make_frame(p.summary, p.fit, p.prior, p.degree)
+    return importance(p.keys, p.summary, frame, p.prior, p.draws, p.degree).draws, frame
+
+
+@jax.jit
+def _adapted(draws: Float[Array, "star draw label"], frame: Frame) -> Frame:
+    """Mean and covariance of draws; the frame they came from where they have none."""
     mean = jnp.mean(draws, axis=1)
     away = draws - mean[:, None]
-    root = jnp.linalg.cholesky(jnp.swapaxes(away, 1, 2) @ away / p.draws)
+    root = jnp.linalg.cholesky(jnp.swapaxes(away, 1, 2) @ away / draws.shape[1])
     sound = jnp.isfinite(root).all(axis=(1, 2))[:, None]
     return Frame(
-        jnp.where(sound, mean, p.fit.mean), jnp.where(sound[..., None], root, p.fit.cholesky)
+        jnp.where(sound, mean, frame.mean), jnp.where(sound[..., None], root, frame.cholesky)
     )
 
 

@@ -16,6 +16,7 @@ from numpyro.infer import NUTS
 
 from ..labels import features
 from ..typing import Array, Scalar
+from .frame import Frame
 from .prior import Prior
 from .summary import Summary
 
@@ -35,13 +36,6 @@ FAST = Stride(1.1, 2)
 """Three leapfrog steps: just short of a U-turn in a unit Gaussian."""
 SURE = Stride(0.5, 4)
 """For the few posteriors on which the fast stride fails."""
-
-
-class Frame(NamedTuple):
-    """Coordinates in which a star's chains walk: mean + cholesky @ white."""
-
-    mean: Float[Array, "*star label"]
-    cholesky: Float[Array, "*star label label"]
 
 
 @jax.custom_vjp
