@@ -31,7 +31,7 @@ from bayescannon.infer.importance import (
     importance,
     importance_of_modes,
 )
-from bayescannon.infer.methods import SAMPLERS, Problem
+from bayescannon.infer.methods import SAMPLERS, Problem, _thinned_ess
 from bayescannon.infer.selfcheck import judge_ranks, make_stars, ranks
 from bayescannon.infer.summary import log_likelihood_of_draws
 from bayescannon.keys import star_keys
@@ -177,6 +177,16 @@ def test_stars_turn_the_block_independently():
     assert np.abs(np.mean(turn, axis=0)).max() < 5 * np.sqrt(1 / 3 / 256)
     assert np.abs(np.mean(turn**2, axis=0) - 1 / 3).max() < 5 * np.sqrt(0.1 / 256)
     assert len(np.unique(shift)) == 256
+
+
+@pytest.mark.parametrize("memory", [-0.3, 0.0, 0.5, 0.9])
+def test_the_ess_of_thinned_draws_is_that_of_an_autoregressive_chain(memory):
+    # of x_i = memory x_(i-1) + noise every k-th value has memory^k; n / ess = (1 + m) / (1 - m)
+    n, longer = 8000, 8
+    ess = n * (1 - memory) / (1 + memory)
+    thinned = max(memory, 0.0) ** longer  # draws better than independent ones are not counted more
+    expected = n / longer * (1 - thinned) / (1 + thinned)
+    np.testing.assert_allclose(_thinned_ess(np.array([ess]), n, longer), expected, rtol=1e-12)
 
 
 def test_one_mode_is_the_mixture_of_one():

@@ -16,7 +16,7 @@ from ..typing import Array
 from .frame import Frame, make_frame
 from .importance import MIN_PROPOSALS, importance, importance_of_modes
 from .newton import Laplace
-from .nuts import CHAINS, FAST, SURE, nuts
+from .nuts import CHAINS, FAST, SURE, Stride, nuts
 from .prior import Prior
 from .psis import smooth_weights
 from .star import sample_reference
@@ -31,9 +31,9 @@ MIN_ESS = 0.8
 """Smallest share of the draws of chains that their effective number may be."""
 MIN_ESS_WEIGHTED = 0.7
 """The same for importance sampling, which reaches 0.8 when its proposal is the posterior."""
-LONGER = ((8, 16), (16, 4))
-"""Walks are repeated so much longer, thinned, where the one before did not do; so many stars at
-once."""
+LONGER = ((2, FAST), (8, SURE), (16, SURE))
+"""Walks are repeated so much longer, thinned, and with this stride, where the one before did not
+do."""
 STARS_PER_GROUP = 8
 MIN_PER_CHAIN = 4
 """Split R-hat needs as many."""
@@ -117,7 +117,7 @@ def sample_nuts(problem: Problem) -> Sampled:
     """Run four chains a star that share the draws asked for; longer ones where these fail."""
     p = problem
     frame, _ = make_frame(p.summary, p.fit, p.prior, p.degree)
-    draws, divergences = _walk(p, p.keys, p.summary, frame)
+    draws, divergences = _walk(p, frame)
     ess, rhat = _diagnose(draws)
     khat, shift = _unknown(len(p.keys), 2)
     first = Sampled(draws, khat, ess, rhat, divergences, shift)
@@ -186,41 +186,45 @@ def numpyro_rules() -> Generator[None]:
 
 
 def _walk(
-    problem: Problem, keys: jax.Array, summary: Summary, frame: Frame, longer: int = 1
+    problem: Problem, frame: Frame, longer: int = 1, stride: Stride = FAST
 ) -> tuple[np.ndarray, np.ndarray]:
     """Run NUTS; return draws (star, chain, draw, label) and divergences (star,)."""
     with numpyro_rules():
         result = nuts(
-            keys,
-            summary,
+            problem.keys,
+            problem.summary,
             frame,
             problem.prior,
             longer * _per_chain(problem.draws),
             problem.degree,
-            SURE if longer > 1 else FAST,
+            stride,
         )
     return np.array(result.draws), np.array(result.divergences)
 
 
 def _walk_longer(problem: Problem, first: Sampled, stars: np.ndarray) -> Sampled:
-    """Replace the draws of some stars by those of longer, thinned chains with short steps.
+    """Replace the draws of some stars by those of longer, thinned chains.
 
-    Importance sampling tells mean and covariance better than the curvature at the maximum. The
-    effective size of the thinned draws is below both their number and that of the whole chains.
+    Importance sampling tells mean and covariance better than a formula.
     """
-    for longer, at_once in LONGER:
-        for part, some in _groups(problem, stars, at_once):
-            draws, divergences = _walk(
-                some, some.keys, some.summary, _adapted(*_around(some)), longer
-            )
+    for longer, stride in LONGER:
+        for part, some in _groups(problem, stars):
+            draws, divergences = _walk(some, _adapted(*_around(some)), longer, stride)
             draws, divergences = draws[: len(part)], divergences[: len(part)]
             ess, rhat = _diagnose(draws)
             thinned = draws[:, :, longer - 1 :: longer].reshape(len(part), *_joined(first, draws))
             first.draws[part] = thinned[:, :, : first.draws.shape[2]]
-            first.ess[part] = 1 / (1 / (thinned.shape[1] * thinned.shape[2]) + 1 / ess)
+            first.ess[part] = _thinned_ess(ess, draws.shape[1] * draws.shape[2], longer)
             first.rhat[part], first.divergences[part] = rhat, divergences
         stars = stars[_failed(first)[stars]]
     return first
+
+
+def _thinned_ess(ess: np.ndarray, n_draw: int, longer: int) -> np.ndarray:
+    """Effective number of every `longer`-th of the draws, as of an autoregressive chain."""
+    time = np.maximum(n_draw / ess, 1.0)
+    left = ((time - 1) / (time + 1)) ** longer
+    return n_draw / longer * (1 - left) / (1 + left)
 
 
 def _failed(sampled: Sampled) -> np.ndarray:
@@ -230,13 +234,11 @@ def _failed(sampled: Sampled) -> np.ndarray:
     return ~(well & (sampled.divergences == 0))
 
 
-def _groups(
-    problem: Problem, stars: np.ndarray, size: int = STARS_PER_GROUP
-) -> Generator[tuple[np.ndarray, Problem]]:
+def _groups(problem: Problem, stars: np.ndarray) -> Generator[tuple[np.ndarray, Problem]]:
     """Take some stars out of a block, in groups of one size: one compiled program serves all."""
-    for start in range(0, len(stars), size):
-        part = stars[start : start + size]
-        rows = np.resize(part, size)
+    for start in range(0, len(stars), STARS_PER_GROUP):
+        part = stars[start : start + STARS_PER_GROUP]
+        rows = np.resize(part, STARS_PER_GROUP)
         keys, summary, fit = _take((problem.keys, problem.summary, problem.fit), jnp.asarray(rows))
         yield part, problem._replace(keys=keys, summary=summary, fit=fit)
 
