@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax import lax
+from threadpoolctl import threadpool_limits
 
 from ..batches import map_stars
 from ..errors import UserError
@@ -19,9 +21,10 @@ from ..keys import star_keys
 from ..model import Model
 from ..spectra import Spectra
 from .describe import describe
+from .importance import MAX_MODES
 from .label_map import scale_columns, with_label_map
 from .methods import SAMPLERS, Problem
-from .newton import laplace
+from .newton import Laplace, laplace
 from .posterior import Block, PosteriorWriter, attributes, open_posterior, to_datatree
 from .prior import Prior, make_prior
 from .summary import STARS_AT_ONCE, PixelModel, Summary, compress, log_likelihood_of_draws
@@ -112,8 +115,9 @@ def _blocks(block_of, spectra, attrs, progress) -> Iterator[xr.DataTree]:
         part = spectra[start : start + STARS_PER_BLOCK]
         return to_datatree(block_of(part), part.star_id, attrs)
 
-    # threads suffice: JAX and Zarr let go of Python's lock while they work
-    with ThreadPoolExecutor(workers) as pool:
+    # threads suffice: JAX and Zarr let go of Python's lock while they work; LAPACK's own threads
+    # would fight over matrices of five rows
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
         # no more than one block waits per core, so that memory does not grow with the stars
         waiting = deque(pool.submit(work, start) for start in starts[: 2 * workers])
         rest = iter(starts[len(waiting) :])
@@ -178,7 +182,7 @@ def _infer_block(
         leverage, covariance = (jnp.asarray(part) for part in model.label_map)
         columns = scale_columns(leverage, covariance, fit.mean, degree)
         summary = with_label_map(summary, columns)
-        fit = laplace(summary, prior, fit.mode_mean, degree)
+        fit = laplace(summary, prior, _best_modes(fit), degree)
     names = np.concatenate([spectra.star_id, np.full(missing, "padding")])
     keys = star_keys(seed, names)
     problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, n_star, columns)
@@ -194,6 +198,14 @@ def _starts(model: Model) -> jax.Array:
         return origin
     # the components are ordered by weight: more starts cost time and find nothing new
     return jnp.concatenate([origin, jnp.asarray(model.population.mean)[:MAX_STARTS]])
+
+
+@jax.jit
+def _best_modes(fit: Laplace) -> jax.Array:
+    """Where the maxima of largest weight are, (star, mode, label)."""
+    weight = fit.mode_log_weight
+    _, place = lax.top_k(weight, min(MAX_MODES, weight.shape[1]))
+    return jnp.take_along_axis(fit.mode_mean, place[..., None], axis=1)
 
 
 @partial(jax.jit, static_argnames="degree")

@@ -3,7 +3,7 @@
     python tests/benchmarks/peer_infer.py --stars 10000 --peer-stars 200 --rounds 3
 
 Both get the same flux and ivar (float32, as a store holds them), coefficients, scatter, pivots and
-scales. TheCannon lives in a throw-away environment made here with uv (or venv and pip). Nothing is
+scales. TheCannon lives in a throw-away environment made here. Nothing is
 patched: 0.7.3 states no versions, and its test step works with current numpy, scipy, matplotlib and
 astropy. Its time per star does not depend on how many there are, so it does `--peer-stars` of them
 in each round; rounds of both alternate, so that both meet the same machine. Compilation is timed
