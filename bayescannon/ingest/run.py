@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
+from threadpoolctl import threadpool_limits
 
 from ..errors import UserError
 from ..recipe import PixelRecipe
@@ -195,7 +196,8 @@ def _in_order(
 
 def _start_worker() -> None:
     """Use one thread, and end with the parent: a killed one cannot say goodbye."""
-    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+    threadpool_limits(1, "blas")
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -1,7 +1,6 @@
 """Read one star's spectrum from the SDSS files apStar and aspcapStar, DR10 to DR17."""
 
 import gzip
-import hashlib
 import io
 import math
 import os
@@ -13,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from astropy.io import fits
+from xxhash import xxh3_128_hexdigest
 
 from ..errors import UserError
 from .bits import BAD_PIXEL
@@ -36,8 +36,8 @@ class RawSpectrum(NamedTuple):
 
     flux and ivar are (pixel,), `index` gives each pixel's place on the full APOGEE axis.
     `normalised` tells whether the survey divided by a continuum (aspcapStar). `snr` (NaN) and
-    `star_flags` (0) are the header's, where it has them; `checksum` is the file's SHA-1, which
-    the survey lists beside its files.
+    `star_flags` (0) are the header's, where it has them; `checksum` is the file's XXH3
+    of 128 bits (`xxhsum -H2`).
     """
 
     star_id: str
@@ -91,7 +91,7 @@ def read_spectrum(
         *star,
         snr=_number(head.get("SNR"), math.nan),
         star_flags=int(_number(head.get("STARFLAG"), 0)),
-        checksum=hashlib.sha1(stored, usedforsecurity=False).hexdigest(),
+        checksum=xxh3_128_hexdigest(stored),
     )
 
 
