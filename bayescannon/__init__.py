@@ -9,7 +9,7 @@ from importlib.metadata import version
 # `train` and `infer` are rooms and functions: these imports leave the functions at the top
 from . import flags
 from .ages import Parsec, infer_ages
-from .catalog import build_catalog, write_catalog
+from .catalog import build_catalog, run_catalog, write_catalog
 from .errors import UserError
 from .infer import infer, open_posterior, reweight
 from .ingest import ingest_files
@@ -39,6 +39,7 @@ __all__ = [
     "open_posterior",
     "read_all_star",
     "reweight",
+    "run_catalog",
     "seismic_logg",
     "seismic_mass",
     "survey_paths",

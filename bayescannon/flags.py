@@ -24,6 +24,7 @@ class Flag(IntFlag):
     AGE_EXTRAPOLATED = 1 << 13
     BAD_P_RC = 1 << 14
     NOT_GAUSSIAN = 1 << 15
+    FAILED = 1 << 17
 
 
 MEANING = {
@@ -43,6 +44,7 @@ MEANING = {
     Flag.AGE_EXTRAPOLATED: "more than 5 % of the age posterior lies above the last shipped age",
     Flag.BAD_P_RC: "P(rc) is outside 0 to 1: no age is given",
     Flag.NOT_GAUSSIAN: "the Laplace approximation's mean or sd is off by more than 0.1 sd",
+    Flag.FAILED: "an error stopped this star's inference: failed.ecsv of the run says which",
 }
 
 

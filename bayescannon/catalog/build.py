@@ -70,7 +70,7 @@ def build_catalog(
     columns["distance_training"] = stats["distance"].values
     columns |= {name: stats[name].values for name in FIT_COLUMNS}
     columns["flags"] = flags
-    table = _described(columns)
+    table = described(columns)
     table.meta |= meta | {"flags": {f.name: int(f) for f in flags_room.Flag}}
     return table
 
@@ -109,7 +109,8 @@ def _same_stars(star_id: np.ndarray, tree: xr.DataTree, what: str) -> None:
         raise UserError(f"{what} holds other stars than the label posteriors: make it from them")
 
 
-def _described(columns: dict[str, np.ndarray]) -> QTable:
+def described(columns: dict[str, np.ndarray]) -> QTable:
+    """Lay out columns (star,) with the glossary's units and descriptions."""
     table = QTable()
     for name, values in columns.items():
         entry = column(name)

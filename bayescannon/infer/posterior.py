@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import xarray as xr
@@ -78,51 +78,57 @@ def stack_draws(post: xr.DataTree, names: Sequence[str]) -> np.ndarray:
     return draws.reshape(-1, *draws.shape[2:])
 
 
-class PosteriorWriter:
-    """Write blocks of stars, one after the other, to a Zarr store.
+class TreeWriter:
+    """Write blocks of stars to a Zarr store that was made in its full size.
 
-    The first block makes the store in its full size. Draws are stored as they are: their last
-    digits are noise, which no codec makes shorter.
+    Draws are stored as they are: their last digits are noise, which no codec makes shorter. A
+    chunk holds the stars of one block, so that several processes may write at once.
 
     Parameters
     ----------
     path : path
-        Store to make.
-    n_star : int
-        Stars of all blocks together.
+        Store that `create` made.
     """
 
-    def __init__(self, path: Path, n_star: int) -> None:
-        self.path, self.n_star, self.done = path, n_star, 0
-        self.arrays: dict[str, zarr.Array] = {}
-
-    def write(self, tree: xr.DataTree) -> None:
-        """Add a block."""
-        # ids get one width in all blocks: the store fixes it with the first
-        blocks = {
-            group: node.to_dataset().assign_coords(star=node.star.values.astype("U64"))
-            for group, node in tree.children.items()
+    def __init__(self, path: Path) -> None:
+        root = zarr.open_group(path, mode="r+", use_consolidated=False)
+        self.arrays = {
+            f"{group}/{name}": stored
+            for group, node in root.groups()
+            for name, stored in node.arrays()
         }
-        if not self.arrays:
-            self._begin(blocks, tree.attrs)
-        rows = slice(self.done, self.done + len(blocks["point"].star))
-        for group, data in blocks.items():
-            for name, values in data.variables.items():
-                if "star" in values.dims:
-                    at = tuple(rows if dim == "star" else slice(None) for dim in values.dims)
-                    self.arrays[f"{group}/{name}"][at] = values.values
-        self.done = rows.stop
 
-    def _begin(self, blocks: dict[str, xr.Dataset], attrs: dict) -> None:
-        xr.DataTree(xr.Dataset(attrs=attrs)).to_zarr(self.path, mode="w", consolidated=False)
-        for group, data in blocks.items():
-            raw = {name: {"compressors": None} for name in data.data_vars}
-            data.to_zarr(self.path, group=group, mode="a", consolidated=False, encoding=raw)
-            store = zarr.open_group(self.path, path=group, mode="r+")
+    @classmethod
+    def create(cls, path: Path, block: xr.DataTree, star_id: np.ndarray) -> "TreeWriter":
+        """Make a store for stars of these names, with the layout of a full block."""
+        xr.DataTree(xr.Dataset(attrs=block.attrs)).to_zarr(path, mode="w", consolidated=False)
+        names = np.asarray(star_id, str)
+        for group, node in block.children.items():
+            data = node.to_dataset()
+            encoding = {str(name): _encoding(data, name) for name in data.variables}
+            data = data.assign_coords(star=data.star.values.astype(names.dtype))
+            data.to_zarr(path, group=group, mode="a", consolidated=False, encoding=encoding)
+            store = zarr.open_group(path, path=group, mode="r+")
             for name, stored in store.arrays():
                 dims = data[name].sizes
-                stored.resize(tuple(self.n_star if d == "star" else n for d, n in dims.items()))
-                self.arrays[f"{group}/{name}"] = stored
+                stored.resize(tuple(len(names) if d == "star" else n for d, n in dims.items()))
+            cast(zarr.Array, store["star"])[:] = names
+        return cls(path)
+
+    def write(self, tree: xr.DataTree, start: int) -> None:
+        """Put a block in its place, `start` stars from the first."""
+        for group, node in tree.children.items():
+            data = node.to_dataset()
+            rows = slice(start, start + data.sizes["star"])
+            for name, values in data.variables.items():
+                if "star" in values.dims and name != "star":
+                    at = tuple(rows if dim == "star" else slice(None) for dim in values.dims)
+                    self.arrays[f"{group}/{name}"][at] = values.values
+
+
+def _encoding(data: xr.Dataset, name) -> dict[str, Any]:
+    chunk = {"chunks": tuple(max(n, 1) for n in data[name].shape)}
+    return chunk if name in data.coords else chunk | {"compressors": None}
 
 
 def open_posterior(path: str | os.PathLike) -> xr.DataTree:

@@ -25,7 +25,7 @@ from .importance import MAX_MODES
 from .label_map import scale_columns, with_label_map
 from .methods import SAMPLERS, Problem
 from .newton import Laplace, laplace
-from .posterior import Block, PosteriorWriter, attributes, open_posterior, to_datatree
+from .posterior import Block, TreeWriter, attributes, open_posterior, to_datatree
 from .prior import Prior, make_prior
 from .summary import STARS_AT_ONCE, PixelModel, Summary, compress, log_likelihood_of_draws
 
@@ -98,9 +98,11 @@ def infer(
         trees = list(_blocks(block_of, spectra, attrs, progress))
         return xr.map_over_datasets(_concat_stars, *trees)
     with write_beside(out) as beside:
-        writer = PosteriorWriter(beside, len(spectra))
+        writer, done = None, 0
         for tree in _blocks(block_of, spectra, attrs, progress):
-            writer.write(tree)
+            writer = writer or TreeWriter.create(beside, tree, spectra.star_id)
+            writer.write(tree, done)
+            done += tree["point"].sizes["star"]
     return open_posterior(out)
 
 

@@ -2,13 +2,11 @@
 
 import multiprocessing
 import os
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import batched
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from ..errors import UserError
 from ..recipe import PixelRecipe
 from ..spectra import STARS_PER_CHUNK, Spectra, apogee_wavelength
+from ..workers import leave_with_parent
 from .block import FILES_PER_BLOCK, Block, continuum_mask, join, read_block
 from .store import GrowingStore
 
@@ -195,14 +194,6 @@ def _in_order(
 
 
 def _start_worker() -> None:
-    """Use one thread, and end with the parent: a killed one cannot say goodbye."""
+    leave_with_parent()
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
     threadpool_limits(1, "blas")
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def leave() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=leave, daemon=True).start()

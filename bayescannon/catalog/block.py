@@ -1,0 +1,160 @@
+"""One block of stars on its way from the spectra store to the catalogue. What a worker does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from astropy.table import QTable, Table
+
+from ..ages import Parsec, infer_ages
+from ..errors import UserError
+from ..files import write_beside
+from ..flags import Flag
+from ..infer import infer
+from ..infer.posterior import TreeWriter
+from ..model import Model
+from ..spectra import Spectra
+from .build import build_catalog
+
+STARS_PER_BLOCK = 1024
+"""Also the stars in a chunk of the stores of draws: no two blocks write to one chunk."""
+POSTERIORS, AGES, PARTS, FAILED = "posteriors.zarr", "ages.zarr", "catalog.parquet", "failed.ecsv"
+
+
+class Result(NamedTuple):
+    """What a block of stars comes to."""
+
+    trees: dict[str, xr.DataTree]
+    """Draws of labels, and of ages where the model has a mass, by the name of their store."""
+    table: QTable
+    failed: dict[str, str]
+    """Name of a star to the error that stopped it."""
+
+
+class Done(NamedTuple):
+    """A block that is on disk: how many stars it has, and how many of them are flagged."""
+
+    stars: int
+    flagged: int
+
+    @classmethod
+    def of(cls, flags: np.ndarray) -> "Done":
+        """Count stars and those with a flag."""
+        return cls(len(flags), int((np.asarray(flags) != 0).sum()))
+
+
+@dataclass(frozen=True)
+class BlockMaker:
+    """Makes block k of a run and writes it; travels to worker processes as it is."""
+
+    model: Model
+    spectra: Spectra
+    grid: Parsec | None
+    """None where the model has no mass: then there are no ages."""
+    out: Path
+    infer_settings: dict[str, Any]
+    age_settings: dict[str, Any]
+
+    def __call__(self, k: int) -> Done:
+        """Make and write block k."""
+        return self.write(k, self.make(k))
+
+    @property
+    def n_blocks(self) -> int:
+        """How many blocks there are; the last may be shorter."""
+        return -(-len(self.spectra) // STARS_PER_BLOCK)
+
+    @property
+    def has_stores(self) -> bool:
+        """Whether the stores of draws are made."""
+        names = (POSTERIORS,) if self.grid is None else (POSTERIORS, AGES)
+        return all((self.out / name).exists() for name in names)
+
+    def make(self, k: int) -> Result:
+        """Infer labels and ages of block k; a star that cannot be inferred is set aside."""
+        start = k * STARS_PER_BLOCK
+        part = self._read(start)
+        try:
+            post, failed = self._infer(part), {}
+        except UserError:
+            raise
+        except Exception:  # whatever it is, only the star that causes it shall be lost
+            failed = find_failing(self._infer, part)
+            post = self._infer(_without(part, failed))
+        trees = {POSTERIORS: post}
+        if self.grid is not None:
+            trees[AGES] = infer_ages(post, self.grid, **self.age_settings)
+        table = build_catalog(post, trees.get(AGES))
+        lost = np.isin(np.asarray(table["star_id"]), list(failed))
+        table["flags"][lost] |= int(Flag.FAILED)
+        return Result(trees, table, failed)
+
+    def begin(self, k: int) -> Done:
+        """Make block k first: it gives the stores of draws their layout."""
+        result = self.make(k)
+        for name, tree in result.trees.items():
+            if not (self.out / name).exists():
+                with write_beside(self.out / name) as beside:
+                    TreeWriter.create(beside, in_single(tree), self.spectra.star_id)
+        return self.write(k, result)
+
+    def write(self, k: int, result: Result) -> Done:
+        """Write draws, then the rows of the catalogue: these, renamed into place, are the proof."""
+        for name, tree in result.trees.items():
+            TreeWriter(self.out / name).write(in_single(tree), k * STARS_PER_BLOCK)
+        plain = Table(result.table)
+        plain.meta = {"failed": result.failed}
+        with write_beside(part_path(self.out, k)) as beside:
+            plain.write(beside, format="parquet")
+        return Done.of(result.table["flags"])
+
+    def _infer(self, part: Spectra) -> xr.DataTree:
+        return infer(self.model, part, **self.infer_settings)
+
+    def _read(self, start: int) -> Spectra:
+        """Load a block, so that what is wrong with the store is told from what infer does."""
+        part = self.spectra[start : start + STARS_PER_BLOCK]
+        try:
+            part.data.load()
+        except Exception as error:  # codecs raise what they like
+            raise UserError(
+                f"the spectra of stars {part.star_id[0]} to {part.star_id[-1]} cannot be read "
+                f"({error}): restore the store, and the same command goes on"
+            ) from error
+        return part
+
+
+def part_path(out: Path, k: int) -> Path:
+    """Where the rows of block k are once it is done."""
+    return out / PARTS / f"part-{k:06d}.parquet"
+
+
+def in_single(tree: xr.DataTree) -> xr.DataTree:
+    """Keep draws in single precision, finer than any of them is known; the rest as it is."""
+    data = {name: node.to_dataset() for name, node in tree.children.items()}
+    data["posterior"] = data["posterior"].astype(np.float32)
+    single = xr.DataTree.from_dict(data)
+    single.attrs = tree.attrs
+    return single
+
+
+def find_failing(attempt: Callable[[Spectra], object], spectra: Spectra) -> dict[str, str]:
+    """Find by halving which stars make an attempt raise, and what it raises."""
+    try:
+        attempt(spectra)
+    except Exception as error:
+        if len(spectra) == 1:
+            return {str(spectra.star_id[0]): f"{type(error).__name__}: {error}".splitlines()[0]}
+        half = len(spectra) // 2
+        return find_failing(attempt, spectra[:half]) | find_failing(attempt, spectra[half:])
+    return {}
+
+
+def _without(part: Spectra, failed: dict[str, str]) -> Spectra:
+    """Take the pixels of some stars away: inference gives them NaN."""
+    flux, ivar = part.arrays(part.precision)
+    ivar[np.isin(part.star_id, list(failed))] = 0.0
+    return Spectra(part.wavelength, flux, ivar, part.star_id, channel=part.channel)

@@ -1,0 +1,97 @@
+"""Who works on the blocks: this process, processes beside it, or a Dask cluster that runs."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from ..errors import UserError
+from ..precision import use_compilation_cache
+from ..workers import leave_with_parent
+
+Work = Callable[[int], Any]
+_work: list[Work] = []
+
+
+def run_here(work: Work, blocks: Sequence[int]) -> Iterator[Any]:
+    """Work on one block after the other."""
+    yield from map(work, blocks)
+
+
+def run_in_processes(work: Work, blocks: Sequence[int], workers: int) -> Iterator[Any]:
+    """Work in processes of this machine, each on a core of its own; results as they come.
+
+    Raises
+    ------
+    UserError
+        If a process dies.
+    """
+    context = multiprocessing.get_context("spawn")  # fork is not safe beside JAX's threads
+    turn = context.Value("i", 0)
+    pool = ProcessPoolExecutor(workers, context, _begin_worker, (work, turn))
+    try:
+        left = iter(blocks)
+        waiting = {pool.submit(_do, k) for k, _ in zip(left, range(2 * workers), strict=False)}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+                waiting |= {pool.submit(_do, k) for k, _ in zip(left, range(1), strict=False)}
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a worker process died (out of memory?); what is done is kept: run the same command "
+            "again, with fewer --workers if memory is short"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def run_on_cluster(work: Work, blocks: Sequence[int], address: str) -> Iterator[Any]:
+    """Work on a Dask cluster that already runs; all its machines must see the output folder.
+
+    Raises
+    ------
+    UserError
+        If dask.distributed is missing, or no scheduler answers.
+    """
+    try:
+        from dask.distributed import Client, as_completed
+    except ImportError as error:
+        raise UserError("--scheduler needs dask: pip install 'bayescannon[cluster]'") from error
+    try:
+        client = Client(address, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"no Dask scheduler answers at {address} ({error})") from error
+    with client:
+        everywhere = client.scatter(work, broadcast=True, hash=False)
+        # a worker that dies is replaced by another; a block may be made twice, to the same bytes
+        futures = client.map(_do_given, list(blocks), work=everywhere, pure=False, retries=3)
+        for future in as_completed(futures):
+            yield future.result()
+            future.release()
+
+
+def _do_given(k: int, work: Work) -> Any:
+    use_compilation_cache()
+    return work(k)
+
+
+def _begin_worker(work: Work, turn) -> None:
+    """Take a core of its own before JAX counts them, and keep what is to be done."""
+    leave_with_parent()
+    threadpool_limits(1, "blas")
+    use_compilation_cache()
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        with turn.get_lock():
+            core, turn.value = cores[turn.value % len(cores)], turn.value + 1
+        os.sched_setaffinity(0, {core})
+    _work.append(work)
+
+
+def _do(k: int) -> Any:
+    return _work[0](k)

@@ -1,0 +1,71 @@
+"""What a catalogue run is made of: a second run goes on with the first only if it is the same."""
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..ages.grid import Parsec
+from ..ages.run import grid_id
+from ..errors import UserError
+from ..files import write_beside
+from ..model import Model
+from ..spectra import Spectra
+
+PACKAGES = ("bayescannon", "jax", "jaxlib", "numpyro", "numpy")
+FORMAT = 1
+
+
+def describe_run(
+    model: Model, spectra: Spectra, grid: Parsec | None, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """List all that a result depends on; values are what JSON can hold."""
+    return {
+        "format": FORMAT,
+        "model": model.name,
+        "model id": model.id,
+        "stars": len(spectra),
+        "spectra id": _spectra_id(spectra),
+        "grid id": None if grid is None else grid_id(grid),
+        **settings,
+        "versions": {name: version(name) for name in PACKAGES},
+    }
+
+
+def agree_on(path: Path, described: dict[str, Any]) -> None:
+    """Write the manifest of a new run, or compare with that of the run to go on with.
+
+    Raises
+    ------
+    UserError
+        If the run in this folder was another one.
+    """
+    if not path.exists():
+        with write_beside(path) as beside:
+            beside.write_text(json.dumps(described, indent=2) + "\n")
+        return
+    try:
+        before = json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path}: damaged; start anew with --restart") from error
+    for key in sorted({*before, *described}):
+        if before.get(key) != described.get(key):
+            raise UserError(
+                f"{path.parent}: holds a run with {key} {before.get(key)!r}, now it is "
+                f"{described.get(key)!r}: choose another folder, or start anew with --restart"
+            )
+
+
+def _spectra_id(spectra: Spectra) -> str:
+    """Twelve digits of names, axis, and the values of a few stars from first to last."""
+    axis = spectra.channel if spectra.wavelength is None else spectra.wavelength
+    digest = hashlib.sha256("\n".join([*map(str, spectra.star_id)]).encode())
+    digest.update(np.asarray(axis).tobytes())
+    if len(spectra):
+        few = np.unique(np.linspace(0, len(spectra) - 1, 8).astype(int))
+        for array in spectra[few].arrays(np.float32):
+            digest.update(array.tobytes())
+    return digest.hexdigest()[:12]

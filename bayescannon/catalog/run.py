@@ -1,0 +1,160 @@
+"""`run_catalog`: spectra in, a folder with catalogue and draws out; any number of stars."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+from astropy.table import QTable, Table
+
+from ..ages import Parsec
+from ..errors import UserError
+from ..files import write_beside
+from ..flags import Flag
+from ..infer import make_prior
+from ..model import Model
+from ..spectra import Spectra
+from .block import FAILED, PARTS, STARS_PER_BLOCK, BlockMaker, Done, part_path
+from .build import described
+from .executors import run_here, run_in_processes, run_on_cluster
+from .manifest import agree_on, describe_run
+
+MANIFEST = "manifest.json"
+
+
+def run_catalog(
+    model: Model,
+    spectra: Spectra,
+    out: str | os.PathLike,
+    *,
+    grid: Parsec | None = None,
+    method: str = "auto",
+    prior=None,
+    age_prior: str = "flat-age",
+    draws: int = 500,
+    seed: int = 0,
+    workers: int = 1,
+    scheduler: str | None = None,
+    restart: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> QTable:
+    """Make a catalogue block by block; the same call again makes only what is missing.
+
+    Parameters
+    ----------
+    model : Model
+        A trained model; ages are made where it has the label `ln_mass`.
+    spectra : Spectra
+        Opened from a store, or in memory; channels serve as well as pixels.
+    out : path
+        Folder for `posteriors.zarr`, `ages.zarr` (draws in single precision), `catalog.parquet`
+        (one part a block), `failed.ecsv` (where stars failed) and `manifest.json`.
+    grid : Parsec, optional
+        Isochrone grid; the shipped one by default.
+    method, prior, draws, seed
+        As for `infer`.
+    age_prior : str
+        As for `infer_ages`.
+    workers : int
+        Processes of this machine; a script that asks for several needs
+        `if __name__ == "__main__":`.
+    scheduler : str, optional
+        Address of a Dask cluster that runs, instead.
+    restart : bool
+        Remove a run that is in the folder and start anew.
+    progress : callable, optional
+        Called with the number of stars done and how many of them are flagged.
+
+    Returns
+    -------
+    QTable
+        All stars in the order of `spectra`, as from `build_catalog`. The draws, and so the table,
+        are the same to the bit whoever works on the blocks.
+
+    Raises
+    ------
+    UserError
+        If the folder holds another run, spectra cannot be read, or the disk is full; what is done
+        is kept.
+    """
+    out = Path(out)
+    grid = (grid or Parsec.default()) if "ln_mass" in model.labels else None
+    settings = {"method": method, "draws": draws, "seed": seed}
+    run = {**settings, "prior": make_prior(model, prior)[1], "age prior": age_prior}
+    try:
+        _prepare(out, restart)
+        described_run = describe_run(model, spectra, grid, run)
+        agree_on(out / MANIFEST, described_run)
+        make = BlockMaker(
+            model, spectra, grid, out, {**settings, "prior": prior}, {"prior": age_prior}
+        )
+        done = flagged = 0
+        for part in _parts(make, workers, scheduler):
+            done, flagged = done + part.stars, flagged + part.flagged
+            if progress is not None:
+                progress(done, flagged)
+        table = _gather(make)
+        table.meta["run"] = described_run
+    except OSError as error:
+        raise UserError(
+            f"{out}: {error.strerror or error}; what is done is kept: mend that and run the same "
+            "command again"
+        ) from error
+    return table
+
+
+def _prepare(out: Path, restart: bool) -> None:
+    """Clear away what a killed run left half done."""
+    if out.exists() and not (out / MANIFEST).exists() and any(out.iterdir()):
+        raise UserError(f"{out}: exists, and is no folder of a catalogue run; choose another --out")
+    if restart and out.exists():
+        shutil.rmtree(out)
+    for pattern in ("*.partial", ".partial-*", ".old-*"):
+        for left in out.rglob(pattern):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+    (out / PARTS).mkdir(parents=True, exist_ok=True)
+
+
+def _parts(make: BlockMaker, workers: int, scheduler: str | None) -> Iterator[Done]:
+    """Give what is done already, then make the blocks that are missing."""
+    missing = []
+    for k in range(make.n_blocks):
+        part = part_path(make.out, k)
+        if part.exists():
+            yield Done.of(_columns(part, ["flags"])["flags"])
+        else:
+            missing.append(k)
+    if missing and not make.has_stores:
+        yield make.begin(missing.pop(0))
+    if scheduler is not None:
+        yield from run_on_cluster(make, missing, scheduler)
+    elif workers > 1 and len(missing) > 1:
+        yield from run_in_processes(make, missing, min(workers, len(missing)))
+    else:
+        yield from run_here(make, missing)
+
+
+def _gather(make: BlockMaker) -> QTable:
+    """Put all parts into one table, and all failures into one file."""
+    parts = [part_path(make.out, k) for k in range(make.n_blocks)]
+    columns = _columns(parts)
+    table = described(columns)
+    lost = np.flatnonzero(columns["flags"] & Flag.FAILED)
+    reasons: dict[str, str] = {}
+    for k in np.unique(lost // STARS_PER_BLOCK):
+        reasons |= Table.read(parts[k], format="parquet").meta["failed"]
+    if reasons:
+        failed = Table({"star_id": list(reasons), "reason": list(reasons.values())})
+        with write_beside(make.out / FAILED) as beside:
+            failed.write(beside, format="ascii.ecsv")
+    return table
+
+
+def _columns(parts: Path | list[Path], names: list[str] | None = None) -> dict[str, np.ndarray]:
+    try:
+        stored = pyarrow.parquet.read_table(parts, columns=names)
+    except pyarrow.ArrowException as error:
+        raise UserError(f"{parts}: damaged ({error}); delete it and run again") from error
+    return {name: stored[name].to_numpy() for name in stored.column_names}
