@@ -1,7 +1,7 @@
 """Judging posteriors: against truth where it is known, by cross-validation where it is not."""
 
+from ..calibration import Judged, judge
 from .crossval import CrossValidation, assign_folds, cross_validate, posterior_columns
-from .statistics import Judged, judge
 
 __all__ = [
     "CrossValidation",

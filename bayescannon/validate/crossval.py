@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from astropy.table import Table
 
+from ..calibration import Judged, judge
 from ..errors import UserError
 from ..files import write_beside
 from ..infer import infer, stack_draws
@@ -20,7 +21,6 @@ from ..model import train
 from ..recipe import Recipe
 from ..spectra import Spectra
 from ..trees import array, point_sd
-from .statistics import Judged, judge
 
 
 @dataclass(frozen=True)
