@@ -12,7 +12,7 @@ from .intervals import (
     z_width,
 )
 from .point import Judged, judge
-from .ranks import RankTest, ecdf_band, judge_ranks, pit_of_draws, ranks
+from .ranks import RankTest, ecdf_band, judge_ranks, ks_distance, pit_of_draws, ranks, thin
 from .recalibrate import (
     Inflation,
     fit_inflation,
@@ -47,10 +47,12 @@ __all__ = [
     "inflation_design",
     "judge",
     "judge_ranks",
+    "ks_distance",
     "log_score",
     "log_score_normal",
     "pit_of_draws",
     "ranks",
     "recalibrate_pit",
+    "thin",
     "z_width",
 ]

@@ -33,8 +33,14 @@ def ranks(
     n_thinned: int = N_THINNED,
 ) -> Int[np.ndarray, "star label"]:
     """Rank each true label among evenly thinned draws: 0 to `n_thinned`."""
-    keep = np.linspace(0, len(draws) - 1, n_thinned).round().astype(int)
-    return (draws[keep] < truth).sum(axis=0)
+    return (thin(draws, n_thinned) < truth).sum(axis=0)
+
+
+def thin(
+    draws: Float[np.ndarray, "draw *star"], n: int = N_THINNED
+) -> Float[np.ndarray, "n *star"]:
+    """Take n evenly spaced draws."""
+    return draws[np.linspace(0, len(draws) - 1, n).round().astype(int)]
 
 
 def judge_ranks(
@@ -92,3 +98,10 @@ def pit_of_draws(
     pit = (below + 0.5) / (len(draws) + 1)
     known = np.isfinite(draws).all(axis=0) & np.isfinite(truth)
     return np.where(known, pit, np.nan)
+
+
+def ks_distance(pit: Float[np.ndarray, "star"]) -> float:
+    """Largest distance of the ECDF of PIT values from the diagonal (Kolmogorov-Smirnov's D)."""
+    u, n = np.sort(pit), max(len(pit), 1)
+    step = np.arange(1, len(pit) + 1) / n
+    return float(max((step - u).max(initial=0.0), (u - step + 1 / n).max(initial=0.0)))

@@ -26,7 +26,13 @@ class MadeStars(NamedTuple):
     spectra: Spectra
 
 
-def make_stars(model: Model, n: int, seed: int = 0, prior: Mixture | None = None) -> MadeStars:
+def make_stars(
+    model: Model,
+    n: int,
+    seed: int = 0,
+    prior: Mixture | None = None,
+    labels: Float[np.ndarray, "star label"] | None = None,
+) -> MadeStars:
     """Draw labels from the `population` prior and spectra from the model.
 
     Residual factors and the uncertainty of the label scale are drawn for each star, too.
@@ -41,6 +47,8 @@ def make_stars(model: Model, n: int, seed: int = 0, prior: Mixture | None = None
         Together with the name of each star, `made-000000` onwards, it fixes the star.
     prior : Mixture, optional
         Density of scaled labels to draw from instead.
+    labels : (star, label), optional
+        True labels; nothing is drawn then.
 
     Raises
     ------
@@ -67,6 +75,8 @@ def make_stars(model: Model, n: int, seed: int = 0, prior: Mixture | None = None
         noise[i] = rng.standard_normal(noise.shape[1], np.float32)
         if model.label_map is not None:
             shift[i] = rng.normal(size=shift.shape[1])
+    if labels is not None:
+        scaled = model.scaling.to_scaled(labels)
     if model.label_map is not None:
         shift = draw_shift(model.label_map, scaled, model.recipe.labels.degree, shift)
     labels = model.scaling.to_labels(scaled)
