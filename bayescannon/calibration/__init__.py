@@ -19,6 +19,7 @@ from .recalibrate import (
     fit_pit_map,
     inflate,
     inflation_design,
+    normal_scores,
     recalibrate_pit,
 )
 from .scores import Gain, compare, crps, crps_normal, log_score, log_score_normal
@@ -50,6 +51,7 @@ __all__ = [
     "ks_distance",
     "log_score",
     "log_score_normal",
+    "normal_scores",
     "pit_of_draws",
     "ranks",
     "recalibrate_pit",

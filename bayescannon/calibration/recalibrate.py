@@ -6,14 +6,16 @@ Fit them on stars disjoint from those that judge: on the same stars any forecast
 from typing import NamedTuple
 
 import numpy as np
+from jax.scipy.special import ndtri
 from jaxtyping import Float
 
 Stars = Float[np.ndarray, "star"]
 Design = Float[np.ndarray, "star term"]
 
 USUAL_SNR = 100.0
-RIDGE = 1.0
-"""Precision of a Gaussian prior on every coefficient of ln(width): 1 is a factor of e."""
+RIDGE = np.array([1.0, 100.0, 100.0, 100.0])
+"""Precision of a Gaussian prior on the coefficients of ln(width): a factor of e for the level, of
+1.1 for the terms that change it from star to star, so that few stars do not bend it."""
 ROUNDS = 50
 KNOTS = 21
 
@@ -34,6 +36,14 @@ def inflation_design(snr: Stars, p_rc: Stars) -> Design:
     return np.stack([np.ones_like(x), x, x**2, p_rc - 0.5], axis=1)
 
 
+def normal_scores(pit: Float[np.ndarray, "*star"]) -> Float[np.ndarray, "*star"]:
+    """Errors in sds by their probability, not by their size: what z is for a Gaussian.
+
+    The draws do not reach far into the tails: fit, inflate, and do it again.
+    """
+    return -np.asarray(ndtri(pit))
+
+
 def fit_inflation(off: Stars, sd: Stars, design: Design, error: Stars | float = 0.0) -> Inflation:
     """Fit off ~ N(0, (factor sd)^2 + error^2) by Fisher scoring.
 
@@ -46,7 +56,7 @@ def fit_inflation(off: Stars, sd: Stars, design: Design, error: Stars | float = 
     error : (star,), optional
         Random error of the value judged against: it is not inflated.
     """
-    error = np.broadcast_to(error, off.shape)
+    error, ridge = np.broadcast_to(error, off.shape), RIDGE[: design.shape[1]]
     good = np.isfinite(off) & np.isfinite(sd) & np.isfinite(design).all(axis=1)
     off, sd, x, error = off[good], sd[good], design[good], error[good]
     coefficients = np.zeros(x.shape[1])
@@ -54,8 +64,8 @@ def fit_inflation(off: Stars, sd: Stars, design: Design, error: Stars | float = 
         inner = (np.exp(x @ coefficients) * sd) ** 2
         whole = inner + error**2
         share = inner / whole
-        gradient = x.T @ (share * (off**2 / whole - 1)) - RIDGE * coefficients
-        fisher = (x * (2 * share**2)[:, None]).T @ x + RIDGE * np.eye(x.shape[1])
+        gradient = x.T @ (share * (off**2 / whole - 1)) - ridge * coefficients
+        fisher = (x * (2 * share**2)[:, None]).T @ x + np.diag(ridge)
         step = np.clip(np.linalg.solve(fisher, gradient), -0.5, 0.5)
         coefficients = coefficients + step
         if np.abs(step).max() < 1e-8:

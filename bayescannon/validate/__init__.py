@@ -2,6 +2,7 @@
 
 from ..calibration import Judged, judge
 from .crossval import CrossValidation, assign_folds, cross_validate, posterior_columns
+from .recalibrate import recalibrate
 
 __all__ = [
     "CrossValidation",
@@ -10,4 +11,5 @@ __all__ = [
     "cross_validate",
     "judge",
     "posterior_columns",
+    "recalibrate",
 ]

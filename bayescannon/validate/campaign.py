@@ -30,11 +30,10 @@ def run_part(folder: Path, world: str, size: Size, seed: int, tell: Progress) ->
         A folder with `labels.npz`, `ages.npz` (not for `apokasc`), `rivals.npz` (not for
         `known`), and `about.json`.
     """
-    tag = hash_of(size)
-    done = folder / f"{world}-{seed}-{tag}"
+    done = part_folder(folder, world, size, seed)
     if (done / "about.json").is_file():
         return done
-    kept = folder / "kept" / tag
+    kept = folder / "kept" / _tag(size)
     begin = time.perf_counter()
     about: dict = {"world": world, "seed": seed, "size": size._asdict()}
     with write_beside(done) as beside:
@@ -57,8 +56,12 @@ def run_part(folder: Path, world: str, size: Size, seed: int, tell: Progress) ->
     return done
 
 
-def hash_of(size: Size) -> str:
-    """Short name of a size, for file names."""
+def part_folder(folder: Path, world: str, size: Size, seed: int) -> Path:
+    """Where the samples of a world and seed belong: another size is another folder."""
+    return folder / f"{world}-{seed}-{_tag(size)}"
+
+
+def _tag(size: Size) -> str:
     return "-".join(str(n) for n in size)
 
 

@@ -14,6 +14,7 @@ from ..calibration import (
     fit_inflation,
     inflate,
     inflation_design,
+    normal_scores,
     pit_of_draws,
     thin,
 )
@@ -21,6 +22,8 @@ from ..files import write_beside
 from ..infer import stack_draws
 from ..trees import array, point_sd
 
+INFLATIONS = 2
+"""Rounds of fitting: see `normal_scores`."""
 LABELS = ("teff", "logg", "feh", "afe", "ln_mass")
 
 
@@ -80,21 +83,31 @@ class Sample:
             "predicted mass": np.exp(self.labels[:, 4]),
         }
 
-    def inflated(self) -> tuple[Sample, dict[str, list]]:
-        """Widen each half's posteriors by what the other half says; gives coefficients, too."""
+    def inflated(self) -> tuple[Sample, dict[str, list[list[float]]]]:
+        """Widen each half's posteriors by what the other half says.
+
+        Gives coefficients, too: for each quantity those that each half was corrected by.
+        """
+        found, n_term = self, inflation_design(self.snr[:1], self.p_rc[:1]).shape[1]
+        whole = np.zeros((len(self.names), 2, n_term))
+        for _ in range(INFLATIONS):
+            found, step = found._inflated_once()
+            whole += step
+        return found, dict(zip(self.names.tolist(), whole.tolist(), strict=True))
+
+    def _inflated_once(self) -> tuple[Sample, np.ndarray]:
         design, draws, sd = inflation_design(self.snr, self.p_rc), self.draws.copy(), self.sd.copy()
-        recorded = {}
-        for i, name in enumerate(self.names.tolist()):
-            recorded[name] = []
-            for half in (0, 1):
-                fit, judged = self.half != half, self.half == half
-                columns = (self.off[fit, i], self.sd[fit, i], design[fit], self.error[fit, i])
-                found = fit_inflation(*columns)
-                recorded[name].append(found.coefficients.tolist())
-                factor = found.factor(design[judged])
-                sd[judged, i] *= factor
-                draws[:, judged, i] = inflate(self.draws[:, judged, i], factor)
-        return replace(self, draws=draws, sd=sd), recorded
+        scores = normal_scores(self.pit()) * self.whole_sd
+        coefficients = np.empty((len(self.names), 2, design.shape[1]))
+        for i, half in np.ndindex(len(self.names), 2):
+            fit, judged = self.half != half, self.half == half
+            columns = (scores[fit, i], self.sd[fit, i], design[fit], self.error[fit, i])
+            found = fit_inflation(*columns)
+            factor = found.factor(design[judged])
+            sd[judged, i] *= factor
+            draws[:, judged, i] = inflate(self.draws[:, judged, i], factor)
+            coefficients[i, half] = found.coefficients
+        return replace(self, draws=draws, sd=sd), coefficients
 
     def save(self, path: Path) -> None:
         """Write an NPZ file."""

@@ -31,6 +31,8 @@ SIXTY_EIGHT = 1
 """Place of 68 % in `LEVELS`."""
 BAD_STAR = 3.0
 """A star is bad where a quantity is off by more sds than this."""
+CHANCE = 3.3
+"""A coverage may miss by so many binomial errors where few stars make that more than the limit."""
 ENOUGH_ERRORS = 3.0
 """A score is better if by more standard errors than this."""
 
@@ -144,7 +146,9 @@ def misses(figures: dict, limits: Limits, n_quantity: int = 1) -> list[str]:
     `n_quantity` p-values are looked at together (Bonferroni).
     """
     out = []
-    for level, held, most in zip(LEVELS, figures["coverage"], limits.coverage or (), strict=False):
+    chance = CHANCE * binomial_error(LEVELS, figures["n"])
+    allowed = np.maximum(limits.coverage, chance) if limits.coverage else ()
+    for level, held, most in zip(LEVELS, figures["coverage"], allowed, strict=False):
         if abs(held - level) > most:
             word = "too narrow" if held < level else "too wide"
             out.append(
