@@ -35,7 +35,8 @@ def draw(
     Figure
         Grey: 3.3 binomial errors of a bin. An observed quantity with two values is drawn as 0, 1.
     """
-    panels = list(next(iter(bins.values())))
+    bins = {name: found for name, found in bins.items() if found}
+    panels = list(next(iter(bins.values()), {"S/N": {}}))
     fig = canvas(fig, 2.5 * len(panels) + 0.6, 3.2)
     axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, panel in zip(axes, panels, strict=True):

@@ -29,6 +29,11 @@ SBC_STARS = 1000
 BIN_STARS, BINS = 1500, 10
 SIXTY_EIGHT = 1
 """Place of 68 % in `LEVELS`."""
+NO_COVERAGE = np.full(len(LEVELS), np.nan)
+NOTHING = {"n": 0, "without": 1.0, "coverage": NO_COVERAGE.tolist(), "bins": {}} | dict.fromkeys(
+    ("z", "bias_sd", "rms", "beyond_five", "ks", "crps"), np.nan
+)
+"""Figures of a quantity that no star has."""
 BAD_STAR = 3.0
 """A star is bad where a quantity is off by more sds than this."""
 CHANCE = 3.3
@@ -83,8 +88,12 @@ def figures_of(sample: Sample, ranked: bool) -> dict[str, dict]:
         off, sd = sample.off[:, i], sample.whole_sd[:, i]
         known = np.isfinite(pit[:, i])
         inside, n = pit[known, i], int(known.sum())
+        if not n:
+            found[name] = NOTHING
+            continue
         out = {
             "n": n,
+            "without": 1 - n / len(pit),
             "coverage": coverage(inside, LEVELS).tolist(),
             "coverage_error": binomial_error(LEVELS, n).tolist(),
             "z": z_width(off, sd),
@@ -96,8 +105,8 @@ def figures_of(sample: Sample, ranked: bool) -> dict[str, dict]:
             "bins": _bins(sample, pit[:, i]),
         }
         if ranked:
-            some = slice(SBC_STARS)
-            rank = ranks(sample.truth[some, [i]], sample.draws[:, some, [i]])
+            some = np.flatnonzero(known)[:SBC_STARS]
+            rank = ranks(sample.truth[some, i : i + 1], sample.draws[:, some, i : i + 1])
             test = judge_ranks(rank)
             out["rank_p"], out["ecdf"] = float(test.p_value[0]), float(test.ecdf_excess[0])
         found[name] = out
@@ -122,10 +131,11 @@ def pit_recalibrated(sample: Sample) -> dict[str, list[float]]:
     for i, name in enumerate(sample.names.tolist()):
         mapped = np.full(len(pit), np.nan)
         for half in (0, 1):
-            knots = fit_pit_map(pit[sample.half != half, i])
-            judged = sample.half == half
-            mapped[judged] = recalibrate_pit(pit[judged, i], knots)
-        out[name] = coverage(mapped[np.isfinite(mapped)], LEVELS).tolist()
+            judged, fit = sample.half == half, pit[sample.half != half, i]
+            if np.isfinite(fit).any():
+                mapped[judged] = recalibrate_pit(pit[judged, i], fit_pit_map(fit))
+        known = np.isfinite(mapped)
+        out[name] = (coverage(mapped[known], LEVELS) if known.any() else NO_COVERAGE).tolist()
     return out
 
 
@@ -145,6 +155,8 @@ def misses(figures: dict, limits: Limits, n_quantity: int = 1) -> list[str]:
 
     `n_quantity` p-values are looked at together (Bonferroni).
     """
+    if not figures["n"]:
+        return ["no star has a posterior"]
     out = []
     chance = CHANCE * binomial_error(LEVELS, figures["n"])
     allowed = np.maximum(limits.coverage, chance) if limits.coverage else ()
