@@ -1,13 +1,14 @@
 """Bayesian masses and ages of red giants from their spectra.
 
-The rooms, in the order of the data: spectra, continuum, labels, train, model, infer, ages,
-catalog, figures. Arrays in and arrays out in the numerical ones; files at the ends.
+The rooms, in the order of the data: spectra, continuum, labels, train, model, calibration,
+infer, ages, catalog, validate, figures. Arrays in and arrays out in the numerical ones; files at
+the ends.
 """
 
 from importlib.metadata import version
 
 # `train` and `infer` are rooms and functions: these imports leave the functions at the top
-from . import flags
+from . import calibration, flags
 from .ages import Parsec, infer_ages
 from .catalog import build_catalog, run_catalog, write_catalog
 from .errors import UserError
@@ -18,7 +19,7 @@ from .model import Model, train
 from .recipe import Recipe
 from .simulate import make_apokasc, make_mock
 from .spectra import Spectra, read_all_star, survey_paths
-from .validate import cross_validate
+from .validate import cross_validate, recalibrate
 
 __version__ = version("bayescannon")
 
@@ -29,6 +30,7 @@ __all__ = [
     "Spectra",
     "UserError",
     "build_catalog",
+    "calibration",
     "cross_validate",
     "flags",
     "infer",
@@ -38,6 +40,7 @@ __all__ = [
     "make_mock",
     "open_posterior",
     "read_all_star",
+    "recalibrate",
     "reweight",
     "run_catalog",
     "seismic_logg",

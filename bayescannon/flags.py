@@ -24,7 +24,7 @@ class Flag(IntFlag):
     AGE_EXTRAPOLATED = 1 << 13
     BAD_P_RC = 1 << 14
     NOT_GAUSSIAN = 1 << 15
-    FAILED = 1 << 17
+    FAILED = 1 << 16
 
 
 MEANING = {

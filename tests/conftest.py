@@ -22,7 +22,7 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
-NUMERICAL = ("continuum", "labels", "train", "model", "infer", "ages")
+NUMERICAL = ("continuum", "labels", "train", "model", "calibration", "infer", "ages")
 with install_import_hook([f"bayescannon.{room}" for room in NUMERICAL], "beartype.beartype"):
     import bayescannon as bc
 

@@ -9,7 +9,8 @@ import pytest
 
 from bayescannon.ages import AGE_PRIORS, Parsec, infer_ages
 from bayescannon.ages.posterior import MassDraws, age_density, log_age_prior, state_tables
-from bayescannon.ages.selfcheck import as_posterior, crps, self_check
+from bayescannon.ages.selfcheck import as_posterior, self_check
+from bayescannon.calibration import crps
 from bayescannon.errors import UserError
 from bayescannon.flags import Flag
 

@@ -31,7 +31,7 @@ from bayescannon.figures.windows import (
     strongest_wavelengths,
 )
 from bayescannon.model import Model
-from bayescannon.validate.statistics import judge
+from bayescannon.validate import judge
 
 NAMES = ("teff", "logg", "feh", "afe", "ln_mass")
 CENTRE = np.array([4700.0, 2.5, -0.1, 0.07, 0.3])

@@ -16,6 +16,7 @@ from conftest import recipe_of
 from scipy.stats import f as fisher
 
 import bayescannon as bc
+from bayescannon.calibration import judge_ranks, ranks
 from bayescannon.figures import star
 from bayescannon.figures.style import save
 from bayescannon.figures.windows import PAPER_WINDOWS
@@ -32,7 +33,7 @@ from bayescannon.infer.importance import (
     importance_of_modes,
 )
 from bayescannon.infer.methods import SAMPLERS, Problem, _thinned_ess
-from bayescannon.infer.selfcheck import judge_ranks, make_stars, ranks
+from bayescannon.infer.selfcheck import make_stars
 from bayescannon.infer.summary import log_likelihood_of_draws
 from bayescannon.keys import star_keys
 from bayescannon.labels import feature_rows, n_features

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jax.scipy.stats import norm
 from jaxtyping import Bool, Float
 
+from ..calibration import LEVELS, coverage, crps, crps_normal, pit_of_draws
 from ..typing import Array, Stars
 from .grid import Parsec, evaluate
 from .mixture import QUANTITIES
@@ -28,10 +28,11 @@ CORRELATION = 0.7
 """Errors of mass and metallicity correlate by up to this, either sign."""
 POINT_ERROR = 0.21
 """Error of the clipped point estimate [dex] (Ness et al. 2016, Fig. 1)."""
-PROBABILITIES = (0.5, 0.68, 0.9, 0.95)
+PROBABILITIES = tuple(LEVELS.tolist())
 TOLERANCE = (0.02, 0.015, 0.01, 0.008)
 """Largest miss of the coverage at each probability, for 20,000 stars."""
 BIN_PROBABILITY, BIN_TOLERANCE, MIN_STARS = 0.68, 0.045, 1500
+BIN_LEVEL = np.array([BIN_PROBABILITY])
 
 
 class MockAges(NamedTuple):
@@ -75,7 +76,7 @@ def make_mock_ages(
     mh = salaris(feh, afe)
     x, log_mass = np.empty((2, n))
     for here, state in ((rc, "rc"), (~rc, "rgb")):
-        x[here], log_mass[here] = _draw_stars(grid, state, prior, mh[here], logg[here], rng)
+        x[here], log_mass[here] = draw_ages(grid, state, prior, mh[here], logg[here], rng)
     error_u, error_m = rng.uniform(*MASS_ERROR, n), rng.uniform(*FEH_ERROR, n)
     rho = rng.uniform(-CORRELATION, CORRELATION, n)
 
@@ -96,8 +97,11 @@ def make_mock_ages(
     return MockAges(x, rc, p_rc, log_mass, feh, logg, as_posterior(sampled, np.arange(n)))
 
 
-def _draw_stars(grid, state, prior, mh, logg, rng) -> tuple[np.ndarray, np.ndarray]:
-    """True x and current log10 M of stars of one state."""
+def draw_ages(grid, state, prior, mh, logg, rng) -> tuple[np.ndarray, np.ndarray]:
+    """True log10 age and current log10 M of stars of one state.
+
+    `mh` [M/H] and `logg` are (star,).
+    """
     tables = state_tables(grid, state, N_AGE)
     density = jnp.exp(log_age_prior(prior, tables, jnp.asarray(mh), jnp.asarray(logg)))
     x = quantiles(density, tables.log_mass.x, jnp.asarray(rng.uniform(size=(mh.size, 1))))[:, 0]
@@ -153,31 +157,25 @@ def self_check(
     known = np.isfinite(ages["point"].to_dataset()["mean"].sel(quantity="age").values)
     drawn = ages["posterior"].to_dataset()
     log_age = {q: np.log10(drawn[q].values[0]) for q in QUANTITIES}
-    pit = _pit(log_age["age"], mock.x)
-    in_state = np.where(mock.rc, _pit(log_age["age_rc"], mock.x), _pit(log_age["age_rgb"], mock.x))
+    pit = pit_of_draws(log_age["age"], mock.x)
+    in_state = np.where(
+        mock.rc, pit_of_draws(log_age["age_rc"], mock.x), pit_of_draws(log_age["age_rgb"], mock.x)
+    )
     misses = [
-        abs(_coverage(values[here], BIN_PROBABILITY) - BIN_PROBABILITY)
+        abs(coverage(values[here], BIN_LEVEL)[0] - BIN_PROBABILITY)
         for values, here in _bins(mock, pit, in_state, known)
         if here.sum() >= MIN_STARS
     ]
     ours, point = crps(log_age["age"][:, known], mock.x[known]), _point_crps(mock, grid)[known]
     gain = point - ours
     return Check(
-        {p: float(_coverage(pit[known], p)) for p in PROBABILITIES},
+        dict(zip(PROBABILITIES, coverage(pit[known], LEVELS).tolist(), strict=True)),
         float(max(misses, default=np.nan)),
         len(misses),
         float(ours.mean()),
         float(point.mean()),
         float(gain.mean() / gain.std(ddof=1) * np.sqrt(len(gain))),
     )
-
-
-def _pit(draws: Float[np.ndarray, "draw star"], truth: Stars) -> Stars:
-    return ((draws < truth).sum(axis=0) + 0.5) / (len(draws) + 1)
-
-
-def _coverage(pit: Stars, probability: float) -> float:
-    return np.mean(np.abs(2 * pit - 1) <= probability)
 
 
 def _bins(mock: MockAges, pit: Stars, in_state: Stars, known: Array):
@@ -198,14 +196,6 @@ def _equal_bins(values: Stars, n: int) -> np.ndarray:
     return np.argsort(np.argsort(values)) * n // len(values)
 
 
-def crps(draws: Float[np.ndarray, "draw star"], truth: Stars) -> Stars:
-    """Continuous ranked probability score: E|X - truth| - E|X - X'| / 2, from draws."""
-    n = len(draws)
-    rank = 2 * np.arange(1, n + 1) - n - 1
-    half_spread = rank @ np.sort(draws, axis=0) / (n * (n - 1))
-    return np.abs(draws - truth).mean(axis=0) - half_spread
-
-
 def _point_crps(mock: MockAges, grid: Parsec) -> Stars:
     """Score of the age at the measured mass, clipped to the isochrones' ages, +- 0.21 dex."""
     afe = mock.post["posterior"].to_dataset()["afe"].values[0, 0]
@@ -218,6 +208,4 @@ def _point_crps(mock: MockAges, grid: Parsec) -> Stars:
         too_heavy = u > np.asarray(grid.log_mass(grid.log_age[0], m, state, g))
         edge = np.where(too_heavy, grid.log_age[0], oldest)
         x[here] = np.where(np.isfinite(age), np.minimum(np.log10(age), oldest), edge)
-    z = (mock.x - x) / POINT_ERROR
-    score = z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi)
-    return np.asarray(POINT_ERROR * score)
+    return crps_normal(x, np.full(len(x), POINT_ERROR), mock.x)

@@ -18,6 +18,7 @@ import zarr
 from numpyro.diagnostics import effective_sample_size
 from numpyro.infer.util import log_density
 
+from ..calibration import judge_ranks, ranks
 from ..data import model_path
 from ..errors import UserError
 from ..flags import Flag
@@ -25,7 +26,7 @@ from ..infer import infer as infer_labels
 from ..infer import laplace, log_likelihood, make_prior, stack_draws, star_program, summarise
 from ..infer.methods import numpyro_rules
 from ..infer.run import STARS_PER_BLOCK
-from ..infer.selfcheck import judge_ranks, make_stars, ranks
+from ..infer.selfcheck import make_stars
 from ..labels import features
 from ..model import Model
 from ..spectra import Spectra

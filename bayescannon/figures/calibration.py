@@ -6,38 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..calibration import coverage, pit_of_draws
 from .names import symbol
 from .style import BLUE, GREY, VERMILLION, canvas, styled, title
 
 BINS = 20
 TWO_SIGMA = 1.96
-
-
-def pit_of_draws(draws: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Share of a star's draws below the truth: uniform over stars if posteriors are honest.
-
-    Parameters
-    ----------
-    draws : (draw, star, label)
-    truth : (star, label)
-
-    Returns
-    -------
-    ndarray (star, label)
-        In (0, 1): ranks shifted by half a step. NaN where the truth or a draw is NaN.
-    """
-    below = (draws < truth).sum(axis=0)
-    pit = (below + 0.5) / (len(draws) + 1)
-    known = np.isfinite(draws).all(axis=0) & np.isfinite(truth)
-    return np.where(known, pit, np.nan)
-
-
-def coverage(pit: np.ndarray, nominal: np.ndarray) -> np.ndarray:
-    """Share of stars whose central interval of probability `nominal` (level,) holds the truth.
-
-    `pit` is (star,) without NaN; gives (level,).
-    """
-    return (np.abs(2 * pit[:, None] - 1) <= nominal).mean(axis=0)
+__all__ = ["coverage", "draw", "pit_of_draws"]
 
 
 @styled

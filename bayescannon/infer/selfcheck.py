@@ -1,14 +1,9 @@
-"""Stars made by the model itself, and whether their posteriors are calibrated.
-
-Simulation-based calibration (Talts et al. 2018): when labels come from the prior and spectra from
-the model, the rank of the true label among independent posterior draws is uniform.
-"""
+"""Stars made by the model itself, labels from the prior: what `calibration.ranks` needs."""
 
 from typing import NamedTuple
 
 import numpy as np
-from jax.scipy.stats import chi2
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from ..errors import UserError
 from ..keys import star_generator
@@ -31,22 +26,13 @@ class MadeStars(NamedTuple):
     spectra: Spectra
 
 
-class Calibration(NamedTuple):
-    """How far the ranks of the true labels are from uniform."""
-
-    p_value: Float[np.ndarray, "label"]
-    """Of the chi2 of the histogram of ranks."""
-    ecdf_excess: Float[np.ndarray, "label"]
-    """Largest distance of the ECDF from the diagonal, in units of its simultaneous 99 % band."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether every label passes at 1 %, p-values after Bonferroni."""
-        enough = self.p_value.min() * len(self.p_value) > 0.01
-        return bool(enough and self.ecdf_excess.max() < 1.0)
-
-
-def make_stars(model: Model, n: int, seed: int = 0, prior: Mixture | None = None) -> MadeStars:
+def make_stars(
+    model: Model,
+    n: int,
+    seed: int = 0,
+    prior: Mixture | None = None,
+    labels: Float[np.ndarray, "star label"] | None = None,
+) -> MadeStars:
     """Draw labels from the `population` prior and spectra from the model.
 
     Residual factors and the uncertainty of the label scale are drawn for each star, too.
@@ -61,6 +47,8 @@ def make_stars(model: Model, n: int, seed: int = 0, prior: Mixture | None = None
         Together with the name of each star, `made-000000` onwards, it fixes the star.
     prior : Mixture, optional
         Density of scaled labels to draw from instead.
+    labels : (star, label), optional
+        True labels; nothing is drawn then.
 
     Raises
     ------
@@ -87,6 +75,8 @@ def make_stars(model: Model, n: int, seed: int = 0, prior: Mixture | None = None
         noise[i] = rng.standard_normal(noise.shape[1], np.float32)
         if model.label_map is not None:
             shift[i] = rng.normal(size=shift.shape[1])
+    if labels is not None:
+        scaled = model.scaling.to_scaled(labels)
     if model.label_map is not None:
         shift = draw_shift(model.label_map, scaled, model.recipe.labels.degree, shift)
     labels = model.scaling.to_labels(scaled)
@@ -100,49 +90,3 @@ def make_stars(model: Model, n: int, seed: int = 0, prior: Mixture | None = None
     axis = {"channel": model.channel}
     spectra = Spectra(model.wavelength, np.where(model.usable, flux, 0.0), ivar, star_id, **axis)
     return MadeStars(labels, snr, spectra)
-
-
-def ranks(
-    truth: Float[np.ndarray, "star label"],
-    draws: Float[np.ndarray, "draw star label"],
-    n_thinned: int = 199,
-) -> Int[np.ndarray, "star label"]:
-    """Rank each true label among evenly thinned draws: 0 to `n_thinned`."""
-    keep = np.linspace(0, len(draws) - 1, n_thinned).round().astype(int)
-    return (draws[keep] < truth).sum(axis=0)
-
-
-def judge_ranks(
-    rank: Int[np.ndarray, "star label"], n_thinned: int = 199, bins: int = 20
-) -> Calibration:
-    """Test ranks against the uniform distribution.
-
-    Parameters
-    ----------
-    rank : int (star, label)
-        0 to `n_thinned`.
-    n_thinned : int
-        Draws that each truth was ranked among; one more must be a multiple of `bins`.
-    bins : int
-        Of the histogram.
-    """
-    n = len(rank)
-    edges = np.linspace(0, n_thinned + 1, bins + 1)
-    p_value, excess = [], []
-    for column in rank.T:
-        count, _ = np.histogram(column, edges)
-        statistic = float(((count - n / bins) ** 2).sum() / (n / bins))
-        p_value.append(float(chi2.sf(statistic, float(bins - 1))))
-        at = np.arange(n_thinned + 1)
-        ecdf = np.searchsorted(np.sort(column), at, side="right") / n
-        excess.append(np.abs(ecdf - (at + 1) / (n_thinned + 1)).max() / ecdf_band(n))
-    return Calibration(np.array(p_value), np.array(excess))
-
-
-def ecdf_band(n: int) -> float:
-    """Half width of the simultaneous 99 % band of the ECDF of n uniform numbers.
-
-    Kolmogorov's, with Stephens's (1970) correction for finite n; ranks, being discrete, stay
-    inside a little more often.
-    """
-    return 1.6276 / (np.sqrt(n) + 0.12 + 0.11 / np.sqrt(n))

@@ -2,5 +2,6 @@
 
 from .made import Made, make_apokasc, make_mock
 from .quadratic import make_quadratic
+from .world import World
 
-__all__ = ["Made", "make_apokasc", "make_mock", "make_quadratic"]
+__all__ = ["Made", "World", "make_apokasc", "make_mock", "make_quadratic"]

@@ -50,9 +50,35 @@ class Giants(NamedTuple):
     log_odds: np.ndarray
     slope: dict[str, np.ndarray]
     root: dict[str, np.ndarray]
+    usual: np.ndarray
+    """(feature, 2): the quadratic that was taken out of [C/M] and [N/M]."""
 
-    def draw(self, rng: np.random.Generator) -> Drawn:
+    def draw(self, rng: np.random.Generator, preference: float = 0.0) -> Drawn:
         """Draw one star from the smoothed sample and the conditional, inside the real ranges.
+
+        With a `preference` (see `World`), not every star drawn is kept.
+        """
+        while True:
+            drawn = self._draw(rng)
+            if preference == 0.0:
+                return drawn
+            feh, mass = self.labels[:, 2], self.ln_mass
+            score = (drawn.labels[2] - feh.mean()) / feh.std()
+            score += (drawn.ln_mass - mass.mean()) / mass.std()
+            if rng.uniform() < 1.0 / (1.0 + np.exp(-preference * score)):
+                return drawn
+
+    def abundances(self, labels: np.ndarray, residual: np.ndarray) -> np.ndarray:
+        """[C/M] and [N/M] (star, 2) of stars with these labels (star, 4) and residuals."""
+        return _features((labels - self.pivot) / self.scale) @ self.usual + residual
+
+    def response(self, state: np.ndarray) -> np.ndarray:
+        """Mean change of ([C/M], [N/M]) per ln mass at fixed labels, (star, 2)."""
+        per_state = {name: root[1:, 0] / root[0, 0] for name, root in self.root.items()}
+        return np.array([per_state[name] for name in state]).reshape(-1, 2)
+
+    def _draw(self, rng: np.random.Generator) -> Drawn:
+        """Draw one star.
 
         A quadratic runs away where a state has no stars: what it makes of such a place is no giant.
         """
@@ -98,7 +124,8 @@ def fit_giants(table: Table) -> Giants:
     mass = np.asarray(table["mass"], float)
     quoted = 0.5 * (np.asarray(table["mass_errp"], float) + np.asarray(table["mass_errm"], float))
     cn = np.stack([np.asarray(table[k], float) for k in ("c_m", "n_m")], axis=1)
-    cn -= v @ np.linalg.lstsq(v, cn, rcond=None)[0]
+    usual = np.linalg.lstsq(v, cn, rcond=None)[0]
+    cn -= v @ usual
     state = np.asarray(table["evstate"].filled(""), str)
     three = np.column_stack([np.log(mass), cn])
     slope, root = {}, {}
@@ -123,6 +150,7 @@ def fit_giants(table: Table) -> Giants:
         log_odds=fit_logistic(v, state == STATES[0]),
         slope=slope,
         root=root,
+        usual=usual,
     )
 
 

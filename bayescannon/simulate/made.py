@@ -19,6 +19,7 @@ from ..labels import UNITS
 from ..model import Model
 from ..spectra import Spectra
 from .giants import Giants, fit_giants
+from .world import World, curve
 
 BASE_MODEL = "apogee-dr12-four-label"
 BASE_LABELS = ("teff", "logg", "feh", "afe")
@@ -65,11 +66,11 @@ def make_apokasc(seed: int = 0) -> Made:
     return Made(
         spectra,
         _table(star_id, handed, giants.ln_mass_error, giants.state, giants.snr),
-        _table(star_id, truth, None, giants.state, giants.snr),
+        _table(star_id, truth, None, giants.state, giants.snr, giants.carbon_nitrogen),
     )
 
 
-def make_mock(n_star: int, seed: int = 0) -> Made:
+def make_mock(n_star: int, seed: int = 0, world: World | None = None) -> Made:
     """Make stars whose truth is known.
 
     The four labels are a smoothed resampling of the 1502 real ones inside the training range;
@@ -83,24 +84,34 @@ def make_mock(n_star: int, seed: int = 0) -> Made:
         How many.
     seed : int
         Also part of the star ids: sets of different seeds share no star.
+    world : World, optional
+        What is to be different: spectra that are not quadratic, wrong photon errors, another
+        population, masses that follow from ages.
     """
-    giants = _giants()
+    world, giants = world or World(), _giants()
     star_id = np.array([f"mock-{seed}-{i:07d}" for i in range(n_star)])
     rng = [star_generator(seed, name) for name in star_id]
-    drawn = [giants.draw(r) for r in rng]
+    drawn = [giants.draw(r, world.preference) for r in rng]
     labels = np.array([d.labels for d in drawn]).reshape(n_star, 4)
     ln_mass = np.array([d.ln_mass for d in drawn])
     carbon_nitrogen = np.array([d.carbon_nitrogen for d in drawn]).reshape(n_star, 2)
     state = np.array([d.state for d in drawn], "U3")
     snr = np.array([d.snr for d in drawn])
+    ln_age = None
+    if world.age is not None:
+        old, (ln_mass, ln_age) = ln_mass, world.age(labels, state, np.random.default_rng(seed))
+        carbon_nitrogen = carbon_nitrogen + giants.response(state) * (ln_mass - old)[:, None]
     truth = np.column_stack([labels, ln_mass])
     noise = np.stack([r.normal(size=5) for r in rng]) if n_star else np.zeros((0, 5))
     handed = truth + noise * np.append(LABEL_ERROR, MASS_ERROR)
     error = np.full(n_star, MASS_ERROR)
+    true = _table(star_id, truth, None, state, snr, carbon_nitrogen)
+    if ln_age is not None:
+        true["ln_age"] = ln_age
     return Made(
-        _spectra(star_id, labels, carbon_nitrogen, snr, rng),
+        _spectra(star_id, labels, carbon_nitrogen, snr, rng, world),
         _table(star_id, handed, error, state, snr),
-        _table(star_id, truth, None, state, snr),
+        true,
     )
 
 
@@ -114,7 +125,8 @@ def _base_model() -> Model:
     return Model.load(model_path(BASE_MODEL))
 
 
-def _spectra(star_id, labels, carbon_nitrogen, snr, rng) -> Spectra:
+def _spectra(star_id, labels, carbon_nitrogen, snr, rng, world: World | None = None) -> Spectra:
+    world = world or World()
     model, windows = _base_model(), element_windows()
     cn = np.stack([windows["sensitivity_dr16_C"], windows["sensitivity_dr16_N"]])
     others = [w for name, w in windows.items() if len(name) <= 2 and name not in ("C", "N")]
@@ -129,15 +141,17 @@ def _spectra(star_id, labels, carbon_nitrogen, snr, rng) -> Spectra:
         hidden = np.stack([r.normal(scale=HIDDEN_SD, size=len(others)) for r in rng[block]])
         clean = model.predict(labels[block]) - CN_DEPTH * carbon_nitrogen[block] @ cn
         clean -= WINDOW_DEPTH * hidden @ np.stack(others)
+        if world.curved:
+            clean = curve(model, labels[block], clean)
         for row, (star, r) in enumerate(zip(clean, rng[block], strict=True), start):
             # scatter and photon noise are both Gaussian: one draw of their sum
             noise = np.hypot(scatter, sigma[row]) * r.standard_normal(n_pixel, np.float32)
             flux[row] = np.where(usable, star + noise, 0.0)
-            ivar[row] = np.where(usable, sigma[row] ** -2, 0.0)
+            ivar[row] = np.where(usable, (world.quoted * sigma[row]) ** -2, 0.0)
     return Spectra(model.wavelength, flux, ivar, star_id)
 
 
-def _table(star_id, labels, ln_mass_error, state, snr) -> Table:
+def _table(star_id, labels, ln_mass_error, state, snr, carbon_nitrogen=None) -> Table:
     table = Table({"star_id": star_id})
     errors = np.broadcast_to(np.append(LABEL_ERROR, np.nan), labels.shape).copy()
     if ln_mass_error is not None:
@@ -148,6 +162,8 @@ def _table(star_id, labels, ln_mass_error, state, snr) -> Table:
         if ln_mass_error is not None:
             table[f"{name}_err"] = errors[:, i]
             table[f"{name}_err"].unit = UNITS[name]
+    if carbon_nitrogen is not None:
+        table["c_m"], table["n_m"] = _giants().abundances(labels[:, :4], carbon_nitrogen).T
     table["state"] = state
     table["snr"] = snr
     table.meta["comment"] = "semi-synthetic: made by bayescannon, not observed"

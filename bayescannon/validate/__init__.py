@@ -1,7 +1,8 @@
 """Judging posteriors: against truth where it is known, by cross-validation where it is not."""
 
+from ..calibration import Judged, judge
 from .crossval import CrossValidation, assign_folds, cross_validate, posterior_columns
-from .statistics import Judged, judge
+from .recalibrate import recalibrate
 
 __all__ = [
     "CrossValidation",
@@ -10,4 +11,5 @@ __all__ = [
     "cross_validate",
     "judge",
     "posterior_columns",
+    "recalibrate",
 ]

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from astropy.table import Table
 
+from ..calibration import Judged, judge, thin
 from ..errors import UserError
 from ..files import write_beside
 from ..infer import infer, stack_draws
@@ -20,7 +21,6 @@ from ..model import train
 from ..recipe import Recipe
 from ..spectra import Spectra
 from ..trees import array, point_sd
-from .statistics import Judged, judge
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,11 @@ class CrossValidation:
     error : ndarray (star, label)
         Random error of `truth`: where a star is judged against the label that was handed to
         training, its stated error times the scale that training found in the other folds.
-    chi2_red : ndarray (star,)
-        Reduced chi2 (diagonal).
+    chi2_red, distance : ndarray (star,)
+        Reduced chi2 (diagonal); Mahalanobis distance to the fold's training set.
+    flags : ndarray of int (star,)
+    draws : ndarray (star, draw, label)
+        Evenly thinned posterior draws, single precision.
     """
 
     labels: tuple[str, ...]
@@ -51,6 +54,9 @@ class CrossValidation:
     q84: np.ndarray
     error: np.ndarray
     chi2_red: np.ndarray
+    distance: np.ndarray
+    flags: np.ndarray
+    draws: np.ndarray
 
     @property
     def statistics(self) -> dict[str, Judged]:
@@ -115,8 +121,7 @@ def cross_validate(
     if folder is not None:
         kept = Path(folder)
         _claim(kept, _fingerprint(recipe, spectra, handed, folds, seed))
-    parts: dict[str, np.ndarray] = {"chi2_red": np.full(len(spectra), np.nan)}
-    parts |= {k: np.full(handed.shape, np.nan) for k in ("mean", "sd", "q16", "q84", "error")}
+    parts: dict[str, np.ndarray] = {}
     for k in range(folds):
         test = np.flatnonzero(fold == k)
         path = None if kept is None else kept / f"fold-{k:03d}.npz"
@@ -125,6 +130,9 @@ def cross_validate(
             post = infer(model, spectra[test], method="importance", seed=seed)
             found = posterior_columns(post, names) | {
                 "chi2_red": array(post, "sample_stats/chi2") / array(post, "sample_stats/dof"),
+                "distance": array(post, "sample_stats/distance"),
+                "flags": array(post, "sample_stats/flags"),
+                "draws": np.swapaxes(thin(stack_draws(post, names)), 0, 1).astype(np.float32),
                 "error": model.label_errors(stated[test]),
             }
             if path is not None:
@@ -134,6 +142,7 @@ def cross_validate(
             with np.load(path) as stored:
                 found = dict(stored)
         for name, values in found.items():
+            parts.setdefault(name, np.zeros((len(spectra), *values.shape[1:]), values.dtype))
             parts[name][test] = values
         if progress is not None:
             progress(k + 1)

@@ -1,0 +1,60 @@
+"""Are posteriors honest? Ranks, intervals, scores, baselines, recalibration; arrays only."""
+
+from .baselines import Formula, fit_formula
+from .intervals import (
+    LEVELS,
+    Bins,
+    beyond,
+    binned_coverage,
+    binomial_error,
+    convolve,
+    coverage,
+    z_width,
+)
+from .point import Judged, judge
+from .ranks import RankTest, ecdf_band, judge_ranks, ks_distance, pit_of_draws, ranks, thin
+from .recalibrate import (
+    Inflation,
+    fit_inflation,
+    fit_pit_map,
+    inflate,
+    inflation_design,
+    normal_scores,
+    recalibrate_pit,
+)
+from .scores import Gain, compare, crps, crps_normal, log_score, log_score_normal
+
+__all__ = [
+    "LEVELS",
+    "Bins",
+    "Formula",
+    "Gain",
+    "Inflation",
+    "Judged",
+    "RankTest",
+    "beyond",
+    "binned_coverage",
+    "binomial_error",
+    "compare",
+    "convolve",
+    "coverage",
+    "crps",
+    "crps_normal",
+    "ecdf_band",
+    "fit_formula",
+    "fit_inflation",
+    "fit_pit_map",
+    "inflate",
+    "inflation_design",
+    "judge",
+    "judge_ranks",
+    "ks_distance",
+    "log_score",
+    "log_score_normal",
+    "normal_scores",
+    "pit_of_draws",
+    "ranks",
+    "recalibrate_pit",
+    "thin",
+    "z_width",
+]

@@ -1,0 +1,89 @@
+"""Do intervals hold what they say? Coverage, overall and in bins of what is observed."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+Stars = Float[np.ndarray, "star"]
+
+LEVELS = np.array([0.5, 0.68, 0.9, 0.95])
+"""Probabilities of the central intervals that are judged."""
+
+
+def coverage(pit: Stars, nominal: Float[np.ndarray, "level"]) -> Float[np.ndarray, "level"]:
+    """Share of stars whose central interval of probability `nominal` (level,) holds the truth.
+
+    `pit` is (star,) without NaN; gives (level,).
+    """
+    return (np.abs(2 * pit[:, None] - 1) <= nominal).mean(axis=0)
+
+
+def binomial_error(probability: Float[np.ndarray, "*any"], n: int) -> Float[np.ndarray, "*any"]:
+    """Standard deviation of a share of n stars that is `probability` on average."""
+    return np.sqrt(probability * (1 - probability) / max(n, 1))
+
+
+class Bins(NamedTuple):
+    """Coverage in bins of something observed."""
+
+    middle: Float[np.ndarray, "bin"]
+    """Median of the observed quantity."""
+    count: np.ndarray
+    """Stars in each bin."""
+    coverage: Float[np.ndarray, "bin level"]
+
+
+def binned_coverage(
+    pit: Stars,
+    observed: Stars,
+    bins: int,
+    nominal: Float[np.ndarray, "level"] = LEVELS,
+) -> Bins:
+    """Coverage in bins of an observed quantity, each with as many stars.
+
+    Never bin on the true value of what is judged: even the exact posterior fails that. Stars with
+    a NaN are left out.
+
+    Parameters
+    ----------
+    pit, observed : (star,)
+    bins : int
+        How many; a quantity with fewer different values gets one bin for each of them.
+    nominal : (level,)
+        Probabilities of the central intervals.
+    """
+    good = np.isfinite(pit) & np.isfinite(observed)
+    pit, observed = pit[good], observed[good]
+    values, index = np.unique(observed, return_inverse=True)
+    if len(values) > bins:
+        index = np.argsort(np.argsort(observed, kind="stable")) * bins // max(len(observed), 1)
+    groups = [np.flatnonzero(index == i) for i in range(min(bins, len(values)))]
+    return Bins(
+        np.array([np.median(observed[g]) for g in groups]),
+        np.array([g.size for g in groups], int),
+        np.array([coverage(pit[g], nominal) for g in groups]).reshape(-1, len(nominal)),
+    )
+
+
+def convolve(
+    draws: Float[np.ndarray, "draw *star"], error: Float[np.ndarray, "*star"], seed: int = 0
+) -> Float[np.ndarray, "draw *star"]:
+    """Add the random error of the value that a posterior is judged against to every draw.
+
+    An honest posterior of the true mass does not hold 68 % of catalogue masses: the catalogue
+    errs, too. Convolved with the catalogue's error it does.
+    """
+    noise = np.random.default_rng(seed).standard_normal(draws.shape, np.float32)
+    return draws + error * noise
+
+
+def z_width(off: Stars, sd: Stars) -> float:
+    """Standard deviation of error / sd: 1 for honest Gaussian errors."""
+    return float(np.nanstd(off / sd))
+
+
+def beyond(off: Stars, sd: Stars, limit: float = 5.0) -> float:
+    """Share of stars whose error is larger than `limit` standard deviations."""
+    z = np.abs(off / sd)
+    return float(np.mean(z[np.isfinite(z)] > limit))

@@ -1,0 +1,198 @@
+"""Worlds that put posteriors to the test: made, trained, inferred, kept on disk as samples.
+
+Nothing here is observed: spectra are semi-synthetic. `known` is made by the model that infers it.
+In the others a model is trained on noisy labels and judged on stars that it has not seen.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from astropy.table import Table
+
+from ..ages import Parsec, infer_ages
+from ..ages.run import salaris
+from ..ages.selfcheck import draw_ages
+from ..ages.states import default_classifier, p_clump
+from ..data import model_path
+from ..infer import infer
+from ..infer.selfcheck import make_stars
+from ..labels import label_arrays
+from ..model import Model
+from ..recipe import Recipe
+from ..simulate import Made, World, make_mock
+from ..trees import array
+from .sample import LABELS, Sample, age_sample, join, label_sample
+
+RECIPE = "apokasc-mass"
+AGE_PRIOR = "flat-age"
+STARS_AT_ONCE = 2000
+"""Spectra of so many stars are made, inferred and forgotten."""
+
+
+class Size(NamedTuple):
+    """How many stars."""
+
+    training: int
+    known: int
+    """Of `known`, labels and ages each."""
+    test: int
+    """Of every trained model, labels."""
+    aged: int
+    """Of every trained model, ages."""
+    folds: int
+    stride: int
+    """Every so many-th pixel is used in training."""
+
+
+FULL = Size(1639, 20_000, 6700, 3000, 5, 1)
+QUICK = Size(800, 1000, 1000, 500, 2, 10)
+
+
+class Setting(NamedTuple):
+    """A world: what training meets, and what is judged."""
+
+    title: str
+    training: World
+    test: World
+    n_seed: int = 1
+
+
+MASSIVE, OLD = 1.0, -1.0
+WORLDS = {
+    "quadratic": Setting("quadratic spectra, errors as quoted", World(), World(), 3),
+    "curved": Setting(
+        "NON-quadratic: cubic and saturating terms", World(curved=True), World(curved=True)
+    ),
+    "errors-small": Setting(
+        "photon errors quoted 20 % too small, in training and test",
+        World(quoted=0.8),
+        World(quoted=0.8),
+    ),
+    "errors-small-new": Setting(
+        "photon errors quoted 20 % too small, in the test stars only", World(), World(quoted=0.8)
+    ),
+    "shifted": Setting(
+        "test stars older and more metal-poor than training",
+        World(preference=MASSIVE),
+        World(preference=OLD),
+    ),
+}
+
+
+def recipe(plain: bool = False) -> Recipe:
+    """Give the recipe of all worlds, or the plain Cannon's: exact labels, no shrinkage."""
+    ours = Recipe.load(model_path(RECIPE) / "recipe.toml")
+    if not plain:
+        return ours
+    settings = replace(ours.training, noisy_labels=False, carried=(), shrinkage=False)
+    return replace(ours, training=settings)
+
+
+def thinned(made: Made, stride: int) -> Made:
+    """Keep every so many-th pixel."""
+    if stride == 1:
+        return made
+    flux, ivar = (a[:, ::stride] for a in made.spectra.arrays())
+    axis = np.asarray(made.spectra.wavelength)[::stride]
+    spectra = type(made.spectra)(axis, flux, ivar, made.spectra.star_id)
+    return made._replace(spectra=spectra)
+
+
+def mass_from_age(labels: np.ndarray, state: np.ndarray, rng: np.random.Generator):
+    """Draw ages from `AGE_PRIOR`, and masses through the isochrones: ln mass, ln age (star,).
+
+    Parameters
+    ----------
+    labels : (star, 4)
+        teff, logg, feh, afe; the last two set [M/H].
+    state : (star,)
+        `RC` or another.
+    """
+    grid = Parsec.default()
+    mh = np.clip(salaris(labels[:, 2], labels[:, 3]), grid.mh[0], grid.mh[-1])
+    logg, rc = labels[:, 1], state == "RC"
+    x, log_mass = np.empty((2, len(labels)))
+    for here, name in ((rc, "rc"), (~rc, "rgb")):
+        if here.any():
+            drawn = draw_ages(grid, name, AGE_PRIOR, mh[here], logg[here], rng)
+            x[here], log_mass[here] = drawn
+    return np.log(10) * log_mass, np.log(10) * x
+
+
+def run_known(size: Size, seed: int, progress: Callable[[int], None]) -> dict[str, Sample]:
+    """Judge stars made by the shipped model, labels from its prior, ages from theirs."""
+    model = Model.load(model_path(RECIPE))
+    labels, ages = [], []
+    for start in range(0, size.known, STARS_AT_ONCE):
+        n, part = min(STARS_AT_ONCE, size.known - start), seed * 1000 + start // STARS_AT_ONCE
+        made = make_stars(model, n, part)
+        post = infer(model, made.spectra, "importance", "population", seed=part)
+        labels.append(label_sample(post, made.labels, made.snr))
+        rng = np.random.default_rng([seed, part])
+        p_rc = np.asarray(p_clump(default_classifier(), made.labels[:, :4]))
+        state = np.where(rng.uniform(size=n) < p_rc, "RC", "RGB")
+        ln_mass, ln_age = mass_from_age(made.labels[:, :4], state, rng)
+        true = np.column_stack([made.labels[:, :4], ln_mass])
+        made = make_stars(model, n, part + 500, labels=true)
+        ages.append(_ages(model, made.spectra, ln_age, made.snr, part))
+        progress(start + n)
+    return {"labels": join(labels), "ages": join(ages)}
+
+
+def make_training(setting: Setting, size: Size, seed: int) -> Made:
+    """Make the training set of a world."""
+    return thinned(make_mock(size.training, seed, setting.training), size.stride)
+
+
+class Trained(NamedTuple):
+    """What a world's models gave."""
+
+    samples: dict[str, Sample]
+    inputs: np.ndarray
+    """(star, 6): true teff, logg, feh, afe, [C/M], [N/M] of the label sample's stars."""
+    plain: np.ndarray
+    """(star,): ln mass by the plain Cannon."""
+
+
+def run_trained(
+    model: Model,
+    plain: Model,
+    setting: Setting,
+    size: Size,
+    seed: int,
+    progress: Callable[[int], None],
+) -> Trained:
+    """Judge a trained model: labels under the population prior, ages under the prior they had."""
+    labels, inputs, plain_mean, ages = [], [], [], []
+    for part, start in enumerate(range(0, size.test, STARS_AT_ONCE)):
+        n = min(STARS_AT_ONCE, size.test - start)
+        test = thinned(make_mock(n, 10_000 * (seed + 1) + part, setting.test), size.stride)
+        truth, _ = label_arrays(test.truth, LABELS, test.spectra.star_id)
+        post = infer(model, test.spectra, "importance", "population", seed=seed)
+        labels.append(label_sample(post, truth, np.asarray(test.truth["snr"])))
+        inputs.append(formula_inputs(test.truth))
+        post = infer(plain, test.spectra, "laplace", "population", draws=8, seed=seed)
+        plain_mean.append(array(post, "point/mean")[:, -1])
+        progress(start + n)
+    aged = setting.test._replace(age=mass_from_age)
+    for part, start in enumerate(range(0, size.aged, STARS_AT_ONCE)):
+        n = min(STARS_AT_ONCE, size.aged - start)
+        test = thinned(make_mock(n, 10_000 * (seed + 1) + 1000 + part, aged), size.stride)
+        snr, ln_age = (np.asarray(test.truth[name]) for name in ("snr", "ln_age"))
+        ages.append(_ages(model, test.spectra, ln_age, snr, seed))
+        progress(size.test + start + n)
+    samples = {"labels": join(labels), "ages": join(ages)}
+    return Trained(samples, np.concatenate(inputs), np.concatenate(plain_mean))
+
+
+def formula_inputs(truth: Table) -> np.ndarray:
+    """Give teff, logg, feh, afe, [C/M], [N/M] of a truth table as (star, 6)."""
+    return np.column_stack([np.asarray(truth[n]) for n in (*LABELS[:4], "c_m", "n_m")])
+
+
+def _ages(model: Model, spectra, ln_age, snr, seed: int) -> Sample:
+    # flat: the label prior is divided out anyway, and few draws have to carry heavy weights
+    post = infer(model, spectra, "importance", "flat", seed=seed)
+    return age_sample(post, infer_ages(post, prior=AGE_PRIOR), ln_age, snr)
