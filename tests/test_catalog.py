@@ -3,11 +3,13 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from astropy import units as u
 from astropy.io import fits
-from astropy.table import QTable
+from astropy.io.votable import parse_single_table
+from astropy.table import QTable, Table
 
 import bayescannon as bc
 from bayescannon.catalog import column
@@ -103,7 +105,7 @@ def test_a_star_without_a_posterior_is_a_row_of_nan_with_flags(table):
     assert bc.flags.Flag.NO_AGE in flags
 
 
-@pytest.mark.parametrize("suffix", ["fits", "ecsv"])
+@pytest.mark.parametrize("suffix", ["fits", "ecsv", "parquet", "vot"])
 def test_round_trip_with_units_and_descriptions(table, tmp_path, suffix):
     path = tmp_path / f"catalog.{suffix}"
     bc.write_catalog(table, path)
@@ -111,10 +113,39 @@ def test_round_trip_with_units_and_descriptions(table, tmp_path, suffix):
     assert back.colnames == table.colnames
     assert back["age_q50"].unit == u.Gyr
     np.testing.assert_allclose(back["age_q50"].value, table["age_q50"].value)
+    assert list(back["star_id"]) == ["a", "b", "c"]
+    np.testing.assert_array_equal(back["flags"], table["flags"])
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
-    if suffix == "ecsv":
-        assert back["logg_q50"].unit == u.dex
+    if suffix != "fits":
         assert back["age_q50"].info.description == column("age_q50").description
+    if suffix in ("ecsv", "parquet"):
+        assert back["logg_q50"].unit == u.dex
+    assert table["logg_q50"].unit == u.dex  # writing leaves the table as it was
+
+
+def test_pandas_reads_the_parquet_file(table, tmp_path):
+    bc.write_catalog(table, tmp_path / "catalog.parquet")
+    frame = pd.read_parquet(tmp_path / "catalog.parquet")
+    assert list(frame.columns) == table.colnames
+    np.testing.assert_array_equal(frame["age_q50"], table["age_q50"].value)
+
+
+def test_the_votable_has_ucds(table, tmp_path):
+    bc.write_catalog(table, tmp_path / "catalog.vot")
+    field = parse_single_table(tmp_path / "catalog.vot").get_field_by_id("teff_q50")
+    assert field.ucd == "stat.median;phys.temperature.effective"
+
+
+def test_the_machine_readable_table_has_the_columns_of_the_paper(table, tmp_path):
+    bc.write_catalog(table, tmp_path / "catalog.mrt")
+    back = Table.read(tmp_path / "catalog.mrt", format="ascii.mrt")
+    labels = ("Teff", "logg", "FeH", "aFe", "lnM", "lnAge")
+    named = [name for label in labels for name in (label, f"e_{label}")]
+    assert back.colnames == ["ID", *named, "chi2", "Flags"]
+    np.testing.assert_allclose(back["lnM"][:2], table["ln_mass_mean"][:2], atol=5e-4)
+    np.testing.assert_allclose(back["lnAge"][:2], np.log(table["age_q50"][:2].value), atol=5e-4)
+    assert np.ma.is_masked(back["lnM"][2])
+    assert back["Teff"].unit == u.K
 
 
 def test_fits_cards_describe_every_column(table, tmp_path):

@@ -2,7 +2,15 @@
 
 from .build import build_catalog
 from .glossary import column
+from .paper import paper_table
 from .run import run_catalog
-from .write import write_catalog
+from .write import check_suffixes, write_catalog
 
-__all__ = ["build_catalog", "column", "run_catalog", "write_catalog"]
+__all__ = [
+    "build_catalog",
+    "check_suffixes",
+    "column",
+    "paper_table",
+    "run_catalog",
+    "write_catalog",
+]

@@ -75,8 +75,7 @@ class BlockMaker:
 
     def make(self, k: int) -> Result:
         """Infer labels and ages of block k; a star that cannot be inferred is set aside."""
-        start = k * STARS_PER_BLOCK
-        part = self._read(start)
+        part = self.spectra[k * STARS_PER_BLOCK : (k + 1) * STARS_PER_BLOCK]
         try:
             post, failed = self._infer(part), {}
         except UserError:
@@ -113,18 +112,6 @@ class BlockMaker:
 
     def _infer(self, part: Spectra) -> xr.DataTree:
         return infer(self.model, part, **self.infer_settings)
-
-    def _read(self, start: int) -> Spectra:
-        """Load a block, so that what is wrong with the store is told from what infer does."""
-        part = self.spectra[start : start + STARS_PER_BLOCK]
-        try:
-            part.data.load()
-        except Exception as error:  # codecs raise what they like
-            raise UserError(
-                f"the spectra of stars {part.star_id[0]} to {part.star_id[-1]} cannot be read "
-                f"({error}): restore the store, and the same command goes on"
-            ) from error
-        return part
 
 
 def part_path(out: Path, k: int) -> Path:

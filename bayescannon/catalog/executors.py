@@ -63,7 +63,7 @@ def run_on_cluster(work: Work, blocks: Sequence[int], address: str) -> Iterator[
     except ImportError as error:
         raise UserError("--scheduler needs dask: pip install 'bayescannon[cluster]'") from error
     try:
-        client = Client(address, set_as_default=False)
+        client = Client(address)
     except (OSError, ValueError) as error:
         raise UserError(f"no Dask scheduler answers at {address} ({error})") from error
     with client:

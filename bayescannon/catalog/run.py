@@ -83,9 +83,9 @@ def run_catalog(
     grid = (grid or Parsec.default()) if "ln_mass" in model.labels else None
     settings = {"method": method, "draws": draws, "seed": seed}
     run = {**settings, "prior": make_prior(model, prior)[1], "age prior": age_prior}
+    described_run = describe_run(model, spectra, grid, run)
     try:
         _prepare(out, restart)
-        described_run = describe_run(model, spectra, grid, run)
         agree_on(out / MANIFEST, described_run)
         make = BlockMaker(
             model, spectra, grid, out, {**settings, "prior": prior}, {"prior": age_prior}

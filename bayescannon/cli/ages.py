@@ -55,7 +55,7 @@ def infer(
     seed: Annotated[int | None, typer.Option(help="Seed; that of the posteriors without.")] = None,
 ) -> None:
     """Turn mass posteriors into age posteriors with isochrones."""
-    post, chosen = open_posterior(posteriors), _grid(grid)
+    post, chosen = open_posterior(posteriors), isochrones(grid)
     n_star = post["posterior"].sizes["star"]
     with progress("age posteriors", n_star) as update:
         tree = infer_ages(post, chosen, prior, p_rc, seed, update)
@@ -162,5 +162,6 @@ def _cells(result: Check) -> list[str]:
     return [*covered, worst, *numbers]
 
 
-def _grid(path: Path | None) -> Parsec:
+def isochrones(path: Path | None) -> Parsec:
+    """Open a grid, or the shipped one."""
     return Parsec.open(path) if path else Parsec.default()

@@ -7,7 +7,7 @@ import typer
 
 from ..errors import UserError
 from ..precision import use_compilation_cache
-from . import ages, bench, calibrate, data, demo, figures, model, posterior
+from . import ages, bench, calibrate, catalog, data, demo, figures, model, posterior
 
 app = typer.Typer(
     name="bayescannon",
@@ -25,7 +25,7 @@ app.command()(model.train)
 app.command()(model.crossval)
 app.command()(posterior.infer)
 app.add_typer(ages.app, name="ages")
-app.command()(posterior.catalog)
+app.command()(catalog.catalog)
 app.command()(calibrate.calibrate)
 app.add_typer(figures.app, name="figures")
 app.add_typer(bench.app, name="bench")

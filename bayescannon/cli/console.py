@@ -39,8 +39,11 @@ class RateColumn(ProgressColumn):
 
 
 @contextmanager
-def progress(title: str, total: int, rate: bool = False) -> Generator[Callable[[int], None]]:
-    """Show a bar with the number done, the rate and the time left; yields `update(done)`."""
+def progress(title: str, total: int, rate: bool = False) -> Generator[Callable[..., None]]:
+    """Show a bar with the number done, the rate and the time left; yields `update(done)`.
+
+    `update(done, flagged)` shows the number flagged so far, too.
+    """
     columns = (
         TextColumn("{task.description:<34}"),
         BarColumn(),
@@ -52,7 +55,12 @@ def progress(title: str, total: int, rate: bool = False) -> Generator[Callable[[
     )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=max(total, 1))
-        yield lambda done: bar.update(task, completed=done)
+
+        def update(done: int, flagged: int | None = None) -> None:
+            words = title if flagged is None else f"{title}, {flagged} flagged"
+            bar.update(task, completed=done, description=words)
+
+        yield update
         bar.update(task, completed=max(total, 1))
 
 

@@ -1,4 +1,4 @@
-"""`infer` and `catalog`."""
+"""`infer`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,16 +6,14 @@ from typing import Annotated
 import typer
 import xarray as xr
 
-from ..catalog import build_catalog, write_catalog
 from ..data import model_path
 from ..errors import UserError
 from ..files import write_beside
 from ..infer import infer as infer_labels
-from ..infer import open_posterior
 from ..ingest import ingest_files
 from ..model import Model
 from ..spectra import Spectra
-from .console import Seed, UnusedSeed, console, posterior_table, progress
+from .console import Seed, console, posterior_table, progress
 from .data import expand
 
 
@@ -41,19 +39,6 @@ def infer(
         post = infer_labels(trained, store, method, prior, draws, seed, out, update)
     console.print(posterior_table(post))
     console.print(f"{len(store)} posteriors in {out}")
-
-
-def catalog(
-    posteriors: Annotated[Path, typer.Argument(help="Posterior store of `infer`.")],
-    ages: Annotated[Path | None, typer.Option(help="Age store of `ages`.")] = None,
-    out: Annotated[Path, typer.Option(help=".fits or .ecsv file to write.")] = Path("catalog.fits"),
-    seed: UnusedSeed = 0,
-) -> None:
-    """Write quantiles of labels, masses and ages, one row a star."""
-    table = build_catalog(open_posterior(posteriors), open_posterior(ages) if ages else None)
-    write_catalog(table, out)
-    flagged = int((table["flags"] != 0).sum())
-    console.print(f"{len(table)} stars, {flagged} flagged, {len(table.colnames)} columns in {out}")
 
 
 def save_tree(tree: xr.DataTree, path: Path) -> None:

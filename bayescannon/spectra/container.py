@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+import zarr
 from astropy.table import Table
 
 from ..errors import UserError
@@ -98,6 +99,7 @@ class Spectra:
             # not numpy's new strings: np.unique of a few hundred of them ends the process
             _check_unique(_words(data.star_id.values))
             data[["flux", "ivar"]]  # a KeyError where this is something else
+            _check_chunks(Path(path), consolidated)
             return cls._of(data)
         except (KeyError, AttributeError, ValueError, FileNotFoundError) as error:
             if isinstance(error, UserError):
@@ -116,7 +118,9 @@ class Spectra:
         chunk = {"star": min(STARS_PER_CHUNK, max(len(self), 1)), "pixel": data.sizes["pixel"]}
         encoding = {name: {"chunks": tuple(chunk.values())} for name in ("flux", "ivar")}
         with write_beside(path) as beside:
-            data.to_zarr(beside, mode="w", consolidated=False, encoding=encoding)
+            data.to_zarr(
+                beside, mode="w", consolidated=False, encoding=encoding, write_empty_chunks=True
+            )
 
     def __len__(self) -> int:
         return self.data.sizes["star"]
@@ -161,9 +165,22 @@ class Spectra:
         return self.data.flux.dtype
 
     def arrays(self, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:
-        """Load (flux, ivar), float64; values that were not measured are set to 0 in both."""
-        flux = self.data.flux.values.astype(dtype)
-        ivar = self.data.ivar.values.astype(dtype)
+        """Load (flux, ivar); values that were not measured are set to 0 in both.
+
+        Raises
+        ------
+        UserError
+            If a store is damaged.
+        """
+        try:
+            flux = self.data.flux.values.astype(dtype)
+            ivar = self.data.ivar.values.astype(dtype)
+        except (OSError, RuntimeError, ValueError) as error:  # a damaged chunk, says its codec
+            first, last = self.star_id[[0, -1]]
+            raise UserError(
+                f"the spectra of stars {first} to {last} cannot be read ({error}): "
+                "restore the store"
+            ) from error
         bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0))
         flux[bad] = 0.0
         ivar[bad] = 0.0
@@ -235,6 +252,20 @@ class Spectra:
         out = np.zeros(len(self))
         out[some] = np.nanmedian(ratio[some], axis=1)
         return out
+
+
+def _check_chunks(path: Path, consolidated: bool) -> None:
+    """Zarr reads a chunk that is lost as a chunk of nothing: that must not go unseen."""
+    group = zarr.open_group(path, mode="r", use_consolidated=consolidated)
+    for name in ("flux", "ivar"):
+        array = group[name]
+        assert isinstance(array, zarr.Array)
+        lost = array.nchunks - array.nchunks_initialized
+        if lost > 0:
+            raise UserError(
+                f"{path}: {name} lacks {lost} of {array.nchunks} chunks; restore the store, or "
+                "make it again"
+            )
 
 
 def _words(values: np.ndarray) -> np.ndarray:

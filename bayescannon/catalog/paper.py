@@ -1,0 +1,66 @@
+"""The catalogue in the layout of Table 1 of Ness et al. 2016."""
+
+import numpy as np
+from astropy import units as u
+from astropy.table import MaskedColumn, QTable, Table
+
+LABELS = {
+    "teff": ("Teff", u.K, "Effective temperature", "%.1f"),
+    "logg": ("logg", None, "Log surface gravity [cgs; dex]", "%.3f"),
+    "feh": ("FeH", None, "[Fe/H] [dex]", "%.3f"),
+    "afe": ("aFe", None, "[alpha/Fe] [dex]", "%.3f"),
+    "ln_mass": ("lnM", None, "Natural log of the mass in solar masses", "%.3f"),
+}
+"""Label to name, unit, description and format. A machine-readable table knows no unit dex."""
+AGES = {
+    "age_trained": "Natural log of the age in Gyr, by a model trained on age",
+    "age": "Natural log of the age in Gyr, from the mass",
+}
+
+
+def paper_table(table: QTable) -> Table:
+    """Take the columns of Table 1: star, labels, ln mass, ln age, their errors, chi2.
+
+    Parameters
+    ----------
+    table : QTable
+        From `build_catalog` or `run_catalog`.
+
+    Returns
+    -------
+    Table
+        Posterior means and standard deviations of the labels it has; of ln age the median, and
+        half the distance of the 16 and 84 % quantiles. The age is that of a model trained on
+        age where the catalogue has one, as in the paper; else that from the mass. Stars without
+        a posterior have blanks. Our flags come last.
+    """
+    out = Table({"ID": np.asarray(table["star_id"])})
+    out["ID"].description = "Name of the star"
+    for name, (short, unit, words, form) in LABELS.items():
+        if f"{name}_mean" in table.colnames:
+            _add(out, short, _value(table, f"{name}_mean"), unit, words, form)
+            _add(out, f"e_{short}", _value(table, f"{name}_std"), unit, f"Error of {short}", form)
+    for name, words in AGES.items():
+        if f"{name}_q50" in table.colnames:
+            low, middle, high = (
+                np.log(_value(table, f"{name}_{q}")) for q in ("q16", "q50", "q84")
+            )
+            _add(out, "lnAge", middle, None, words, "%.3f")
+            _add(out, "e_lnAge", (high - low) / 2, None, "Error of lnAge", "%.3f")
+            break
+    _add(out, "chi2", _value(table, "chi2_red"), None, "Reduced chi2", "%.3f")
+    out["Flags"] = np.asarray(table["flags"])
+    out["Flags"].description = "Bits of bayescannon.flags; 0 is good"
+    return out
+
+
+def _value(table: QTable, name: str) -> np.ndarray:
+    values = table[name]
+    return np.asarray(values.value if isinstance(values, u.Quantity) else values, float)
+
+
+def _add(out: Table, name: str, values: np.ndarray, unit, words: str, form: str) -> None:
+    known = np.isfinite(values)
+    out[name] = MaskedColumn(
+        np.where(known, values, 0.0), mask=~known, unit=unit, description=words, format=form
+    )

@@ -1,0 +1,215 @@
+"""Catalogue runs in blocks: the same from every executor, resumed, or with a star that breaks."""
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import bayescannon as bc
+from bayescannon.catalog import block
+from bayescannon.catalog.block import BlockMaker, part_path
+from bayescannon.cli.app import app
+from bayescannon.flags import Flag
+
+KEYS = {"method": "importance", "draws": 100, "seed": 3}
+BLOCK = 60
+SCRIPT = """
+import sys
+from pathlib import Path
+import bayescannon as bc
+from bayescannon.catalog import block, run
+block.STARS_PER_BLOCK = run.STARS_PER_BLOCK = {block}
+bc.run_catalog(
+    bc.Model.load(sys.argv[1]), bc.Spectra.open(sys.argv[2]), sys.argv[3], **{keys}
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def places(world, tmp_path_factory):
+    """A model and a store of 200 stars, three blocks and a rest, in a folder."""
+    folder = tmp_path_factory.mktemp("survey")
+    world.model.save(folder / "model")
+    world.spectra.save(folder / "spectra.zarr")
+    return folder
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    for module in ("block", "run"):
+        monkeypatch.setattr(f"bayescannon.catalog.{module}.STARS_PER_BLOCK", BLOCK)
+
+
+def _run(places, out, **changed):
+    model, spectra = bc.Model.load(places / "model"), bc.Spectra.open(places / "spectra.zarr")
+    return bc.run_catalog(model, spectra, out, **(KEYS | changed))
+
+
+def _bytes(folder: Path) -> dict[str, str]:
+    return {
+        str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest()
+        for f in sorted(folder.rglob("*"))
+        if f.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(places):
+    """An undisturbed run."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("block", "run"):
+            patch.setattr(f"bayescannon.catalog.{module}.STARS_PER_BLOCK", BLOCK)
+        table = _run(places, places / "whole")
+    return table, _bytes(places / "whole")
+
+
+def test_a_run_holds_what_the_steps_give(world, places, whole):
+    table, _ = whole
+    post = bc.infer(world.model, bc.Spectra.open(places / "spectra.zarr"), **KEYS)
+    steps = bc.build_catalog(post)
+    assert table.colnames == steps.colnames
+    np.testing.assert_array_equal(table["star_id"], steps["star_id"])
+    np.testing.assert_allclose(table["teff_q16"].value, steps["teff_q16"].value, rtol=1e-12)
+    np.testing.assert_array_equal(table["flags"], steps["flags"])
+    kept = bc.open_posterior(places / "whole" / "posteriors.zarr")
+    name = str(world.spectra.star_id[133])
+    one = kept["posterior"].sel(star=name)["teff"].values
+    np.testing.assert_allclose(one, post["posterior"].sel(star=name)["teff"].values, rtol=1e-6)
+
+
+def test_a_second_run_makes_only_what_is_missing(
+    places, whole, tmp_path, small_blocks, monkeypatch
+):
+    out = tmp_path / "run"
+    shutil.copytree(places / "whole", out)
+    part_path(out, 2).unlink()
+    (out / "posteriors.zarr" / ".partial-1-c").write_text("left by a killed process")
+    made = []
+    call = BlockMaker.__call__
+    monkeypatch.setattr(BlockMaker, "__call__", lambda self, k: (made.append(k), call(self, k))[1])
+    seen = []
+    _run(places, out, progress=lambda done, flagged: seen.append(done))
+    assert made == [2]
+    assert sorted(seen) == seen
+    assert seen[-1] == 200
+    assert _bytes(out) == whole[1]
+
+
+def test_a_changed_run_is_refused_unless_it_starts_anew(places, whole, tmp_path, small_blocks):
+    out = tmp_path / "run"
+    shutil.copytree(places / "whole", out)
+    with pytest.raises(bc.UserError, match=r"holds a run with seed 3, now it is 4.*--restart"):
+        _run(places, out, seed=4)
+    assert _bytes(out) == whole[1]
+    _run(places, out, seed=4, restart=True)
+    assert json.loads((out / "manifest.json").read_text())["seed"] == 4
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("years of work")
+    with pytest.raises(bc.UserError, match="no folder of a catalogue run"):
+        _run(places, tmp_path / "other", restart=True)
+    assert (tmp_path / "other" / "thesis.tex").exists()
+
+
+def test_a_star_that_breaks_inference_is_the_only_one_lost(
+    places, whole, tmp_path, small_blocks, monkeypatch
+):
+    """Its name is in failed.ecsv, its row is NaN with a flag; the others' numbers stay."""
+    bad, infer = str(whole[0]["star_id"][77]), block.infer
+
+    def breaks(model, spectra, **settings):
+        _, ivar = spectra.arrays()
+        if (ivar[spectra.star_id == bad] > 0).any():
+            raise FloatingPointError("a star of antimatter")
+        return infer(model, spectra, **settings)
+
+    monkeypatch.setattr(block, "infer", breaks)
+    table = _run(places, tmp_path / "run")
+    lost = np.asarray(table["flags"]) & Flag.FAILED > 0
+    assert list(table["star_id"][lost]) == [bad]
+    assert np.isnan(table["teff_q50"][lost]).all()
+    others = ~lost
+    np.testing.assert_array_equal(table["teff_q50"][others], whole[0]["teff_q50"][others])
+    assert "antimatter" in (tmp_path / "run" / "failed.ecsv").read_text()
+    assert bad in (tmp_path / "run" / "failed.ecsv").read_text()
+
+
+def test_a_lost_and_a_damaged_chunk_stop_the_run_with_the_stars(places, tmp_path, small_blocks):
+    store = tmp_path / "spectra.zarr"
+    shutil.copytree(places / "spectra.zarr", store)
+    chunk = store / "flux" / "c" / "0" / "0"
+    kept = chunk.read_bytes()
+    chunk.write_bytes(kept[:100])
+    model = bc.Model.load(places / "model")
+    with pytest.raises(bc.UserError, match=r"stars .* to .* cannot be read"):
+        bc.run_catalog(model, bc.Spectra.open(store), tmp_path / "run", **KEYS)
+    chunk.unlink()
+    with pytest.raises(bc.UserError, match=r"flux.*lacks 1 of 1 chunks"):
+        bc.Spectra.open(store)
+    chunk.write_bytes(kept)
+    assert len(bc.run_catalog(model, bc.Spectra.open(store), tmp_path / "run", **KEYS)) == 200
+
+
+def _start(places, out, **changed) -> subprocess.Popen:
+    script = SCRIPT.format(block=BLOCK, keys=KEYS | changed)
+    words = [sys.executable, "-c", script, places / "model", places / "spectra.zarr", out]
+    return subprocess.Popen([str(w) for w in words], stderr=subprocess.PIPE)
+
+
+def test_killed_after_a_block_it_goes_on_to_the_same_bytes(places, whole, tmp_path, small_blocks):
+    """SIGKILL as soon as the first part is there; tests/benchmarks/kill_catalog.py has 25."""
+    running = _start(places, tmp_path / "run")
+    while running.poll() is None and not part_path(tmp_path / "run", 0).exists():
+        time.sleep(0.01)
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    _run(places, tmp_path / "run")
+    assert _bytes(tmp_path / "run") == whole[1]
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on(places, whole, tmp_path, small_blocks):
+    """No file may pass 20 kB: a block's draws are larger."""
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
+        with pytest.raises(bc.UserError, match="File too large; what is done is kept"):
+            _run(places, tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, ignored)
+    _run(places, tmp_path / "run")
+    assert _bytes(tmp_path / "run") == whole[1]
+
+
+def test_a_dask_cluster_writes_the_same_bytes(places, whole, tmp_path, small_blocks):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        _run(places, tmp_path / "run", scheduler=cluster.scheduler_address)
+    assert _bytes(tmp_path / "run") == whole[1]
+
+
+def test_the_command_makes_files_and_a_summary(places, tmp_path):
+    words = ["catalog", places / "spectra.zarr", "--model", places / "model", "--out"]
+    words += [tmp_path / "run", "--format", "ecsv", "--draws", "100", "--method", "importance"]
+    done = CliRunner().invoke(app, [str(w) for w in [*words, "--json"]], catch_exceptions=False)
+    assert done.exit_code == 0
+    summary = json.loads(done.output.splitlines()[-1])
+    assert summary["stars"] == 200
+    assert os.path.exists(tmp_path / "run" / "catalog.ecsv")
+    with pytest.raises(bc.UserError, match=r"catalog\.docx: cannot write"):
+        CliRunner().invoke(
+            app, [str(w) for w in [*words, "--format", "docx"]], catch_exceptions=False
+        )
