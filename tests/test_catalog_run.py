@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import resource
 import shutil
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import QTable
 from typer.testing import CliRunner
 
 import bayescannon as bc
@@ -27,8 +27,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import bayescannon as bc
-from bayescannon.catalog import block, run
-block.STARS_PER_BLOCK = run.STARS_PER_BLOCK = {block}
+from bayescannon.catalog import run
+run.STARS_PER_BLOCK = {block}
 bc.run_catalog(
     bc.Model.load(sys.argv[1]), bc.Spectra.open(sys.argv[2]), sys.argv[3], **{keys}
 )
@@ -46,8 +46,7 @@ def places(world, tmp_path_factory):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    for module in ("block", "run"):
-        monkeypatch.setattr(f"bayescannon.catalog.{module}.STARS_PER_BLOCK", BLOCK)
+    monkeypatch.setattr("bayescannon.catalog.run.STARS_PER_BLOCK", BLOCK)
 
 
 def _run(places, out, **changed):
@@ -67,8 +66,7 @@ def _bytes(folder: Path) -> dict[str, str]:
 def whole(places):
     """An undisturbed run."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("block", "run"):
-            patch.setattr(f"bayescannon.catalog.{module}.STARS_PER_BLOCK", BLOCK)
+        patch.setattr("bayescannon.catalog.run.STARS_PER_BLOCK", BLOCK)
         table = _run(places, places / "whole")
     return table, _bytes(places / "whole")
 
@@ -192,6 +190,16 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(places, whole, tmp_path, sm
     assert _bytes(tmp_path / "run") == whole[1]
 
 
+def test_processes_write_the_same_bytes(places, whole, tmp_path, small_blocks, monkeypatch):
+    """More blocks than may wait: one lost in the queue would be missing here."""
+    monkeypatch.setattr("bayescannon.catalog.run.STARS_PER_BLOCK", 30)
+    one = _run(places, tmp_path / "one")
+    two = _run(places, tmp_path / "two", workers=2)
+    assert _bytes(tmp_path / "one") == _bytes(tmp_path / "two")
+    np.testing.assert_array_equal(one["teff_q50"], two["teff_q50"])
+    np.testing.assert_allclose(one["teff_q50"].value, whole[0]["teff_q50"].value, rtol=1e-9)
+
+
 def test_a_dask_cluster_writes_the_same_bytes(places, whole, tmp_path, small_blocks):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
@@ -203,12 +211,24 @@ def test_a_dask_cluster_writes_the_same_bytes(places, whole, tmp_path, small_blo
 
 def test_the_command_makes_files_and_a_summary(places, tmp_path):
     words = ["catalog", places / "spectra.zarr", "--model", places / "model", "--out"]
-    words += [tmp_path / "run", "--format", "ecsv", "--draws", "100", "--method", "importance"]
+    words += [
+        tmp_path / "run",
+        "--format",
+        "ecsv",
+        "--format",
+        "fits",
+        "--draws",
+        "100",
+        "--method",
+        "importance",
+    ]
     done = CliRunner().invoke(app, [str(w) for w in [*words, "--json"]], catch_exceptions=False)
     assert done.exit_code == 0
     summary = json.loads(done.output.splitlines()[-1])
     assert summary["stars"] == 200
-    assert os.path.exists(tmp_path / "run" / "catalog.ecsv")
+    for suffix in ("ecsv", "fits"):
+        back = QTable.read(tmp_path / "run" / f"catalog.{suffix}")
+        assert str(back["star_id"][7]) == str(bc.Spectra.open(places / "spectra.zarr").star_id[7])
     with pytest.raises(bc.UserError, match=r"catalog\.docx: cannot write"):
         CliRunner().invoke(
             app, [str(w) for w in [*words, "--format", "docx"]], catch_exceptions=False

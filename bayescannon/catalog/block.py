@@ -57,6 +57,7 @@ class BlockMaker:
     out: Path
     infer_settings: dict[str, Any]
     age_settings: dict[str, Any]
+    stars_per_block: int = STARS_PER_BLOCK
 
     def __call__(self, k: int) -> Done:
         """Make and write block k."""
@@ -65,7 +66,11 @@ class BlockMaker:
     @property
     def n_blocks(self) -> int:
         """How many blocks there are; the last may be shorter."""
-        return -(-len(self.spectra) // STARS_PER_BLOCK)
+        return -(-len(self.spectra) // self.stars_per_block)
+
+    def block(self, k: int) -> Spectra:
+        """Spectra of block k."""
+        return self.spectra[k * self.stars_per_block : (k + 1) * self.stars_per_block]
 
     @property
     def has_stores(self) -> bool:
@@ -75,14 +80,14 @@ class BlockMaker:
 
     def make(self, k: int) -> Result:
         """Infer labels and ages of block k; a star that cannot be inferred is set aside."""
-        part = self.spectra[k * STARS_PER_BLOCK : (k + 1) * STARS_PER_BLOCK]
+        part = self.block(k)
         try:
-            post, failed = self._infer(part), {}
+            post, failed = self.infer(part), {}
         except UserError:
             raise
         except Exception:  # whatever it is, only the star that causes it shall be lost
-            failed = find_failing(self._infer, part)
-            post = self._infer(_without(part, failed))
+            failed = find_failing(self.infer, part)
+            post = self.infer(_without(part, failed))
         trees = {POSTERIORS: post}
         if self.grid is not None:
             trees[AGES] = infer_ages(post, self.grid, **self.age_settings)
@@ -103,14 +108,15 @@ class BlockMaker:
     def write(self, k: int, result: Result) -> Done:
         """Write draws, then the rows of the catalogue: these, renamed into place, are the proof."""
         for name, tree in result.trees.items():
-            TreeWriter(self.out / name).write(in_single(tree), k * STARS_PER_BLOCK)
+            TreeWriter(self.out / name).write(in_single(tree), k * self.stars_per_block)
         plain = Table(result.table)
         plain.meta = {"failed": result.failed}
         with write_beside(part_path(self.out, k)) as beside:
             plain.write(beside, format="parquet")
         return Done.of(result.table["flags"])
 
-    def _infer(self, part: Spectra) -> xr.DataTree:
+    def infer(self, part: Spectra) -> xr.DataTree:
+        """Infer labels with the run's settings."""
         return infer(self.model, part, **self.infer_settings)
 
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -35,12 +36,12 @@ def run_in_processes(work: Work, blocks: Sequence[int], workers: int) -> Iterato
     pool = ProcessPoolExecutor(workers, context, _begin_worker, (work, turn))
     try:
         left = iter(blocks)
-        waiting = {pool.submit(_do, k) for k, _ in zip(left, range(2 * workers), strict=False)}
+        waiting = {pool.submit(_do, k) for k in islice(left, 2 * workers)}
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
-                waiting |= {pool.submit(_do, k) for k, _ in zip(left, range(1), strict=False)}
+                waiting |= {pool.submit(_do, k) for k in islice(left, 1)}
     except BrokenProcessPool as error:
         raise UserError(
             "a worker process died (out of memory?); what is done is kept: run the same command "

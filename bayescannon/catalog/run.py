@@ -82,14 +82,18 @@ def run_catalog(
     out = Path(out)
     grid = (grid or Parsec.default()) if "ln_mass" in model.labels else None
     settings = {"method": method, "draws": draws, "seed": seed}
-    run = {**settings, "prior": make_prior(model, prior)[1], "age prior": age_prior}
+    run = {
+        **settings,
+        "stars per block": STARS_PER_BLOCK,
+        "prior": make_prior(model, prior)[1],
+        "age prior": age_prior,
+    }
     described_run = describe_run(model, spectra, grid, run)
     try:
         _prepare(out, restart)
         agree_on(out / MANIFEST, described_run)
-        make = BlockMaker(
-            model, spectra, grid, out, {**settings, "prior": prior}, {"prior": age_prior}
-        )
+        how = {**settings, "prior": prior}, {"prior": age_prior}
+        make = BlockMaker(model, spectra, grid, out, *how, STARS_PER_BLOCK)
         done = flagged = 0
         for part in _parts(make, workers, scheduler):
             done, flagged = done + part.stars, flagged + part.flagged
@@ -143,7 +147,7 @@ def _gather(make: BlockMaker) -> QTable:
     table = described(columns)
     lost = np.flatnonzero(columns["flags"] & Flag.FAILED)
     reasons: dict[str, str] = {}
-    for k in np.unique(lost // STARS_PER_BLOCK):
+    for k in np.unique(lost // make.stars_per_block):
         reasons |= Table.read(parts[k], format="parquet").meta["failed"]
     if reasons:
         failed = Table({"star_id": list(reasons), "reason": list(reasons.values())})
@@ -157,4 +161,5 @@ def _columns(parts: Path | list[Path], names: list[str] | None = None) -> dict[s
         stored = pyarrow.parquet.read_table(parts, columns=names)
     except pyarrow.ArrowException as error:
         raise UserError(f"{parts}: damaged ({error}); delete it and run again") from error
-    return {name: stored[name].to_numpy() for name in stored.column_names}
+    columns = {name: stored[name].to_numpy() for name in stored.column_names}
+    return {name: a.astype(str) if a.dtype == object else a for name, a in columns.items()}

@@ -9,6 +9,7 @@ import typer
 from ..ages.run import infer_ages
 from ..ages.selfcheck import make_mock_ages
 from . import bench_infer, bench_train
+from .bench_catalog import catalog
 from .bench_ingest import ingest
 from .console import console, progress
 
@@ -25,6 +26,7 @@ def bench() -> None:
 
 
 app.command()(ingest)
+app.command()(catalog)
 
 
 @app.command()

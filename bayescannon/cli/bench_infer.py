@@ -70,7 +70,7 @@ def infer(
     different = make_stars(trained, min(stars, DIFFERENT_STARS), seed).spectra
     with tempfile.TemporaryDirectory(dir=disk) as folder:
         store = None if disk is None else Path(folder) / "spectra.zarr"
-        spectra = _repeat(different, stars, store)
+        spectra = repeat_spectra(different, stars, store)
         for name in method:
             begin = time.perf_counter()
             infer_labels(trained, spectra[:STARS_PER_BLOCK], name, draws=draws, seed=seed)
@@ -89,7 +89,7 @@ def infer(
                 f"{first:.1f} s; peak memory {peak:.2f} GiB; {_quality(post, draws)}"
             )
             if store is not None and out is not None:
-                bare = _bare(store, out, Path(folder) / "copy.zarr")
+                bare = bare_times(store, [out], Path(folder) / "copy.zarr")
                 console.print(
                     f"  bare read of the spectra {bare[0]:.1f} s and bare write of the posteriors "
                     f"{bare[1]:.1f} s (one process, same codecs): {wall / sum(bare):.2f} times that"
@@ -115,7 +115,7 @@ def _changed(model: Model, factors: int, pixels: int, seed: int) -> Model:
     return model
 
 
-def _repeat(spectra: Spectra, stars: int, store: Path | None) -> Spectra:
+def repeat_spectra(spectra: Spectra, stars: int, store: Path | None) -> Spectra:
     """Repeat spectra under new names up to a number of stars, on disk where a store is given."""
     if store is None:
         take = np.arange(stars) % len(spectra)
@@ -138,8 +138,8 @@ def _repeat(spectra: Spectra, stars: int, store: Path | None) -> Spectra:
     return Spectra.open(store)
 
 
-def _bare(store: Path, out: Path, copy: Path) -> tuple[float, float]:
-    """Time reading all spectra and writing all posteriors, in blocks, and nothing else."""
+def bare_times(store: Path, outs: list[Path], copy: Path) -> tuple[float, float]:
+    """Time reading all spectra and writing all draws, in blocks, and nothing else."""
     spectra = Spectra.open(store)
     begin = time.perf_counter()
     for start in range(0, len(spectra), 512):
@@ -147,22 +147,29 @@ def _bare(store: Path, out: Path, copy: Path) -> tuple[float, float]:
         _ = part.flux.values, part.ivar.values
     read = time.perf_counter() - begin
     write = 0.0
-    for group in ("posterior", "sample_stats", "point"):
-        source = zarr.open_group(out, path=group, mode="r")
-        target = zarr.open_group(copy, path=group, mode="w")
-        for name, stored in source.arrays():
-            same = {k: getattr(stored, k) for k in ("shape", "dtype", "chunks", "compressors")}
-            new = target.create_array(name, **same)
-            axis = next((k for k, n in enumerate(stored.shape) if n == len(spectra)), None)
-            for start in range(0, 1 if axis is None else len(spectra), 8 * STARS_PER_BLOCK):
-                rows = slice(start, start + 8 * STARS_PER_BLOCK)
-                at = tuple(rows if k == axis else slice(None) for k in range(stored.ndim))
-                values = stored[at]
-                begin = time.perf_counter()
-                new[at] = values
-                write += time.perf_counter() - begin
+    for out in outs:
+        for group in ("posterior", "sample_stats", "point"):
+            source = zarr.open_group(out, path=group, mode="r")
+            target = zarr.open_group(copy, path=f"{out.name}/{group}", mode="w")
+            for name, stored in source.arrays():
+                same = {k: getattr(stored, k) for k in ("shape", "dtype", "chunks", "compressors")}
+                write += _copy(stored, target.create_array(name, **same), len(spectra))
     shutil.rmtree(copy)
     return read, write
+
+
+def _copy(stored: zarr.Array, new: zarr.Array, n_star: int) -> float:
+    """Copy an array in blocks of stars; give the seconds that writing took."""
+    axis = next((k for k, n in enumerate(stored.shape) if n == n_star), None)
+    seconds = 0.0
+    for start in range(0, 1 if axis is None else n_star, 8 * STARS_PER_BLOCK):
+        rows = slice(start, start + 8 * STARS_PER_BLOCK)
+        at = tuple(rows if k == axis else slice(None) for k in range(stored.ndim))
+        values = stored[at]
+        begin = time.perf_counter()
+        new[at] = values
+        seconds += time.perf_counter() - begin
+    return seconds
 
 
 def _quality(post: xr.DataTree, draws: int) -> str:

@@ -71,7 +71,8 @@ def _options() -> argparse.Namespace:
 
 
 def _words(store: Path, out: Path, workers: int) -> list[str]:
-    words = [sys.executable, "-m", "bayescannon", "catalog", store, "--model", "apokasc-mass"]
+    command = Path(sys.executable).with_name("bayescannon")
+    words = [command, "catalog", store, "--model", "apokasc-mass"]
     words += ["--out", out, "--method", "importance", "--workers", workers, "--format", "ecsv"]
     return [str(word) for word in words]
 

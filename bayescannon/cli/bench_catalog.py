@@ -1,0 +1,112 @@
+"""`bench catalog`: a survey from a store on disk to catalogue and draws on disk."""
+
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from ..ages import Parsec, infer_ages
+from ..catalog import build_catalog, run_catalog, write_catalog
+from ..catalog.block import AGES, POSTERIORS, STARS_PER_BLOCK, BlockMaker, Result
+from ..data import model_path
+from ..infer import open_posterior
+from ..infer.selfcheck import make_stars
+from ..model import Model
+from ..spectra import Spectra
+from .bench_infer import DIFFERENT_STARS, SHIPPED, ModelOption, bare_times, repeat_spectra
+from .bench_infer import SeedOption as Seed
+from .console import console, progress
+
+
+def catalog(
+    stars: Annotated[int, typer.Option(min=1, help="How many stars, of S/N 20 to 400.")] = 70_000,
+    method: Annotated[str, typer.Option(help="Method of `infer`.")] = "importance",
+    model: ModelOption = SHIPPED,
+    draws: Annotated[int, typer.Option(min=2, help="Posterior draws per star.")] = 500,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of this machine.")] = 1,
+    disk: Annotated[Path | None, typer.Option(help="Folder with room (20 GB for 70,000).")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Time `catalog` on SEMI-SYNTHETIC stars, beside bare reading and writing of the same bytes.
+
+    2048 different stars are made; more repeat their spectra under other names.
+    """
+    trained = Model.load(model_path(model))
+    different = make_stars(trained, min(stars, DIFFERENT_STARS), seed).spectra
+    with tempfile.TemporaryDirectory(dir=disk) as folder:
+        store, out = Path(folder) / "spectra.zarr", Path(folder) / "catalog"
+        spectra = repeat_spectra(different, stars, store)
+        settings: dict[str, Any] = {"method": method, "draws": draws, "seed": seed}
+        _warm(trained, spectra, Path(folder) / "warm", settings)
+        begin = time.perf_counter()
+        with progress("stars", stars, rate=True) as update:
+            table = run_catalog(trained, spectra, out, workers=workers, progress=update, **settings)
+        blocks = time.perf_counter() - begin
+        write_catalog(table, out / "catalog.fits")
+        whole = time.perf_counter() - begin
+        bare = bare_times(store, [out / POSTERIORS, out / AGES], Path(folder) / "copy")
+        flagged = int((np.asarray(table["flags"]) != 0).sum())
+        console.print(
+            f"{stars} stars, {method}, {workers} worker{'s' * (workers > 1)}: {whole:.1f} s "
+            f"({1000 * whole / stars:.3f} ms a star), of which {whole - blocks:.1f} s for the FITS "
+            f"file; {flagged} flagged; peak memory {_peak(resource.RUSAGE_SELF):.2f} GiB, largest "
+            f"worker {_peak(resource.RUSAGE_CHILDREN):.2f} GiB"
+        )
+        console.print(
+            f"bare read of the spectra {bare[0]:.1f} s and bare write of the draws {bare[1]:.1f} s "
+            f"(one process, same codecs): {whole / sum(bare):.2f} times that"
+        )
+        _stages(trained, spectra, out, settings)
+        _one_star(out / POSTERIORS, str(spectra.star_id[-1]))
+
+
+def _warm(model: Model, spectra: Spectra, out: Path, settings: dict[str, Any]) -> None:
+    """Compile, or load compiled programs, on one block."""
+    begin = time.perf_counter()
+    run_catalog(model, spectra[:STARS_PER_BLOCK], out, **settings)
+    console.print(f"one block, compilation included: {time.perf_counter() - begin:.1f} s")
+
+
+def _stages(
+    model: Model, spectra: Spectra, out: Path, settings: dict[str, Any], blocks: int = 4
+) -> None:
+    """Make some blocks again in this process, stage by stage."""
+    maker = BlockMaker(model, spectra, Parsec.default(), out, settings | {"prior": None}, {})
+    names, spent = ("read", "labels", "ages", "table", "write"), np.zeros(5)
+    n_blocks = min(4, maker.n_blocks)
+    for k in range(n_blocks):
+        ticks = [time.perf_counter()]
+        part = maker.block(k)
+        part.arrays(np.float32)
+        ticks.append(time.perf_counter())
+        post = maker.infer(part)
+        ticks.append(time.perf_counter())
+        ages = infer_ages(post, maker.grid)
+        ticks.append(time.perf_counter())
+        table = build_catalog(post, ages)
+        ticks.append(time.perf_counter())
+        maker.write(k, Result({POSTERIORS: post, AGES: ages}, table, {}))
+        ticks.append(time.perf_counter())
+        spent += np.diff(ticks)
+    each = 1000 * spent / min(n_blocks * STARS_PER_BLOCK, len(spectra))
+    words = ", ".join(f"{name} {ms:.3f}" for name, ms in zip(names, each, strict=True))
+    console.print(f"ms a star in this process alone: {words}")
+
+
+def _one_star(store: Path, name: str) -> None:
+    """Time how long the draws of one star take to find."""
+    begin = time.perf_counter()
+    posterior = open_posterior(store)["posterior"]
+    opened = time.perf_counter()
+    posterior.sel(star=name).to_dataset().load()
+    end = time.perf_counter()
+    took = 1000 * (end - opened), 1000 * (opened - begin)
+    console.print(f"draws of one star by id: {took[0]:.1f} ms, and {took[1]:.0f} to open the store")
+
+
+def _peak(who: int) -> float:
+    return resource.getrusage(who).ru_maxrss / 2**20
