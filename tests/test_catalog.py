@@ -9,11 +9,13 @@ import xarray as xr
 from astropy import units as u
 from astropy.io import fits
 from astropy.io.votable import parse_single_table
+from astropy.io.votable.ucd import parse_ucd
 from astropy.table import QTable, Table
+from conftest import ROOT
 
 import bayescannon as bc
 from bayescannon.catalog import column
-from bayescannon.catalog.glossary import STATISTICS
+from bayescannon.catalog.glossary import STATISTICS, page
 
 LABELS = ("teff", "logg", "feh", "afe", "ln_mass")
 SEED = 20
@@ -65,6 +67,15 @@ def post() -> xr.DataTree:
 @pytest.fixture(scope="module")
 def table(post) -> QTable:
     return bc.build_catalog(post, bc.infer_ages(post, p_rc=0.5))
+
+
+def test_the_page_of_columns_is_that_of_the_glossary():
+    assert (ROOT / "docs" / "columns.md").read_text() == page(), "python scripts/columns_page.py"
+
+
+def test_every_ucd_is_one_of_the_ivoa(table):
+    for name in table.colnames:
+        assert parse_ucd(column(name).ucd, check_controlled_vocabulary=True), name
 
 
 def test_columns_of_the_contract(table):
@@ -133,7 +144,7 @@ def test_pandas_reads_the_parquet_file(table, tmp_path):
 def test_the_votable_has_ucds(table, tmp_path):
     bc.write_catalog(table, tmp_path / "catalog.vot")
     field = parse_single_table(tmp_path / "catalog.vot").get_field_by_id("teff_q50")
-    assert field.ucd == "stat.median;phys.temperature.effective"
+    assert field.ucd == "phys.temperature.effective;stat.median"
 
 
 def test_the_machine_readable_table_has_the_columns_of_the_paper(table, tmp_path):

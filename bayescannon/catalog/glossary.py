@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from astropy import units as u
 
+from ..flags import MEANING
+
 
 class Column(NamedTuple):
     """One column: what every writer needs to know of it."""
@@ -37,15 +39,16 @@ QUANTITIES = {
 }
 
 STATISTICS = {
-    "q025": ("2.5 % quantile of the", "stat.min"),
-    "q16": ("16 % quantile of the", "stat.min"),
-    "q50": ("median of the", "stat.median"),
-    "q84": ("84 % quantile of the", "stat.max"),
-    "q975": ("97.5 % quantile of the", "stat.max"),
-    "mean": ("posterior mean of the", "stat.mean"),
-    "std": ("posterior standard deviation of the", "stat.stdev"),
+    "q025": ("2.5 % quantile of the", "{}"),
+    "q16": ("16 % quantile of the", "{}"),
+    "q50": ("median of the", "{};stat.median"),
+    "q84": ("84 % quantile of the", "{}"),
+    "q975": ("97.5 % quantile of the", "{}"),
+    "mean": ("posterior mean of the", "{};stat.mean"),
+    "std": ("posterior standard deviation of the", "stat.stdev;{}"),
 }
-"""Suffix of each column of a quantity, in the order in which they are written."""
+"""Suffix of each column of a quantity, in the order in which they are written: what it is, and its
+UCD around that of the quantity (the vocabulary has no word for a quantile)."""
 
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 
@@ -107,4 +110,55 @@ def column(name: str) -> Column:
     quantity, suffix = name.rsplit("_", 1)
     words, ucd = STATISTICS[suffix]
     known = QUANTITIES.get(quantity, Quantity(None, quantity, "stat.param"))
-    return Column(name, known.unit, f"{words} {known.description}", f"{ucd};{known.ucd}")
+    return Column(name, known.unit, f"{words} {known.description}", ucd.format(known.ucd))
+
+
+def page() -> str:
+    """Lay the glossary out as `docs/columns.md`."""
+    lines = [
+        "# Columns of the catalogue",
+        "",
+        "Written by `python scripts/columns_page.py` from the glossary in `bayescannon/catalog/`.",
+        "FITS and VOTable know no unit dex: there the description says it. `.mrt` has the columns",
+        "of Table 1 of Ness et al. 2016 instead (`bc.catalog.paper_table`).",
+        "",
+        "## Quantities with a posterior",
+        "",
+        "Each has seven columns, `<name>_<suffix>`.",
+        "",
+        "| suffix | meaning | UCD around the quantity's |",
+        "|---|---|---|",
+        *(
+            f"| `{name}` | {words} ... | `{ucd.format('...')}` |"
+            for name, (words, ucd) in STATISTICS.items()
+        ),
+        "",
+        "| name | unit | quantity | UCD |",
+        "|---|---|---|---|",
+        *(_row(name, q.unit, q.description, q.ucd) for name, q in QUANTITIES.items()),
+        "",
+        "Labels come as the model has them; `age_trained` needs a model trained on ln age.",
+        "`rho_<a>_<b>` is the posterior correlation of labels a and b (`stat.correlation`).",
+        "",
+        "## Single columns",
+        "",
+        "| name | unit | meaning | UCD |",
+        "|---|---|---|---|",
+        *(_row(c.name, c.unit, c.description, c.ucd) for c in SINGLE.values()),
+        "",
+        "## Bits of `flags`",
+        "",
+        "`bc.flags.explain(value)` says these words for any value.",
+        "",
+        "| bit | value | name | meaning |",
+        "|---|---|---|---|",
+        *(
+            f"| {int(flag).bit_length() - 1} | {int(flag)} | `{flag.name}` | {words} |"
+            for flag, words in MEANING.items()
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, unit: u.UnitBase | None, description: str, ucd: str) -> str:
+    return f"| `{name}` | {'' if unit is None else unit} | {description} | `{ucd}` |"
