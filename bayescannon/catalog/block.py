@@ -17,6 +17,7 @@ from ..infer import infer
 from ..infer.posterior import TreeWriter
 from ..model import Model
 from ..spectra import Spectra
+from ..trees import release
 from .build import build_catalog
 
 STARS_PER_BLOCK = 1024
@@ -61,7 +62,10 @@ class BlockMaker:
 
     def __call__(self, k: int) -> Done:
         """Make and write block k."""
-        return self.write(k, self.make(k))
+        result = self.make(k)
+        done = self.write(k, result)
+        release(*result.trees.values())
+        return done
 
     @property
     def n_blocks(self) -> int:
@@ -108,7 +112,9 @@ class BlockMaker:
     def write(self, k: int, result: Result) -> Done:
         """Write draws, then the rows of the catalogue: these, renamed into place, are the proof."""
         for name, tree in result.trees.items():
-            TreeWriter(self.out / name).write(in_single(tree), k * self.stars_per_block)
+            single = in_single(tree)
+            TreeWriter(self.out / name).write(single, k * self.stars_per_block)
+            release(single)
         plain = Table(result.table)
         plain.meta = {"failed": result.failed}
         with write_beside(part_path(self.out, k)) as beside:

@@ -3,8 +3,8 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache, partial
 from itertools import islice
 
 import jax
@@ -20,6 +20,7 @@ from ..files import write_beside
 from ..keys import star_keys
 from ..model import Model
 from ..spectra import Spectra
+from ..trees import release
 from .describe import describe
 from .importance import MAX_MODES
 from .label_map import scale_columns, with_label_map
@@ -96,13 +97,16 @@ def infer(
     block_of = partial(_infer_block, model, pixel_model(model), density, method, draws, seed)
     if out is None:
         trees = list(_blocks(block_of, spectra, attrs, progress))
-        return xr.map_over_datasets(_concat_stars, *trees)
+        joined = xr.map_over_datasets(_concat_stars, *trees)
+        release(*trees)
+        return joined
     with write_beside(out) as beside:
         writer, done = None, 0
         for tree in _blocks(block_of, spectra, attrs, progress):
             writer = writer or TreeWriter.create(beside, tree, spectra.star_id)
             writer.write(tree, done)
             done += tree["point"].sizes["star"]
+            release(tree)
     return open_posterior(out)
 
 
@@ -117,19 +121,32 @@ def _blocks(block_of, spectra, attrs, progress) -> Iterator[xr.DataTree]:
         part = spectra[start : start + STARS_PER_BLOCK]
         return to_datatree(block_of(part), part.star_id, attrs)
 
-    # threads suffice: JAX and Zarr let go of Python's lock while they work; LAPACK's own threads
-    # would fight over matrices of five rows
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
-        # no more than one block waits per core, so that memory does not grow with the stars
-        waiting = deque(pool.submit(work, start) for start in starts[: 2 * workers])
-        rest = iter(starts[len(waiting) :])
-        for _ in starts:
-            tree = waiting.popleft().result()
-            waiting.extend(pool.submit(work, start) for start in islice(rest, 1))
-            done += tree["point"].sizes["star"]
-            yield tree
-            if progress is not None:
-                progress(done)
+    waiting: deque[Future[xr.DataTree]] = deque()
+    # LAPACK's own threads would fight over matrices of five rows
+    with threadpool_limits(1, "blas"):
+        try:
+            # no more than one block waits per core, so that memory does not grow with the stars
+            waiting.extend(_pool().submit(work, start) for start in starts[: 2 * workers])
+            rest = iter(starts[len(waiting) :])
+            for _ in starts:
+                tree = waiting.popleft().result()
+                waiting.extend(_pool().submit(work, start) for start in islice(rest, 1))
+                done += tree["point"].sizes["star"]
+                yield tree
+                if progress is not None:
+                    progress(done)
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads suffice: JAX and Zarr let go of Python's lock while they work.
+
+    They are kept: memory that new ones take from the system comes back late.
+    """
+    return ThreadPoolExecutor(os.cpu_count() or 1)
 
 
 def _concat_stars(*parts: xr.Dataset) -> xr.Dataset:
