@@ -1,5 +1,6 @@
 """Catalogue runs in blocks: the same from every executor, resumed, or with a star that breaks."""
 
+import gc
 import hashlib
 import json
 import resource
@@ -8,10 +9,12 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from astropy.table import QTable
 from typer.testing import CliRunner
 
@@ -20,6 +23,7 @@ from bayescannon.catalog import block
 from bayescannon.catalog.block import BlockMaker, part_path
 from bayescannon.cli.app import app
 from bayescannon.flags import Flag
+from bayescannon.trees import release
 
 KEYS = {"method": "importance", "draws": 100, "seed": 3}
 BLOCK = 60
@@ -233,3 +237,16 @@ def test_the_command_makes_files_and_a_summary(places, tmp_path):
         CliRunner().invoke(
             app, [str(w) for w in [*words, "--format", "docx"]], catch_exceptions=False
         )
+
+
+def test_trees_that_are_released_are_freed_without_the_garbage_collector():
+    """A run's memory grew by a block's draws with every block."""
+    tree = xr.DataTree.from_dict({"posterior": xr.Dataset({"teff": ("star", np.zeros(3))})})
+    node = weakref.ref(tree["posterior"])
+    gc.disable()
+    try:
+        release(tree)
+        del tree
+        assert node() is None
+    finally:
+        gc.enable()
