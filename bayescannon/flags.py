@@ -24,6 +24,7 @@ class Flag(IntFlag):
     AGE_EXTRAPOLATED = 1 << 13
     BAD_P_RC = 1 << 14
     NOT_GAUSSIAN = 1 << 15
+    NOT_SINGLE_STAR = 1 << 16
 
 
 MEANING = {
@@ -43,6 +44,7 @@ MEANING = {
     Flag.AGE_EXTRAPOLATED: "more than 5 % of the age posterior lies above the last shipped age",
     Flag.BAD_P_RC: "P(rc) is outside 0 to 1: no age is given",
     Flag.NOT_GAUSSIAN: "the Laplace approximation's mean or sd is off by more than 0.1 sd",
+    Flag.NOT_SINGLE_STAR: "no single star does this: young and alpha-rich, or too light",
 }
 
 

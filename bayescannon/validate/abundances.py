@@ -31,7 +31,9 @@ def real_giants(mass: str = "mass_apokasc2") -> tuple[Spectra, Table, np.ndarray
     labels = Table({"star_id": spectra.star_id})
     for i, name in enumerate(("teff", "logg", "feh", "afe")):
         labels[name] = x[:, i]
-    labels["mass"], labels["mass_err"] = _numbers(real, mass), _numbers(real, f"{mass}_err")
+    labels["mass"] = _numbers(real, mass)
+    sides = ("mass_errp", "mass_errm") if mass == "mass" else (f"{mass}_err",)
+    labels["mass_err"] = np.mean([_numbers(real, side) for side in sides], axis=0)
     return spectra, labels, np.char.lower(np.asarray(real["evstate"], str))
 
 
