@@ -56,7 +56,8 @@ Quoted mass errors were found to be off by f = {f}.
 
 **Limits.** Posteriors of Teff, log g, [M/H], [alpha/M] repeat the catalogue's own values: their
 errors are not physical ones. Masses inherit the scale of the training masses. Outside the
-training range (Teff 4034 to 5185 K, log g 1.35 to 3.29, [M/H] -0.85 to 0.24) stars are flagged, not believed.
+training range (Teff 4034 to 5185 K, log g 1.35 to 3.29, [M/H] -0.85 to 0.24) stars are
+flagged, not believed.
 """
 
 ABUNDANCES = {
