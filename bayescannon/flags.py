@@ -25,6 +25,7 @@ class Flag(IntFlag):
     BAD_P_RC = 1 << 14
     NOT_GAUSSIAN = 1 << 15
     FAILED = 1 << 16
+    NOT_SINGLE_STAR = 1 << 17
 
 
 MEANING = {
@@ -45,6 +46,7 @@ MEANING = {
     Flag.BAD_P_RC: "P(rc) is outside 0 to 1: no age is given",
     Flag.NOT_GAUSSIAN: "the Laplace approximation's mean or sd is off by more than 0.1 sd",
     Flag.FAILED: "an error stopped this star's inference: failed.ecsv of the run says which",
+    Flag.NOT_SINGLE_STAR: "no single star does this: young and alpha-rich, or too light",
 }
 
 

@@ -1,4 +1,4 @@
-"""Train the shipped models `apokasc-mass` and `apokasc-age` on the semi-synthetic `apokasc` set.
+"""Train the shipped models: on the semi-synthetic `apokasc` set, and on real abundances.
 
 python scripts/build_models.py
 """
@@ -11,6 +11,8 @@ from astropy.table import Table
 
 import bayescannon as bc
 from bayescannon.data import apokasc
+from bayescannon.model.by_state import train_by_state
+from bayescannon.validate.abundances import real_giants
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 
@@ -39,6 +41,47 @@ WHAT = {
     "apokasc-mass": ("ln mass", "real seismic masses"),
     "apokasc-age": ("ln age", "their published ages (APOKASC-2, from corrected seismic masses)"),
 }
+
+
+ABUNDANCES_CARD = """# {name}
+
+Teff, log g, [M/H], [alpha/M] and ln mass of red giants from six numbers of a survey's catalogue:
+Teff, log g, [M/H], [alpha/M], [C/M], [N/M]. Two models, red giant branch and red clump, mixed by
+a P(rc) learned from the same six numbers.
+
+**Trained on REAL data**: {stars} Kepler giants with APOGEE abundances; masses: {source}.
+Quoted mass errors were found to be off by f = {f}.
+
+**For** giants of allStar tables on the same zero points: `bayescannon catalog-abundances`.
+
+**Limits.** Posteriors of Teff, log g, [M/H], [alpha/M] repeat the catalogue's own values: their
+errors are not physical ones. Masses inherit the scale of the training masses. Outside the
+training range (Teff 4034 to 5185 K, log g 1.35 to 3.29, [M/H] -0.85 to 0.24) stars are
+flagged, not believed.
+"""
+
+ABUNDANCES = {
+    "apokasc-abundances": ("mass_apokasc2", "APOKASC-2, corrected relations"),
+    "apokasc-abundances-scaling": ("mass", "plain scaling relations"),
+}
+
+
+def build_abundances(name: str, mass: str, source: str) -> None:
+    spectra, labels, state = real_giants(mass)
+    models = train_by_state(spectra, labels, state, bc.Recipe.load(MODELS / name / "recipe.toml"))
+    members = {}
+    f = ", ".join(
+        f"{s.upper()} {(getattr(models, s).report or {})['error_scale']['ln_mass']:.2f}"
+        for s in ("rgb", "rc")
+    )
+    card = ABUNDANCES_CARD.format(name=name, stars=len(spectra), source=source, f=f)
+    for s in ("rgb", "rc"):
+        model = getattr(models, s)
+        report = {k: v for k, v in (model.report or {}).items() if k != "seconds"}
+        members[s] = replace(model, card=card, report=report)
+    replace(models, **members).save(MODELS / name)
+    (MODELS / name / "CARD.md").write_text(card, encoding="utf-8")
+    print(f"{name}: {models.id}, f {f}")
 
 
 def labels_of(made) -> Table:
@@ -73,6 +116,8 @@ def build(name: str, made, labels: Table) -> None:
 
 
 if __name__ == "__main__":
+    for name, (mass, source) in ABUNDANCES.items():
+        build_abundances(name, mass, source)
     made = bc.make_apokasc(seed=0)
     table = labels_of(made)
     for name in WHAT:

@@ -41,6 +41,18 @@ GAP = 7
 """A pixel of the small world that only five stars have."""
 
 
+MANY_MAPS = 20_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _room_for_programs():
+    """Forget compiled programs now and then: each maps memory, and Linux allows 65530 maps."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MANY_MAPS:
+        jax.clear_caches()
+
+
 class World(NamedTuple):
     """200 stars x 64 pixels x 3 labels whose spectra are exactly quadratic, and their model."""
 

@@ -7,7 +7,18 @@ import typer
 
 from ..errors import UserError
 from ..precision import use_compilation_cache
-from . import ages, bench, calibrate, catalog, data, demo, figures, model, posterior
+from . import (
+    abundances,
+    ages,
+    bench,
+    calibrate,
+    catalog,
+    data,
+    demo,
+    figures,
+    model,
+    posterior,
+)
 
 app = typer.Typer(
     name="bayescannon",
@@ -26,6 +37,7 @@ app.command()(model.crossval)
 app.command()(posterior.infer)
 app.add_typer(ages.app, name="ages")
 app.command()(catalog.catalog)
+app.command()(abundances.catalog_abundances)
 app.command()(calibrate.calibrate)
 app.add_typer(figures.app, name="figures")
 app.add_typer(bench.app, name="bench")

@@ -12,7 +12,7 @@ from ..errors import UserError
 from ..labels import features, fit_population, label_arrays, learn_scaling, n_features
 from ..recipe import Recipe
 from ..spectra import Spectra
-from ..train import Round, Status, fit_joint, fit_pixels, shrink
+from ..train import Round, Status, fit_channels, fit_joint, fit_pixels, shrink
 from .model import LabelMap, Model, stated_errors
 
 
@@ -62,7 +62,9 @@ def train(
     scaling = learn_scaling(values)
     scaled = scaling.to_scaled(values)
     variance = (stated_errors(errors, recipe) / scaling.scale) ** 2
-    if settings.noisy_labels:
+    if settings.noisy_labels and spectra.channel is not None:
+        learned = _from_channels(flux, ivar, scaled, variance, scaling, recipe)
+    elif settings.noisy_labels:
         learned = _from_noisy(flux, ivar, scaled, variance, recipe, report)
     else:
         learned = _from_exact(flux, ivar, scaled, recipe, progress)
@@ -139,6 +141,42 @@ def _from_noisy(flux, ivar, scaled, variance, recipe: Recipe, report) -> _Learne
     arrays |= {"usable": fit.usable, "factors": fit.factors}
     arrays["label_map"] = LabelMap(np.asarray(fit.leverage), np.asarray(fit.label_covariance))
     return _Learned(arrays, said)
+
+
+def _from_channels(flux, ivar, scaled, variance, scaling, recipe: Recipe) -> _Learned:
+    """First the labels' own channels, in their order, then those that tell of the carried label.
+
+    A label's own channel is that label up to a linear map, without scatter of its own.
+    """
+    names, carried = recipe.labels.names, recipe.training.carried
+    known = len(names) - 1
+    if carried != names[-1:] or recipe.labels.degree != 2 or flux.shape[1] <= known:
+        raise UserError(
+            "a model of channels needs degree 2, the last label carried, a channel for each "
+            "other label, in their order, and at least one channel more"
+        )
+    use = (ivar > 0).all(axis=1) & np.isfinite(scaled[:, :known]).all(axis=1)
+    fit = fit_channels(
+        scaled[use][:, :known], flux[use][:, known:], scaled[use][:, -1], variance[use][:, -1]
+    )
+    coefficients = np.zeros((flux.shape[1], n_features(len(names), 2)))
+    for i in range(known):
+        line = np.polyfit(scaled[use][:, i], flux[use][:, i], 1)
+        coefficients[i, 1 + i], coefficients[i, 0] = line
+    coefficients[known:] = fit.coefficients
+    # errors that the training channels were given are part of the scatter found: taken out
+    noise = np.diag(np.mean(1.0 / ivar[use][:, known:], axis=0))
+    values, axes = np.linalg.eigh(fit.covariance - noise)
+    rest = np.maximum(values, 1e-8)
+    floor = 0.5 * rest[0]
+    factors = np.zeros((flux.shape[1], len(rest)))
+    factors[known:] = axes * np.sqrt(rest - floor)
+    scatter = np.r_[np.zeros(known), np.full(len(rest), np.sqrt(floor))]
+    scales = dict.fromkeys(names, 1.0) | {names[-1]: fit.error_scale}
+    arrays = {"coefficients": coefficients, "uncertainty": None, "scatter": scatter}
+    arrays |= {"usable": np.ones(flux.shape[1], bool), "factors": factors}
+    report = {"error_scale": scales, "factors": len(rest), "pixels": {"ok": flux.shape[1]}}
+    return _Learned(arrays, report)
 
 
 def _percentiles(scatter: np.ndarray) -> list[float] | None:

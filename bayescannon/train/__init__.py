@@ -1,5 +1,6 @@
 """Room 4: training of every pixel. Arrays in, arrays out."""
 
+from .channels import ChannelFit, fit_channels
 from .joint import MAX_ROUNDS, fit_joint
 from .pixel import pixel_program
 from .result import Joint, Round
@@ -8,10 +9,12 @@ from .solver import PixelFit, Status, fit_pixels
 
 __all__ = [
     "MAX_ROUNDS",
+    "ChannelFit",
     "Joint",
     "PixelFit",
     "Round",
     "Status",
+    "fit_channels",
     "fit_joint",
     "fit_pixels",
     "pixel_program",

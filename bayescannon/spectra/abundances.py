@@ -1,0 +1,202 @@
+"""Catalogue abundances as `Spectra`: six channels of an allStar table, DR12 to DR17."""
+
+import os
+import warnings
+
+import numpy as np
+from astropy.io import fits
+
+from ..errors import UserError
+from .bits import AspcapFlag, StarFlag, bits
+from .container import Spectra
+
+CHANNELS = ("teff_spec", "logg_spec", "m_h", "a_m", "c_m", "n_m")
+"""Calibrated Teff [1000 K] and log g [dex, cgs]; [M/H], [alpha/M], [C/M], [N/M] [dex]."""
+
+COLUMNS = {
+    "teff_spec": ("TEFF",),
+    "logg_spec": ("LOGG",),
+    "m_h": ("M_H", "PARAM_M_H", "METALS"),
+    "a_m": ("ALPHA_M", "PARAM_ALPHA_M", "ALPHAFE"),
+    "c_m": ("C_M", "PARAM_C_M"),
+    "n_m": ("N_M", "PARAM_N_M"),
+}
+"""Columns of the releases, the newest first; the first that is there is used."""
+
+PARAM_INDEX = {"m_h": 3, "a_m": 6, "c_m": 4, "n_m": 5}
+"""Places in PARAM and FPARAM: Teff, log g, log vmicro, [M/H], [C/M], [N/M], [alpha/M], ..."""
+
+ERROR = np.array([0.003, 0.003, 0.003, 0.003, 0.01, 0.01])
+"""Error given to each channel: the labels are the catalogue's own values, and quoted errors of
+the first four are floors of the calibration. [C/M], [N/M]: at least this, else as quoted."""
+USED_ERRORS = ("c_m", "n_m")
+MISSING = -999.0
+BAD_STAR = ("BAD_PIXELS", "VERY_BRIGHT_NEIGHBOR", "LOW_SNR", "BAD_RV_COMBINATION", "RV_FAIL")
+BAD_ASPCAP = ("STAR_BAD", "NO_ASPCAP_RESULT")
+TOLERANCE = 0.03
+"""A zero point of [C/M] or [N/M] further off than this [dex] is warned of."""
+ENOUGH = 50
+"""Stars inside the training range that a zero point needs."""
+
+
+class ZeroPointWarning(UserWarning):
+    """The table's [C/M] or [N/M] are not on the scale of the training release."""
+
+
+def to_channels(values: np.ndarray, errors: np.ndarray, star_id, columns=None) -> Spectra:
+    """Put values (star, 6), Teff in K, into channels; what is not finite is not measured.
+
+    Parameters
+    ----------
+    values, errors : (star, channel)
+        In the order of `CHANNELS`, Teff in K. Only errors of [C/M] and [N/M] are used, and
+        only where they are above `ERROR`.
+    star_id : (star,)
+    columns : mapping of str to array (star,), optional
+
+    Returns
+    -------
+    Spectra
+    """
+    flux = np.array(values, float)
+    flux[:, 0] /= 1000.0
+    error = np.tile(ERROR, (len(flux), 1))
+    for name in USED_ERRORS:
+        i = CHANNELS.index(name)
+        error[:, i] = np.fmax(error[:, i], errors[:, i])
+    ivar = np.where(np.isfinite(flux), error**-2.0, 0.0)
+    return Spectra(None, flux, ivar, star_id, channel=CHANNELS, columns=columns)
+
+
+def read_abundances(
+    path: str | os.PathLike, training: Spectra | None = None, shift: bool = False
+) -> Spectra:
+    """Read an allStar table of any release from DR12 to DR17.
+
+    Parameters
+    ----------
+    path : path
+    training : Spectra, optional
+        Channels of the training stars: zero points of [C/M], [N/M] are compared with theirs.
+    shift : bool
+        Put [C/M] and [N/M] on the training release's zero points.
+
+    Returns
+    -------
+    Spectra
+        Channels `CHANNELS`; ivar 0 for -9999, NaN, or a `<PARAMETER>_BAD` flag. A repeated
+        APOGEE_ID becomes `ID.2`, `ID.3` in order of rows. Column `bad_star`.
+
+    Raises
+    ------
+    UserError
+        If the file is no allStar table, or lacks a parameter.
+
+    Warns
+    -----
+    ZeroPointWarning
+    """
+    try:
+        with fits.open(path, memmap=True) as hdus:
+            rows = hdus[1].data
+            if "APOGEE_ID" not in rows.names:
+                raise UserError(f"{path}: has no column APOGEE_ID: not an allStar table")
+            star_id = unique_ids(np.char.strip(np.asarray(rows["APOGEE_ID"], str)))
+            values, errors = (
+                np.column_stack([_read(rows, name, suffix, path) for name in CHANNELS])
+                for suffix in ("", "_ERR")
+            )
+            bad_star, bad = _flags(rows)
+    except (OSError, IndexError, AttributeError, TypeError) as error:
+        raise UserError(f"{path}: no such file, or not a FITS table ({error})") from error
+    values[bad] = np.nan
+    spectra = to_channels(values, errors, star_id, {"bad_star": bad_star})
+    return spectra if training is None else on_scale(spectra, training, shift)
+
+
+def unique_ids(names: np.ndarray) -> np.ndarray:
+    """Append .2, .3, ... to the second and later rows of an id."""
+    _, group, count = np.unique(names, return_inverse=True, return_counts=True)
+    if (count == 1).all():
+        return names
+    order = np.argsort(group, kind="stable")
+    first = np.concatenate([[0], np.cumsum(count)[:-1]])
+    place = np.empty(len(names), int)
+    place[order] = np.arange(len(names)) - np.repeat(first, count)
+    words = np.char.add(np.char.add(names, "."), (place + 1).astype(str))
+    return np.where(place > 0, words, names)
+
+
+def zero_points(spectra: Spectra, training: Spectra) -> dict[str, float]:
+    """Median of [C/M] and [N/M] less what training stars of like Teff, log g, [M/H], [a/M] have.
+
+    Stars outside the training stars' box are left out; NaN where fewer than 50 are inside.
+    """
+    x, w = spectra.arrays()
+    x0, w0 = training.arrays()
+    use0 = (w0 > 0).all(axis=1)
+    low, high = np.percentile(x0[use0, :4], [1, 99], axis=0)
+    inside = ((x[:, :4] >= low) & (x[:, :4] <= high) & (w[:, :4] > 0)).all(axis=1)
+    pivot, scale = x0[use0, :4].mean(axis=0), x0[use0, :4].std(axis=0)
+    out = {}
+    for i in (4, 5):
+        fit = np.linalg.lstsq(_quadratic((x0[use0, :4] - pivot) / scale), x0[use0, i], rcond=None)
+        use = inside & (w[:, i] > 0)
+        left = x[use, i] - _quadratic((x[use, :4] - pivot) / scale) @ fit[0]
+        out[CHANNELS[i]] = float(np.median(left)) if use.sum() >= ENOUGH else np.nan
+    return out
+
+
+def on_scale(spectra: Spectra, training: Spectra, shift: bool = False) -> Spectra:
+    """Warn of zero points of [C/M] and [N/M] that are off, or take them out with `shift`."""
+    offset = zero_points(spectra, training)
+    if shift:
+        flux, ivar = spectra.arrays()
+        flux[:, 4:] -= np.nan_to_num([offset["c_m"], offset["n_m"]])[None]
+        return Spectra(None, flux, ivar, spectra.star_id, channel=CHANNELS, columns=spectra.columns)
+    for name, off in offset.items():
+        if abs(off) > TOLERANCE:
+            warnings.warn(
+                f"{name} is {off:+.3f} dex off the training release at like labels: masses are "
+                "shifted; use --shift (shift=True) if this is a zero point and not the stars",
+                ZeroPointWarning,
+                stacklevel=3,
+            )
+    return spectra
+
+
+def _quadratic(x: np.ndarray) -> np.ndarray:
+    i, j = np.triu_indices(x.shape[1])
+    return np.column_stack([np.ones(len(x)), x, x[:, i] * x[:, j]])
+
+
+def _read(rows, name: str, suffix: str, path) -> np.ndarray:
+    for column in COLUMNS[name]:
+        if column + suffix in rows.names:
+            return _clean(rows[column + suffix])
+    if suffix:
+        return np.full(len(rows), np.nan)
+    for vector in ("PARAM", "FPARAM"):
+        if name in PARAM_INDEX and vector in rows.names:
+            return _clean(rows[vector][:, PARAM_INDEX[name]])
+    raise UserError(f"{path}: has no column {' or '.join(COLUMNS[name])} (nor FPARAM)")
+
+
+def _clean(values) -> np.ndarray:
+    values = np.asarray(values, float)
+    return np.where(values > MISSING, values, np.nan)
+
+
+def _flags(rows) -> tuple[np.ndarray, np.ndarray]:
+    """Stars to mark (star,), and values not to use (star, channel)."""
+    bad_star = np.zeros(len(rows), bool)
+    bad = np.zeros((len(rows), len(CHANNELS)), bool)
+    if "STARFLAG" in rows.names:
+        bad_star |= (np.asarray(rows["STARFLAG"], np.int64) & bits(StarFlag, BAD_STAR)) != 0
+    if "ASPCAPFLAG" in rows.names:
+        flags = np.asarray(rows["ASPCAPFLAG"], np.int64)
+        bad_star |= (flags & bits(AspcapFlag, BAD_ASPCAP)) != 0
+        words = ("TEFF_BAD", "LOGG_BAD", "M_H_BAD", "ALPHA_M_BAD", "C_M_BAD", "N_M_BAD")
+        for i, word in enumerate(words):
+            bad[:, i] = (flags & bits(AspcapFlag, (word,))) != 0
+    return bad_star, bad

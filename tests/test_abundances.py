@@ -1,0 +1,98 @@
+"""Catalogue abundances: the reader, the models by state, the catalogue."""
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+import bayescannon as bc
+from bayescannon.cli.abundances import abundance_catalog
+from bayescannon.data import model_path
+from bayescannon.flags import Flag
+from bayescannon.infer.by_state import infer_by_state
+from bayescannon.model.by_state import StateModels
+from bayescannon.spectra.abundances import ZeroPointWarning, read_abundances, zero_points
+from bayescannon.validate.abundances import real_giants
+
+
+def all_star(path, stars=60, **change):
+    """SEMI-SYNTHETIC allStar table: real giants under DR17 names."""
+    spectra, _, _ = real_giants()
+    flux = spectra.flux[:stars]
+    names = ("TEFF", "LOGG", "M_H", "ALPHA_M", "C_M", "N_M")
+    table = Table({"APOGEE_ID": spectra.star_id[:stars]})
+    for i, name in enumerate(names):
+        table[name] = flux[:, i] * (1000 if i == 0 else 1)
+        table[f"{name}_ERR"] = 0.005
+    table["STARFLAG"], table["ASPCAPFLAG"] = np.zeros((2, len(table)), np.int64)
+    for name, values in change.items():
+        table[name] = values(table)
+    table.write(path, overwrite=True)
+    return path
+
+
+def test_missing_flagged_and_repeated_rows(tmp_path):
+    def c_m(table):
+        c = np.array(table["C_M"])
+        c[0], c[1] = -9999.0, np.nan
+        return c
+
+    def ids(table):
+        names = np.array(table["APOGEE_ID"])
+        names[[3, 5]] = names[2]
+        return names
+
+    def flags(table):
+        return np.where(np.arange(len(table)) == 4, 1 << 22, 0)  # N_M_BAD
+
+    path = all_star(tmp_path / "a.fits", C_M=c_m, APOGEE_ID=ids, ASPCAPFLAG=flags)
+    read = read_abundances(path)
+    assert (read.ivar == 0).sum() == 3
+    assert (read.ivar[[0, 1], 4] == 0).all()
+    assert read.ivar[4, 5] == 0
+    first = read.star_id[2]
+    assert read.star_id[3] == f"{first}.2"
+    assert read.star_id[5] == f"{first}.3"
+
+
+def test_old_names_and_parameter_vectors(tmp_path):
+    path = all_star(tmp_path / "a.fits")
+    table = Table.read(path)
+    vector = np.full((len(table), 7), -9999.0)
+    for place, name in ((3, "M_H"), (6, "ALPHA_M"), (4, "C_M"), (5, "N_M")):
+        vector[:, place] = table[name]
+        table.remove_columns([name, f"{name}_ERR"])
+    table["FPARAM"] = vector
+    table.write(tmp_path / "b.fits")
+    np.testing.assert_allclose(
+        read_abundances(tmp_path / "b.fits").flux, read_abundances(path).flux, rtol=1e-12
+    )
+    table.remove_column("FPARAM")
+    table.write(tmp_path / "c.fits")
+    with pytest.raises(bc.UserError, match=r"c\.fits"):
+        read_abundances(tmp_path / "c.fits")
+
+
+def test_zero_points_are_warned_of_and_taken_out(tmp_path):
+    training, _, _ = real_giants()
+    path = all_star(tmp_path / "a.fits", stars=1500, C_M=lambda t: t["C_M"] + 0.08)
+    with pytest.warns(ZeroPointWarning, match="c_m is"):
+        read_abundances(path, training)
+    shifted = read_abundances(path, training, shift=True)
+    assert all(abs(off) < 1e-9 for off in zero_points(shifted, training).values())
+
+
+def test_catalogue_of_the_shipped_model():
+    models = StateModels.load(model_path("apokasc-abundances"))
+    spectra, labels, state = real_giants()
+    some = spectra[:200]
+    table = abundance_catalog(models, some, method="importance", draws=200)
+    known = np.isfinite(labels["mass"][:200])
+    off = np.asarray(table["ln_mass_mean"])[known] - np.log(labels["mass"][:200][known])
+    # in sample; 0.105 in cross-validation
+    assert np.sqrt(np.mean(off**2)) < 0.13
+    assert np.mean((table["p_rc"] > 0.5) == (state[:200] == "rc")) > 0.95
+    nothing = bc.Spectra(
+        None, np.zeros((1, 6)), np.zeros((1, 6)), ["none"], channel=spectra.channel
+    )
+    post = infer_by_state(models, nothing, draws=50)
+    assert int(post["sample_stats/flags"].values[0]) & int(Flag.NO_GOOD_PIXEL)
