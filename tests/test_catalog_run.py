@@ -122,6 +122,23 @@ def test_a_changed_run_is_refused_unless_it_starts_anew(places, whole, tmp_path,
     assert (tmp_path / "other" / "thesis.tex").exists()
 
 
+def test_a_run_killed_before_its_manifest_was_there_goes_on(places, whole, tmp_path, small_blocks):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".partial-1-manifest.json").write_text("{")
+    _run(places, tmp_path / "run")
+    assert _bytes(tmp_path / "run") == whole[1]
+
+
+def test_a_fault_of_the_machine_is_no_stars_fault(places, tmp_path, small_blocks, monkeypatch):
+    def breaks(*_, **__):
+        raise MemoryError("none left")
+
+    monkeypatch.setattr(block, "infer", breaks)
+    with pytest.raises(MemoryError):
+        _run(places, tmp_path / "run")
+    assert not part_path(tmp_path / "run", 0).exists()
+
+
 def test_a_star_that_breaks_inference_is_the_only_one_lost(
     places, whole, tmp_path, small_blocks, monkeypatch
 ):

@@ -23,6 +23,8 @@ from .build import build_catalog
 STARS_PER_BLOCK = 1024
 """Also the stars in a chunk of the stores of draws: no two blocks write to one chunk."""
 POSTERIORS, AGES, PARTS, FAILED = "posteriors.zarr", "ages.zarr", "catalog.parquet", "failed.ecsv"
+MACHINE = (UserError, OSError, MemoryError)
+"""What is no star's fault: it stops the run, which goes on when it is mended."""
 
 
 class Result(NamedTuple):
@@ -87,7 +89,7 @@ class BlockMaker:
         part = self.block(k)
         try:
             post, failed = self.infer(part), {}
-        except UserError:
+        except MACHINE:
             raise
         except Exception:  # whatever it is, only the star that causes it shall be lost
             failed = find_failing(self.infer, part)
@@ -144,6 +146,8 @@ def find_failing(attempt: Callable[[Spectra], object], spectra: Spectra) -> dict
     """Find by halving which stars make an attempt raise, and what it raises."""
     try:
         attempt(spectra)
+    except MACHINE:
+        raise
     except Exception as error:
         if len(spectra) == 1:
             return {str(spectra.star_id[0]): f"{type(error).__name__}: {error}".splitlines()[0]}

@@ -8,7 +8,7 @@ from ..flags import Flag
 
 ALPHA_RICH = 0.13
 YOUNG = 6.0
-"""Alpha-rich [dex] and young [Gyr]: limits of our choice.
+"""Alpha-rich [dex] and young [Gyr], limits of our choice."""
 SURE = 0.84
 
 

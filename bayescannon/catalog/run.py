@@ -92,6 +92,7 @@ def run_catalog(
     try:
         _prepare(out, restart)
         agree_on(out / MANIFEST, described_run)
+        (out / PARTS).mkdir(exist_ok=True)
         how = {**settings, "prior": prior}, {"prior": age_prior}
         make = BlockMaker(model, spectra, grid, out, *how, STARS_PER_BLOCK)
         done = flagged = 0
@@ -111,14 +112,19 @@ def run_catalog(
 
 def _prepare(out: Path, restart: bool) -> None:
     """Clear away what a killed run left half done."""
-    if out.exists() and not (out / MANIFEST).exists() and any(out.iterdir()):
-        raise UserError(f"{out}: exists, and is no folder of a catalogue run; choose another --out")
-    if restart and out.exists():
-        shutil.rmtree(out)
+    if out.exists() and not (out / MANIFEST).exists():
+        # a run that was killed before its manifest was in place left nothing but its beginning
+        if any(not entry.name.startswith(".partial-") for entry in out.iterdir()):
+            raise UserError(
+                f"{out}: exists, and is no folder of a catalogue run; choose another --out"
+            )
+    elif restart and out.exists():
+        old = out.with_name(f".old-{os.getpid()}-{out.name}")
+        out.rename(old)
+        shutil.rmtree(old)
     for pattern in ("*.partial", ".partial-*", ".old-*"):
         for left in out.rglob(pattern):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
-    (out / PARTS).mkdir(parents=True, exist_ok=True)
 
 
 def _parts(make: BlockMaker, workers: int, scheduler: str | None) -> Iterator[Done]:
