@@ -7,6 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
+from bayescannon.calibration import coverage, pit_of_draws
 from bayescannon.cli import app
 from bayescannon.data import element_windows, lines, model_path
 from bayescannon.errors import UserError
@@ -305,9 +306,9 @@ def test_calibration_shows_overconfidence():
     draws = centre + rng.normal(size=(200, 400, 2)) * [1.0, 0.25]
     truth = centre + rng.normal(size=(400, 2))
     truth[0] = np.nan
-    pit = calibration.pit_of_draws(draws, truth)
+    pit = pit_of_draws(draws, truth)
     assert np.isnan(pit[0]).all()
-    held = [calibration.coverage(pit[1:, i], np.array([0.68]))[0] for i in range(2)]
+    held = [coverage(pit[1:, i], np.array([0.68]))[0] for i in range(2)]
     assert held[0] == pytest.approx(0.68, abs=0.09)  # four binomial standard deviations
     assert held[1] == pytest.approx(0.196, abs=0.08)  # P(|z| < 0.994 / 4)
     fig = calibration.draw(pit, ("feh", "my label"))

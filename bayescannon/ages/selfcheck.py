@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
 
-from ..calibration import LEVELS, coverage, crps, crps_normal, pit_of_draws
+from ..calibration import LEVELS, coverage, crps, crps_normal, equal_bins, pit_of_draws
 from ..typing import Array, Stars
 from .grid import Parsec, evaluate
 from .mixture import QUANTITIES
@@ -183,17 +183,13 @@ def _bins(mock: MockAges, pit: Stars, in_state: Stars, known: Array):
 
     The states are judged by the posterior that knows the state.
     """
-    tenths = [_equal_bins(values, 10) for values in (mock.log_mass, mock.feh)]
+    tenths = [equal_bins(values, 10) for values in (mock.log_mass, mock.feh)]
     yield from ((pit, known & (bins == i)) for bins in tenths for i in range(10))
-    mass, feh = _equal_bins(mock.log_mass, 3), _equal_bins(mock.feh, 2)
+    mass, feh = equal_bins(mock.log_mass, 3), equal_bins(mock.feh, 2)
     for state in (mock.rc, ~mock.rc):
         yield in_state, known & state
         for i, j in np.ndindex(3, 2):
             yield in_state, known & state & (mass == i) & (feh == j)
-
-
-def _equal_bins(values: Stars, n: int) -> np.ndarray:
-    return np.argsort(np.argsort(values)) * n // len(values)
 
 
 def _point_crps(mock: MockAges, grid: Parsec) -> Stars:

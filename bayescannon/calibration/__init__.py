@@ -9,6 +9,7 @@ from .intervals import (
     binomial_error,
     convolve,
     coverage,
+    equal_bins,
     z_width,
 )
 from .point import Judged, judge
@@ -41,6 +42,7 @@ __all__ = [
     "crps",
     "crps_normal",
     "ecdf_band",
+    "equal_bins",
     "fit_formula",
     "fit_inflation",
     "fit_pit_map",

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 Stars = Float[np.ndarray, "star"]
 
@@ -19,9 +19,14 @@ def coverage(pit: Stars, nominal: Float[np.ndarray, "level"]) -> Float[np.ndarra
     return (np.abs(2 * pit[:, None] - 1) <= nominal).mean(axis=0)
 
 
-def binomial_error(probability: Float[np.ndarray, "*any"], n: int) -> Float[np.ndarray, "*any"]:
+def binomial_error[Share: (float, np.ndarray)](probability: Share, n: int) -> Share:
     """Standard deviation of a share of n stars that is `probability` on average."""
-    return np.sqrt(probability * (1 - probability) / max(n, 1))
+    return (probability * (1 - probability) / max(n, 1)) ** 0.5
+
+
+def equal_bins(values: Stars, bins: int) -> Int[np.ndarray, "star"]:
+    """Number the bins, each with as many stars, that values (star,) fall into; gives (star,)."""
+    return np.argsort(np.argsort(values, kind="stable")) * bins // max(len(values), 1)
 
 
 class Bins(NamedTuple):
@@ -57,7 +62,7 @@ def binned_coverage(
     pit, observed = pit[good], observed[good]
     values, index = np.unique(observed, return_inverse=True)
     if len(values) > bins:
-        index = np.argsort(np.argsort(observed, kind="stable")) * bins // max(len(observed), 1)
+        index = equal_bins(observed, bins)
     groups = [np.flatnonzero(index == i) for i in range(min(bins, len(values)))]
     return Bins(
         np.array([np.median(observed[g]) for g in groups]),

@@ -13,6 +13,7 @@ import xarray as xr
 from rich.table import Table
 
 from ..ages import infer_ages
+from ..calibration import pit_of_draws
 from ..catalog import build_catalog, write_catalog
 from ..data import lines, model_path
 from ..figures import (
@@ -152,7 +153,7 @@ def _figures(
             heading="Test stars of known truth",
             note=note,
         ),
-        "calibration": calibration.draw(calibration.pit_of_draws(draws, truth), names, note=note),
+        "calibration": calibration.draw(pit_of_draws(draws, truth), names, note=note),
         "ages": age_posteriors.draw(
             array(ages, "posterior/age")[0][:, chosen],
             test.spectra.star_id[chosen].tolist(),

@@ -6,13 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..calibration import coverage, pit_of_draws
+from ..calibration import binomial_error, coverage
 from .names import symbol
 from .style import BLUE, GREY, VERMILLION, canvas, styled, title
 
 BINS = 20
 TWO_SIGMA = 1.96
-__all__ = ["coverage", "draw", "pit_of_draws"]
 
 
 @styled
@@ -29,7 +28,8 @@ def draw(
     Parameters
     ----------
     pit : (star, label)
-        Probability integral transform of the truth, see `pit_of_draws`; NaN is left out.
+        Probability integral transform of the truth, see `bayescannon.calibration.pit_of_draws`;
+        NaN is left out.
     names : sequence of str (label,)
     heading, note : str
         Title, and what kind of data it is (`semi-synthetic`).
@@ -61,7 +61,7 @@ def _histogram(ax: Axes, pit: np.ndarray, name: str) -> None:
     if not pit.size:
         return
     ax.hist(pit, bins=BINS, range=(0, 1), density=True, color=BLUE, alpha=0.8)
-    width = TWO_SIGMA * np.sqrt((BINS - 1) / pit.size)  # binomial, p = 1 / BINS, as density
+    width = TWO_SIGMA * BINS * binomial_error(1 / BINS, pit.size)  # as density
     ax.axhspan(max(1 - width, 0), 1 + width, color=GREY, alpha=0.35, lw=0)
     ax.axhline(1, color=GREY, lw=1)
     ax.set_ylim(0, max(ax.get_ylim()[1], 2))
@@ -73,7 +73,7 @@ def _curve(ax: Axes, pit: np.ndarray) -> None:
     ax.set(xlim=(0, 1), ylim=(0, 1))
     if not pit.size:
         return
-    width = TWO_SIGMA * np.sqrt(nominal * (1 - nominal) / pit.size)
+    width = TWO_SIGMA * binomial_error(nominal, pit.size)
     ax.fill_between(nominal, nominal - width, nominal + width, color=GREY, alpha=0.35, lw=0)
     ax.plot(nominal, nominal, color=GREY, lw=1)
     ax.plot(nominal, coverage(pit, nominal), color=VERMILLION, lw=2)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 from matplotlib.figure import Figure
 
+from ..calibration import binomial_error
 from .names import symbol
 from .style import CYCLE, GREY, canvas, styled, title
 
@@ -44,7 +44,7 @@ def draw(
             one = found[panel]
             ax.plot(one["middle"], one["held68"], "o-", ms=3, color=CYCLE[i], label=symbol(name))
         fewest = min(min(found[panel]["n"], default=1) for found in bins.values())
-        width = ERRORS * np.sqrt(LEVEL * (1 - LEVEL) / max(fewest, 1))
+        width = ERRORS * binomial_error(LEVEL, fewest)
         ax.axhspan(LEVEL - width, LEVEL + width, color=GREY, alpha=0.25, lw=0)
         ax.axhline(LEVEL, color=GREY, lw=1)
         ax.set_xlabel(panel + (" (1: clump)" if panel == "state" else ""))
