@@ -1,18 +1,14 @@
 """Who works on the blocks: this process, processes beside it, or a Dask cluster that runs."""
 
-import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 from ..errors import UserError
 from ..precision import use_compilation_cache
-from ..workers import leave_with_parent
+from ..workers import worker_pool
 
 Work = Callable[[int], Any]
 _work: list[Work] = []
@@ -31,9 +27,7 @@ def run_in_processes(work: Work, blocks: Sequence[int], workers: int) -> Iterato
     UserError
         If a process dies.
     """
-    context = multiprocessing.get_context("spawn")  # fork is not safe beside JAX's threads
-    turn = context.Value("i", 0)
-    pool = ProcessPoolExecutor(workers, context, _begin_worker, (work, turn))
+    pool = worker_pool(workers, _keep, work)
     try:
         left = iter(blocks)
         waiting = {pool.submit(_do, k) for k in islice(left, 2 * workers)}
@@ -81,16 +75,7 @@ def _do_given(k: int, work: Work) -> Any:
     return work(k)
 
 
-def _begin_worker(work: Work, turn) -> None:
-    """Take a core of its own before JAX counts them, and keep what is to be done."""
-    leave_with_parent()
-    threadpool_limits(1, "blas")
-    use_compilation_cache()
-    if hasattr(os, "sched_setaffinity"):
-        cores = sorted(os.sched_getaffinity(0))
-        with turn.get_lock():
-            core, turn.value = cores[turn.value % len(cores)], turn.value + 1
-        os.sched_setaffinity(0, {core})
+def _keep(work: Work) -> None:
     _work.append(work)
 
 

@@ -1,6 +1,5 @@
 """From files of spectra to `Spectra` that a model can use, in memory or in a store."""
 
-import multiprocessing
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -12,12 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
-from threadpoolctl import threadpool_limits
 
 from ..errors import UserError
 from ..recipe import PixelRecipe
 from ..spectra import STARS_PER_CHUNK, Spectra, apogee_wavelength
-from ..workers import leave_with_parent
+from ..workers import worker_pool
 from .block import FILES_PER_BLOCK, Block, continuum_mask, join, read_block
 from .store import GrowingStore
 
@@ -172,9 +170,7 @@ def _blocks(
     if workers == 1:
         yield (read_block(part, pixels, resample) for part in parts)
         return
-    # fork is not safe beside JAX's threads
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker)
+    pool = worker_pool(workers)
     try:
         yield _in_order(pool, parts, pixels, resample, workers * IN_FLIGHT)
     finally:
@@ -191,9 +187,3 @@ def _in_order(
             yield futures.popleft().result()
     while futures:
         yield futures.popleft().result()
-
-
-def _start_worker() -> None:
-    leave_with_parent()
-    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
-    threadpool_limits(1, "blas")
