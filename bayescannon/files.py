@@ -6,6 +6,13 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nothing holds a second run back
+    fcntl = None
+
 
 @contextmanager
 def write_beside(target: str | os.PathLike) -> Generator[Path]:
@@ -39,6 +46,31 @@ def write_beside(target: str | os.PathLike) -> Generator[Path]:
             beside.replace(target)
     finally:
         _remove(beside)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Generator[None]:
+    """Hold a folder, made when missing, against other runs; the system frees it if this one dies.
+
+    Raises
+    ------
+    UserError
+        If another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise UserError(
+            f"{folder}: another run works in this folder; wait for it, or choose another --out"
+        ) from error
+    finally:
+        os.close(held)
 
 
 def _remove(path: Path) -> None:

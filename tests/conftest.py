@@ -5,6 +5,7 @@ JAX refuses silent broadcasting between ranks and silent changes of dtype.
 """
 # ruff: noqa: E402 (JAX reads its settings, and the hook is set, before the package is imported)
 
+import hashlib
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +52,15 @@ def _room_for_programs():
     maps = Path("/proc/self/maps")
     if maps.exists() and maps.read_bytes().count(b"\n") > MANY_MAPS:
         jax.clear_caches()
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Every file of a folder, by its place in it, and what its bytes hash to."""
+    return {
+        str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest()
+        for f in sorted(folder.rglob("*"))
+        if f.is_file()
+    }
 
 
 class World(NamedTuple):

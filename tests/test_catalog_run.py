@@ -1,7 +1,6 @@
 """Catalogue runs in blocks: the same from every executor, resumed, or with a star that breaks."""
 
 import gc
-import hashlib
 import json
 import resource
 import shutil
@@ -10,18 +9,20 @@ import subprocess
 import sys
 import time
 import weakref
-from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 from astropy.table import QTable
+from conftest import digests
 from typer.testing import CliRunner
 
 import bayescannon as bc
 from bayescannon.catalog import block
 from bayescannon.catalog.block import BlockMaker, part_path
+from bayescannon.catalog.manifest import describe_run
 from bayescannon.cli.app import app
+from bayescannon.files import alone_in
 from bayescannon.flags import Flag
 from bayescannon.trees import release
 
@@ -58,21 +59,13 @@ def _run(places, out, **changed):
     return bc.run_catalog(model, spectra, out, **(KEYS | changed))
 
 
-def _bytes(folder: Path) -> dict[str, str]:
-    return {
-        str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest()
-        for f in sorted(folder.rglob("*"))
-        if f.is_file()
-    }
-
-
 @pytest.fixture(scope="module")
 def whole(places):
     """An undisturbed run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bayescannon.catalog.run.STARS_PER_BLOCK", BLOCK)
         table = _run(places, places / "whole")
-    return table, _bytes(places / "whole")
+    return table, digests(places / "whole")
 
 
 def test_a_run_holds_what_the_steps_give(world, places, whole):
@@ -104,7 +97,7 @@ def test_a_second_run_makes_only_what_is_missing(
     assert made == [2]
     assert sorted(seen) == seen
     assert seen[-1] == 200
-    assert _bytes(out) == whole[1]
+    assert digests(out) == whole[1]
 
 
 def test_a_changed_run_is_refused_unless_it_starts_anew(places, whole, tmp_path, small_blocks):
@@ -112,7 +105,7 @@ def test_a_changed_run_is_refused_unless_it_starts_anew(places, whole, tmp_path,
     shutil.copytree(places / "whole", out)
     with pytest.raises(bc.UserError, match=r"holds a run with seed 3, now it is 4.*--restart"):
         _run(places, out, seed=4)
-    assert _bytes(out) == whole[1]
+    assert digests(out) == whole[1]
     _run(places, out, seed=4, restart=True)
     assert json.loads((out / "manifest.json").read_text())["seed"] == 4
     (tmp_path / "other").mkdir()
@@ -126,7 +119,7 @@ def test_a_run_killed_before_its_manifest_was_there_goes_on(places, whole, tmp_p
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".partial-1-manifest.json").write_text("{")
     _run(places, tmp_path / "run")
-    assert _bytes(tmp_path / "run") == whole[1]
+    assert digests(tmp_path / "run") == whole[1]
 
 
 def test_a_fault_of_the_machine_is_no_stars_fault(places, tmp_path, small_blocks, monkeypatch):
@@ -162,6 +155,64 @@ def test_a_star_that_breaks_inference_is_the_only_one_lost(
     assert bad in (tmp_path / "run" / "failed.ecsv").read_text()
 
 
+def test_a_star_that_breaks_a_later_step_is_the_only_one_lost(
+    places, whole, tmp_path, small_blocks, monkeypatch
+):
+    bad, build = str(whole[0]["star_id"][133]), block.build_catalog
+
+    def breaks(post, ages):
+        here = post["posterior"].star.values == bad
+        if np.isfinite(post["posterior"]["teff"].values[..., here]).any():
+            raise ValueError("no such age")
+        return build(post, ages)
+
+    monkeypatch.setattr(block, "build_catalog", breaks)
+    table = _run(places, tmp_path / "run")
+    lost = np.asarray(table["flags"]) & Flag.FAILED > 0
+    assert list(table["star_id"][lost]) == [bad]
+    np.testing.assert_array_equal(table["teff_q50"][~lost], whole[0]["teff_q50"][~lost])
+    assert "no such age" in (tmp_path / "run" / "failed.ecsv").read_text()
+
+
+def test_a_block_that_fails_as_a_whole_stops_the_run_with_its_stars(
+    places, whole, tmp_path, small_blocks, monkeypatch
+):
+    """Its halves pass: no star is to blame, and none is thrown away."""
+    infer, names = block.infer, whole[0]["star_id"]
+
+    def breaks(model, spectra, **settings):
+        if len(spectra) == BLOCK and names[BLOCK] in spectra.star_id:
+            raise ValueError("too many at once")
+        return infer(model, spectra, **settings)
+
+    monkeypatch.setattr(block, "infer", breaks)
+    with pytest.raises(bc.UserError, match=rf"block 1 \({names[60]} to {names[119]}\).*at once"):
+        _run(places, tmp_path / "run")
+    monkeypatch.setattr(block, "infer", infer)
+    _run(places, tmp_path / "run")
+    assert digests(tmp_path / "run") == whole[1]
+
+
+def test_two_runs_do_not_work_in_one_folder(places, tmp_path, small_blocks):
+    refused = pytest.raises(bc.UserError, match="another run works in this folder")
+    with alone_in(tmp_path / "run"), refused:
+        _run(places, tmp_path / "run")
+    _run(places, tmp_path / "run")
+
+
+def test_other_spectra_under_the_same_names_are_refused(places, whole, tmp_path, small_blocks):
+    """One file of an ingested store was another: its checksum tells, wherever the star is."""
+    spectra = bc.Spectra.open(places / "spectra.zarr")
+    made = []
+    for checksum in ("a", "b"):
+        columns = {"checksum": np.where(np.arange(200) == 101, checksum, "same")}
+        given = bc.Spectra(
+            spectra.wavelength, *spectra.arrays(np.float32), spectra.star_id, columns=columns
+        )
+        made.append(describe_run(bc.Model.load(places / "model"), given, None, {})["spectra id"])
+    assert made[0] != made[1]
+
+
 def test_a_lost_and_a_damaged_chunk_stop_the_run_with_the_stars(places, tmp_path, small_blocks):
     store = tmp_path / "spectra.zarr"
     shutil.copytree(places / "spectra.zarr", store)
@@ -184,15 +235,15 @@ def _start(places, out, **changed) -> subprocess.Popen:
     return subprocess.Popen([str(w) for w in words], stderr=subprocess.PIPE)
 
 
-def test_killed_after_a_block_it_goes_on_to_the_same_bytes(places, whole, tmp_path, small_blocks):
-    """SIGKILL as soon as the first part is there; tests/benchmarks/kill_catalog.py has 25."""
+def test_killed_after_a_block_it_goes_on_to_the_samedigests(places, whole, tmp_path, small_blocks):
+    """SIGKILL as soon as the first part is there; tests/benchmarks/kill.py has 25."""
     running = _start(places, tmp_path / "run")
     while running.poll() is None and not part_path(tmp_path / "run", 0).exists():
         time.sleep(0.01)
     running.send_signal(signal.SIGKILL)
     running.communicate()
     _run(places, tmp_path / "run")
-    assert _bytes(tmp_path / "run") == whole[1]
+    assert digests(tmp_path / "run") == whole[1]
 
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on(places, whole, tmp_path, small_blocks):
@@ -208,26 +259,26 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(places, whole, tmp_path, sm
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         signal.signal(signal.SIGXFSZ, ignored)
     _run(places, tmp_path / "run")
-    assert _bytes(tmp_path / "run") == whole[1]
+    assert digests(tmp_path / "run") == whole[1]
 
 
-def test_processes_write_the_same_bytes(places, whole, tmp_path, small_blocks, monkeypatch):
+def test_processes_write_the_samedigests(places, whole, tmp_path, small_blocks, monkeypatch):
     """More blocks than may wait: one lost in the queue would be missing here."""
     monkeypatch.setattr("bayescannon.catalog.run.STARS_PER_BLOCK", 30)
     one = _run(places, tmp_path / "one")
     two = _run(places, tmp_path / "two", workers=2)
-    assert _bytes(tmp_path / "one") == _bytes(tmp_path / "two")
+    assert digests(tmp_path / "one") == digests(tmp_path / "two")
     np.testing.assert_array_equal(one["teff_q50"], two["teff_q50"])
     np.testing.assert_allclose(one["teff_q50"].value, whole[0]["teff_q50"].value, rtol=1e-9)
 
 
-def test_a_dask_cluster_writes_the_same_bytes(places, whole, tmp_path, small_blocks):
+def test_a_dask_cluster_writes_the_samedigests(places, whole, tmp_path, small_blocks):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
     ) as cluster:
         _run(places, tmp_path / "run", scheduler=cluster.scheduler_address)
-    assert _bytes(tmp_path / "run") == whole[1]
+    assert digests(tmp_path / "run") == whole[1]
 
 
 def test_the_command_makes_files_and_a_summary(places, tmp_path):

@@ -1,7 +1,6 @@
 """Files into a store: what is bad is set aside, what is killed goes on, nothing changes."""
 
 import asyncio
-import hashlib
 import io
 import warnings
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import zarr.storage._local as local_store
 from astropy.io import fits
-from conftest import DATA
+from conftest import DATA, digests
 from zarr.core.sync import sync
 
 import bayescannon as bc
@@ -47,14 +46,6 @@ def files(tmp_path_factory):
     (folder / "apStar-5cut.fits").write_bytes(ap_star(5)[:30000])
     (folder / "apStar-0empty.fits").write_bytes(b"")
     return sorted(folder.iterdir())
-
-
-def _tree(path: Path) -> dict[str, str]:
-    return {
-        str(f.relative_to(path)): hashlib.sha1(f.read_bytes()).hexdigest()
-        for f in path.rglob("*")
-        if f.is_file()
-    }
 
 
 @pytest.fixture
@@ -105,7 +96,7 @@ def test_killed_at_any_write_it_opens_and_goes_on_to_the_same_bytes(
 ):
     """Stops before each of the store's writes in turn, then runs again; checks all files' bytes."""
     bc.ingest_files(files, out=tmp_path / "whole.zarr")
-    whole = _tree(tmp_path / "whole.zarr")
+    whole = digests(tmp_path / "whole.zarr")
     write, left, seen = local_store._put, [0], set()
 
     def put(path, value, exclusive=False):
@@ -129,7 +120,7 @@ def test_killed_at_any_write_it_opens_and_goes_on_to_the_same_bytes(
                 seen.add(len(opened))
             again = bc.ingest_files(files, out=out)
             assert len(again.quarantine) == 3
-            assert _tree(out) == whole, kill_at
+            assert digests(out) == whole, kill_at
         else:
             break
     assert seen >= {0, 4, 8}
@@ -139,7 +130,7 @@ def test_killed_at_any_write_it_opens_and_goes_on_to_the_same_bytes(
 def test_two_workers_write_the_same_bytes(files, tmp_path):
     for workers in (1, 2):
         bc.ingest_files(files, out=tmp_path / f"{workers}.zarr", workers=workers)
-    assert _tree(tmp_path / "1.zarr") == _tree(tmp_path / "2.zarr")
+    assert digests(tmp_path / "1.zarr") == digests(tmp_path / "2.zarr")
 
 
 def test_new_files_are_appended_and_known_ones_are_not_read_again(files, tmp_path, monkeypatch):

@@ -65,6 +65,8 @@ class BlockMaker:
     def __call__(self, k: int) -> Done:
         """Make and write block k."""
         result = self.make(k)
+        if not self.has_stores:
+            self._create_stores(result)
         done = self.write(k, result)
         release(*result.trees.values())
         return done
@@ -85,31 +87,48 @@ class BlockMaker:
         return all((self.out / name).exists() for name in names)
 
     def make(self, k: int) -> Result:
-        """Infer labels and ages of block k; a star that cannot be inferred is set aside."""
+        """Infer labels and ages of block k; a star that breaks a step is set aside.
+
+        Raises
+        ------
+        UserError
+            If the block cannot be made though no single star is to blame.
+        """
         part = self.block(k)
         try:
-            post, failed = self.infer(part), {}
+            return self._steps(part)
         except MACHINE:
             raise
         except Exception:  # whatever it is, only the star that causes it shall be lost
-            failed = find_failing(self.infer, part)
-            post = self.infer(_without(part, failed))
-        trees = {POSTERIORS: post}
-        if self.grid is not None:
-            trees[AGES] = infer_ages(post, self.grid, **self.age_settings)
-        table = build_catalog(post, trees.get(AGES))
-        lost = np.isin(np.asarray(table["star_id"]), list(failed))
-        table["flags"][lost] |= int(Flag.FAILED)
-        return Result(trees, table, failed)
+            failed = find_failing(self._steps, part)
+        try:
+            result = self._steps(_without(part, failed))
+        except MACHINE:
+            raise
+        except Exception as error:
+            raise UserError(
+                f"block {k} ({part.star_id[0]} to {part.star_id[-1]}) fails though each of its "
+                f"other stars passes alone ({_line(error)}); what is done is kept"
+            ) from error
+        lost = np.isin(np.asarray(result.table["star_id"]), list(failed))
+        result.table["flags"][lost] |= int(Flag.FAILED)
+        return result._replace(failed=failed)
 
-    def begin(self, k: int) -> Done:
-        """Make block k first: it gives the stores of draws their layout."""
-        result = self.make(k)
+    def _steps(self, part: Spectra) -> Result:
+        """Infer labels, then ages, then sum up."""
+        trees = {POSTERIORS: infer(self.model, part, **self.infer_settings)}
+        if self.grid is not None:
+            trees[AGES] = infer_ages(trees[POSTERIORS], self.grid, **self.age_settings)
+        return Result(trees, build_catalog(trees[POSTERIORS], trees.get(AGES)), {})
+
+    def _create_stores(self, result: Result) -> None:
+        """Make the stores of draws in full size, laid out as this block is."""
         for name, tree in result.trees.items():
             if not (self.out / name).exists():
+                single = in_single(tree)
                 with write_beside(self.out / name) as beside:
-                    TreeWriter.create(beside, in_single(tree), self.spectra.star_id)
-        return self.write(k, result)
+                    TreeWriter.create(beside, single, self.spectra.star_id)
+                release(single)
 
     def write(self, k: int, result: Result) -> Done:
         """Write draws, then the rows of the catalogue: these, renamed into place, are the proof."""
@@ -122,10 +141,6 @@ class BlockMaker:
         with write_beside(part_path(self.out, k)) as beside:
             plain.write(beside, format="parquet")
         return Done.of(result.table["flags"])
-
-    def infer(self, part: Spectra) -> xr.DataTree:
-        """Infer labels with the run's settings."""
-        return infer(self.model, part, **self.infer_settings)
 
 
 def part_path(out: Path, k: int) -> Path:
@@ -150,10 +165,14 @@ def find_failing(attempt: Callable[[Spectra], object], spectra: Spectra) -> dict
         raise
     except Exception as error:
         if len(spectra) == 1:
-            return {str(spectra.star_id[0]): f"{type(error).__name__}: {error}".splitlines()[0]}
+            return {str(spectra.star_id[0]): _line(error)}
         half = len(spectra) // 2
         return find_failing(attempt, spectra[:half]) | find_failing(attempt, spectra[half:])
     return {}
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _without(part: Spectra, failed: dict[str, str]) -> Spectra:

@@ -51,10 +51,10 @@ def run_on_cluster(work: Work, blocks: Sequence[int], address: str) -> Iterator[
     Raises
     ------
     UserError
-        If dask.distributed is missing, or no scheduler answers.
+        If dask.distributed is missing, no scheduler answers, or a block's workers keep dying.
     """
     try:
-        from dask.distributed import Client, as_completed
+        from dask.distributed import Client, KilledWorker, as_completed
     except ImportError as error:
         raise UserError("--scheduler needs dask: pip install 'bayescannon[cluster]'") from error
     try:
@@ -65,9 +65,15 @@ def run_on_cluster(work: Work, blocks: Sequence[int], address: str) -> Iterator[
         everywhere = client.scatter(work, broadcast=True, hash=False)
         # a worker that dies is replaced by another; a block may be made twice, to the same bytes
         futures = client.map(_do_given, list(blocks), work=everywhere, pure=False, retries=3)
-        for future in as_completed(futures):
-            yield future.result()
-            future.release()
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+                future.release()
+        except KilledWorker as error:
+            raise UserError(
+                "a block lost its Dask worker again and again (out of memory?); what is done is "
+                "kept: run the same command again"
+            ) from error
 
 
 def _do_given(k: int, work: Work) -> Any:

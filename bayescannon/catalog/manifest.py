@@ -60,10 +60,16 @@ def agree_on(path: Path, described: dict[str, Any]) -> None:
 
 
 def _spectra_id(spectra: Spectra) -> str:
-    """Twelve digits of names, axis, and the values of a few stars from first to last."""
+    """Twelve digits of names, axis, all columns, and the values of a few stars.
+
+    Among the columns of an ingested store is the checksum of every star's file.
+    """
     axis = spectra.channel if spectra.wavelength is None else spectra.wavelength
     digest = hashlib.sha256("\n".join([*map(str, spectra.star_id)]).encode())
     digest.update(np.asarray(axis).tobytes())
+    for name, values in sorted(spectra.columns.items()):
+        digest.update(name.encode())
+        digest.update("\n".join(map(str, values.ravel())).encode())
     if len(spectra):
         few = np.unique(np.linspace(0, len(spectra) - 1, 8).astype(int))
         for array in spectra[few].arrays(np.float32):

@@ -11,7 +11,7 @@ from astropy.table import QTable, Table
 
 from ..ages import Parsec
 from ..errors import UserError
-from ..files import write_beside
+from ..files import alone_in, write_beside
 from ..flags import Flag
 from ..infer import make_prior
 from ..model import Model
@@ -89,39 +89,41 @@ def run_catalog(
         "age prior": age_prior,
     }
     described_run = describe_run(model, spectra, grid, run)
+    how = {**settings, "prior": prior}, {"prior": age_prior}
+    make = BlockMaker(model, spectra, grid, out, *how, STARS_PER_BLOCK)
     try:
-        _prepare(out, restart)
-        agree_on(out / MANIFEST, described_run)
-        (out / PARTS).mkdir(exist_ok=True)
-        how = {**settings, "prior": prior}, {"prior": age_prior}
-        make = BlockMaker(model, spectra, grid, out, *how, STARS_PER_BLOCK)
-        done = flagged = 0
-        for part in _parts(make, workers, scheduler):
-            done, flagged = done + part.stars, flagged + part.flagged
-            if progress is not None:
-                progress(done, flagged)
-        table = _gather(make)
-        table.meta["run"] = described_run
+        with alone_in(out):
+            _prepare(out, restart)
+            agree_on(out / MANIFEST, described_run)
+            (out / PARTS).mkdir(exist_ok=True)
+            done = flagged = 0
+            for part in _parts(make, workers, scheduler):
+                done, flagged = done + part.stars, flagged + part.flagged
+                if progress is not None:
+                    progress(done, flagged)
+            table = _gather(make)
     except OSError as error:
         raise UserError(
             f"{out}: {error.strerror or error}; what is done is kept: mend that and run the same "
             "command again"
         ) from error
+    table.meta["run"] = described_run
     return table
 
 
 def _prepare(out: Path, restart: bool) -> None:
     """Clear away what a killed run left half done."""
-    if out.exists() and not (out / MANIFEST).exists():
+    if not (out / MANIFEST).exists():
         # a run that was killed before its manifest was in place left nothing but its beginning
-        if any(not entry.name.startswith(".partial-") for entry in out.iterdir()):
+        if any(not entry.name.startswith((".partial-", ".old-")) for entry in out.iterdir()):
             raise UserError(
                 f"{out}: exists, and is no folder of a catalogue run; choose another --out"
             )
-    elif restart and out.exists():
-        old = out.with_name(f".old-{os.getpid()}-{out.name}")
-        out.rename(old)
-        shutil.rmtree(old)
+    elif restart:
+        # the parts first, which say what is done; the manifest last, which says whose folder it is
+        order = {PARTS: -1, MANIFEST: 1}
+        for entry in sorted(out.iterdir(), key=lambda entry: order.get(entry.name, 0)):
+            entry.rename(out / f".old-{os.getpid()}-{entry.name}")
     for pattern in ("*.partial", ".partial-*", ".old-*"):
         for left in out.rglob(pattern):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -137,7 +139,7 @@ def _parts(make: BlockMaker, workers: int, scheduler: str | None) -> Iterator[Do
         else:
             missing.append(k)
     if missing and not make.has_stores:
-        yield make.begin(missing.pop(0))
+        yield make(missing.pop(0))  # which gives the stores their layout
     if scheduler is not None:
         yield from run_on_cluster(make, missing, scheduler)
     elif workers > 1 and len(missing) > 1:

@@ -51,7 +51,7 @@ def _write_ecsv(table: QTable, path: Path) -> None:
 
 
 def _write_parquet(table: QTable, path: Path) -> None:
-    _plain(table).write(path, format="parquet")
+    Table(table, copy=False).write(path, format="parquet")
 
 
 def _write_votable(table: QTable, path: Path) -> None:
@@ -66,13 +66,9 @@ def _write_mrt(table: QTable, path: Path) -> None:
     paper_table(table).write(path, format="ascii.mrt")
 
 
-def _plain(table: QTable) -> Table:
-    return Table(table, copy=False)
-
-
 def _without_dex(table: QTable) -> Table:
     """Say dex in the description: the standards of FITS and VOTable do not have it as a unit."""
-    plain = _plain(table)
+    plain = Table(table, copy=False)
     for name in plain.colnames:
         if plain[name].unit == u.dex:
             plain[name].unit = None

@@ -13,13 +13,22 @@ from ..ages import Parsec, infer_ages
 from ..catalog import build_catalog, run_catalog, write_catalog
 from ..catalog.block import AGES, POSTERIORS, STARS_PER_BLOCK, BlockMaker, Result
 from ..data import model_path
-from ..infer import open_posterior
+from ..infer import infer, open_posterior
 from ..infer.selfcheck import make_stars
 from ..model import Model
 from ..spectra import Spectra
-from .bench_infer import DIFFERENT_STARS, SHIPPED, ModelOption, bare_times, repeat_spectra
+from .bench_infer import (
+    DIFFERENT_STARS,
+    SHIPPED,
+    ModelOption,
+    bare_times,
+    peak_memory,
+    repeat_spectra,
+)
 from .bench_infer import SeedOption as Seed
 from .console import console, progress
+
+STAGED_BLOCKS = 4
 
 
 def catalog(
@@ -53,8 +62,8 @@ def catalog(
         console.print(
             f"{stars} stars, {method}, {workers} worker{'s' * (workers > 1)}: {whole:.1f} s "
             f"({1000 * whole / stars:.3f} ms a star), of which {whole - blocks:.1f} s for the FITS "
-            f"file; {flagged} flagged; peak memory {_peak(resource.RUSAGE_SELF):.2f} GiB, largest "
-            f"worker {_peak(resource.RUSAGE_CHILDREN):.2f} GiB"
+            f"file; {flagged} flagged; peak memory {peak_memory():.2f} GiB, largest "
+            f"worker {peak_memory(resource.RUSAGE_CHILDREN):.2f} GiB"
         )
         console.print(
             f"bare read of the spectra {bare[0]:.1f} s and bare write of the draws {bare[1]:.1f} s "
@@ -71,19 +80,17 @@ def _warm(model: Model, spectra: Spectra, out: Path, settings: dict[str, Any]) -
     console.print(f"one block, compilation included: {time.perf_counter() - begin:.1f} s")
 
 
-def _stages(
-    model: Model, spectra: Spectra, out: Path, settings: dict[str, Any], blocks: int = 4
-) -> None:
+def _stages(model: Model, spectra: Spectra, out: Path, settings: dict[str, Any]) -> None:
     """Make some blocks again in this process, stage by stage."""
     maker = BlockMaker(model, spectra, Parsec.default(), out, settings | {"prior": None}, {})
     names, spent = ("read", "labels", "ages", "table", "write"), np.zeros(5)
-    n_blocks = min(4, maker.n_blocks)
+    n_blocks = min(STAGED_BLOCKS, maker.n_blocks)
     for k in range(n_blocks):
         ticks = [time.perf_counter()]
         part = maker.block(k)
         part.arrays(np.float32)
         ticks.append(time.perf_counter())
-        post = maker.infer(part)
+        post = infer(model, part, **settings)
         ticks.append(time.perf_counter())
         ages = infer_ages(post, maker.grid)
         ticks.append(time.perf_counter())
@@ -106,7 +113,3 @@ def _one_star(store: Path, name: str) -> None:
     end = time.perf_counter()
     took = 1000 * (end - opened), 1000 * (opened - begin)
     console.print(f"draws of one star by id: {took[0]:.1f} ms, and {took[1]:.0f} to open the store")
-
-
-def _peak(who: int) -> float:
-    return resource.getrusage(who).ru_maxrss / 2**20

@@ -82,11 +82,10 @@ def infer(
                     trained, spectra, name, draws=draws, seed=seed, out=out, progress=update
                 )
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
             console.print(
                 f"{name}: {wall:.1f} s, {1000 * wall / stars:.3f} ms a star "
                 f"({1000 * cpu / stars:.3f} CPU), {stars / wall:.0f} stars a second; first block "
-                f"{first:.1f} s; peak memory {peak:.2f} GiB; {_quality(post, draws)}"
+                f"{first:.1f} s; peak memory {peak_memory():.2f} GiB; {_quality(post, draws)}"
             )
             if store is not None and out is not None:
                 bare = bare_times(store, [out], Path(folder) / "copy.zarr")
@@ -136,6 +135,11 @@ def repeat_spectra(spectra: Spectra, stars: int, store: Path | None) -> Spectra:
             part = part.drop_vars([k for k, v in part.variables.items() if "star" not in v.dims])
             part.to_zarr(store, append_dim="star", consolidated=False)
     return Spectra.open(store)
+
+
+def peak_memory(who: int = resource.RUSAGE_SELF) -> float:
+    """Give the most memory that this process, or its largest child, has held [GiB]."""
+    return resource.getrusage(who).ru_maxrss / 2**20
 
 
 def bare_times(store: Path, outs: list[Path], copy: Path) -> tuple[float, float]:
