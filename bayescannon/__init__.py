@@ -14,7 +14,13 @@ from .catalog import build_catalog, run_catalog, write_catalog
 from .errors import UserError
 from .infer import infer, open_posterior, reweight
 from .ingest import ingest_files
-from .labels import seismic_logg, seismic_mass, training_cuts
+from .labels import (
+    CarbonNitrogenRegion,
+    paper_selection,
+    seismic_logg,
+    seismic_mass,
+    training_cuts,
+)
 from .model import Model, train
 from .recipe import Recipe
 from .simulate import make_apokasc, make_mock
@@ -24,6 +30,7 @@ from .validate import cross_validate, recalibrate
 __version__ = version("bayescannon")
 
 __all__ = [
+    "CarbonNitrogenRegion",
     "Model",
     "Parsec",
     "Recipe",
@@ -39,6 +46,7 @@ __all__ = [
     "make_apokasc",
     "make_mock",
     "open_posterior",
+    "paper_selection",
     "read_all_star",
     "recalibrate",
     "reweight",

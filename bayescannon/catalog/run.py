@@ -101,6 +101,7 @@ def run_catalog(
                 done, flagged = done + part.stars, flagged + part.flagged
                 if progress is not None:
                     progress(done, flagged)
+            _sweep(out)  # a cluster goes on when a worker dies
             table = _gather(make)
     except OSError as error:
         raise UserError(
@@ -124,6 +125,11 @@ def _prepare(out: Path, restart: bool) -> None:
         order = {PARTS: -1, MANIFEST: 1}
         for entry in sorted(out.iterdir(), key=lambda entry: order.get(entry.name, 0)):
             entry.rename(out / f".old-{os.getpid()}-{entry.name}")
+    _sweep(out)
+
+
+def _sweep(out: Path) -> None:
+    """Remove what processes that were killed left half written."""
     for pattern in ("*.partial", ".partial-*", ".old-*"):
         for left in out.rglob(pattern):
             shutil.rmtree(left) if left.is_dir() else left.unlink()

@@ -6,13 +6,16 @@ from .logistic import fit_logistic
 from .population import Mixture, fit_population
 from .scaling import Scaling, learn_scaling
 from .seismic import seismic_logg, seismic_mass
+from .selection import CarbonNitrogenRegion, carbon_and_nitrogen, paper_selection
 from .table import UNITS, label_arrays, read_labels
 
 __all__ = [
     "CUTS",
     "UNITS",
+    "CarbonNitrogenRegion",
     "Mixture",
     "Scaling",
+    "carbon_and_nitrogen",
     "feature_rows",
     "features",
     "fit_logistic",
@@ -21,6 +24,7 @@ __all__ = [
     "learn_scaling",
     "monomials",
     "n_features",
+    "paper_selection",
     "read_labels",
     "seismic_logg",
     "seismic_mass",

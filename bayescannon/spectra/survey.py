@@ -30,6 +30,8 @@ NAMES = {
     "afe_err": ("ALPHA_M_ERR", "PARAM_ALPHA_M_ERR", "ALPHAFE_ERR"),
     "feh": ("FE_H", "M_H", "PARAM_M_H", "METALS"),
     "feh_err": ("FE_H_ERR", "M_H_ERR", "PARAM_M_H_ERR", "METALS_ERR"),
+    "c_m": ("C_M", "PARAM_C_M"),
+    "n_m": ("N_M", "PARAM_N_M"),
     "star_flags": ("STARFLAG",),
     "aspcap_flags": ("ASPCAPFLAG",),
 }

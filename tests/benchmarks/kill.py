@@ -118,6 +118,9 @@ def _kill_dask_workers(folder: Path, words: Callable[[Path], list[str]], kills: 
             equal = _digests(folder, f"trial-{trial}") == whole
             same += equal and code == 0
             print(f"worker {died} killed: exit {code}, same bytes {equal}", flush=True)
+            if not equal:
+                found = _digests(folder, f"trial-{trial}").items()
+                print("differs:", sorted({name for name, _ in whole.items() ^ found}), flush=True)
     return same
 
 

@@ -1,0 +1,139 @@
+"""The stars that Ness et al. (2016, Section 4) give ages to: like the training set, or why not."""
+
+from typing import NamedTuple
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Column, Table
+
+from ..errors import UserError
+from .cuts import CUTS
+from .population import Mixture, fit_population
+from .table import read_column
+
+BOX = ("teff", "logg", "feh", "afe")
+"""Cuts of `labels.cuts.CUTS` that make the box of the training labels."""
+SOLAR_C, SOLAR_N = 8.39, 7.78
+"""log eps of the Sun on ASPCAP's scale (Grevesse, Asplund & Sauval 2007, SSRv 130, 105)."""
+INSIDE = 0.95
+"""Share of the training stars that the region holds: the paper does not say; 10 % of its stars lay
+outside a region that it does not define."""
+
+
+def carbon_and_nitrogen(c_m: np.ndarray, n_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give [C/N] and [(C+N)/M] of [C/M] and [N/M], all (star,) [dex]."""
+    carbon, nitrogen = 10.0**SOLAR_C, 10.0**SOLAR_N
+    both = (carbon * 10.0**c_m + nitrogen * 10.0**n_m) / (carbon + nitrogen)
+    return c_m - n_m, np.log10(both)
+
+
+class CarbonNitrogenRegion(NamedTuple):
+    """Where [C/N] and [(C+N)/M] of training stars lie at a given [Fe/H]: a contour of density."""
+
+    middle: np.ndarray
+    spread: np.ndarray
+    density: Mixture
+    """Of ([Fe/H], [C/N], [(C+N)/M]), each less `middle` and over `spread`."""
+    lowest: float
+    """Log density of the abundances, given [Fe/H], on the contour."""
+
+    @classmethod
+    def fit(cls, training: Table) -> "CarbonNitrogenRegion":
+        """Draw the contour that holds 95 % of the training stars.
+
+        Parameters
+        ----------
+        training : Table
+            `feh`, `c_m`, `n_m` [dex]; stars without one of them are left out.
+
+        Raises
+        ------
+        UserError
+            If a column is missing, or fewer than 50 stars have all three.
+        """
+        points = _points(training)
+        points = points[np.isfinite(points).all(axis=1)]
+        if len(points) < 50:
+            raise UserError(f"{len(points)} stars have feh, c_m and n_m: a region needs 50")
+        middle, spread = points.mean(axis=0), points.std(axis=0)
+        scaled = (points - middle) / spread
+        density = Mixture(*map(np.asarray, fit_population(scaled, np.zeros_like(scaled))))
+        region = cls(middle, spread, density, -np.inf)
+        return region._replace(lowest=float(np.quantile(region.log_density(points), 1 - INSIDE)))
+
+    def log_density(self, points: np.ndarray) -> np.ndarray:
+        """Log density of ([C/N], [(C+N)/M]) given [Fe/H] at points (star, 3); NaN stays NaN."""
+        scaled = (points - self.middle) / self.spread
+        return _log_mixture(self.density, scaled, 3) - _log_mixture(self.density, scaled, 1)
+
+    def holds(self, table: Table) -> np.ndarray:
+        """Say which stars of a table with `feh`, `c_m`, `n_m` lie inside, bool (star,)."""
+        return self.log_density(_points(table)) >= self.lowest
+
+
+def paper_selection(table: Table, region: CarbonNitrogenRegion | None = None) -> Table:
+    """Say for each star whether the paper's selection takes it, and if not, why.
+
+    Parameters
+    ----------
+    table : Table
+        `star_id`; `teff` [K], `logg`, `feh`, `afe` [dex], or, as in our catalogues, `teff_q50` and
+        so on; with a region `c_m` and `n_m` [dex] as well (`read_all_star` has them).
+    region : CarbonNitrogenRegion, optional
+        Without it only the box of labels selects.
+
+    Returns
+    -------
+    Table
+        `star_id`, `selected` (bool), `why_not` (names of the cuts that a star fails, by comma:
+        `teff`, `logg`, `feh`, `afe`, `carbon_nitrogen`; a missing value fails). No star is removed.
+
+    Raises
+    ------
+    UserError
+        If a column is missing or has an unusable unit.
+
+    Notes
+    -----
+    Box: 4054-5120 K, 1.35-3.3, -0.85-0.30, -0.03-0.30 (Ness et al. 2016, Section 4). The paper does
+    not define its region of [C/N] and [(C+N)/M]; ours is a contour of the training set's density
+    of both at the star's [Fe/H]. Cuts in chi2 are columns and flags of the catalogue.
+    """
+    plain = Table({name: _column(table, name) for name in ("star_id", *BOX)})
+    passes = {name: CUTS[name].passes(plain) for name in BOX}
+    if region is not None:
+        abundances = {name: _column(table, name) for name in ("c_m", "n_m")}
+        passes["carbon_nitrogen"] = region.holds(Table({"feh": plain["feh"], **abundances}))
+    why_not = [
+        ",".join(name for name, passed in zip(passes, star, strict=True) if not passed)
+        for star in zip(*passes.values(), strict=True)
+    ]
+    return Table(
+        {
+            "star_id": plain["star_id"],
+            "selected": np.logical_and.reduce(list(passes.values())),
+            "why_not": np.array(why_not, str),
+        }
+    )
+
+
+def _column(table: Table, name: str) -> Column | u.Quantity:
+    for known in (name, f"{name}_q50"):
+        if known in table.colnames:
+            return table[known]
+    raise UserError(f"the selection needs a column {name!r} (or '{name}_q50')")
+
+
+def _points(table: Table) -> np.ndarray:
+    feh, c_m, n_m = (read_column(table, name, u.dex) for name in ("feh", "c_m", "n_m"))
+    return np.column_stack([feh, *carbon_and_nitrogen(c_m, n_m)])
+
+
+def _log_mixture(density: Mixture, scaled: np.ndarray, first: int) -> np.ndarray:
+    """Log density of the first so many coordinates at points (star, ...)."""
+    x = scaled[:, None, :first] - density.mean[None, :, :first]
+    covariance = density.covariance[:, :first, :first]
+    chi2 = np.einsum("sci,cij,scj->sc", x, np.linalg.inv(covariance), x)
+    log_det = np.linalg.slogdet(2 * np.pi * covariance)[1]
+    with np.errstate(invalid="ignore"):  # NaN where an abundance is not known
+        return np.logaddexp.reduce(np.log(density.weight) - 0.5 * (chi2 + log_det), axis=1)
