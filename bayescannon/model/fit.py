@@ -12,7 +12,7 @@ from ..errors import UserError
 from ..labels import features, fit_population, label_arrays, learn_scaling, n_features
 from ..recipe import Recipe
 from ..spectra import Spectra
-from ..train import Round, Status, fit_channels, fit_joint, fit_pixels, shrink
+from ..train import DEGREES_OF_FREEDOM, Round, Status, fit_channels, fit_joint, fit_pixels, shrink
 from .model import LabelMap, Model, stated_errors
 
 
@@ -67,8 +67,7 @@ def train(
     elif settings.noisy_labels:
         learned = _from_noisy(flux, ivar, scaled, variance, recipe, report)
     else:
-        learned = _from_exact(flux, ivar, scaled, recipe, progress)
-    scale = np.array(list(learned.report.get("error_scale", {}).values()) or 1.0)
+        learned = _from_exact(flux, ivar, scaled, variance, recipe, progress)
     complete = np.isfinite(scaled).all(axis=1)
     said = {
         "stars": int(use.sum()),
@@ -87,7 +86,7 @@ def train(
         wavelength=spectra.wavelength,
         channel=tuple(spectra.channel) if spectra.channel else None,
         population=fit_population(
-            jnp.asarray(scaled[complete]), jnp.asarray((variance * scale**2)[complete])
+            jnp.asarray(scaled[complete]), jnp.asarray(learned.variance[complete])
         ),
         card=_card(recipe, values, said),
         report=said,
@@ -100,9 +99,11 @@ class _Learned(NamedTuple):
 
     arrays: dict[str, Any]
     report: dict[str, Any]
+    variance: np.ndarray
+    """Of the errors in the scaled labels, as found, (star, label)."""
 
 
-def _from_exact(flux, ivar, scaled, recipe: Recipe, progress) -> _Learned:
+def _from_exact(flux, ivar, scaled, variance, recipe: Recipe, progress) -> _Learned:
     v = np.asarray(features(jnp.asarray(scaled), recipe.labels.degree))
     fit = fit_pixels(flux, ivar, v, progress)
     status = np.asarray(fit.status)
@@ -121,7 +122,7 @@ def _from_exact(flux, ivar, scaled, recipe: Recipe, progress) -> _Learned:
         "usable": usable,
         "factors": np.zeros((len(usable), 0)),
     }
-    return _Learned(arrays, report)
+    return _Learned(arrays, report, variance)
 
 
 def _from_noisy(flux, ivar, scaled, variance, recipe: Recipe, report) -> _Learned:
@@ -140,7 +141,7 @@ def _from_noisy(flux, ivar, scaled, variance, recipe: Recipe, report) -> _Learne
     arrays = {name: getattr(fit, name) for name in ("coefficients", "uncertainty", "scatter")}
     arrays |= {"usable": fit.usable, "factors": fit.factors}
     arrays["label_map"] = LabelMap(np.asarray(fit.leverage), np.asarray(fit.label_covariance))
-    return _Learned(arrays, said)
+    return _Learned(arrays, said, variance * np.asarray(fit.error_scale) ** 2)
 
 
 def _from_channels(flux, ivar, scaled, variance, scaling, recipe: Recipe) -> _Learned:
@@ -175,8 +176,16 @@ def _from_channels(flux, ivar, scaled, variance, scaling, recipe: Recipe) -> _Le
     scales = dict.fromkeys(names, 1.0) | {names[-1]: fit.error_scale}
     arrays = {"coefficients": coefficients, "uncertainty": None, "scatter": scatter}
     arrays |= {"usable": np.ones(flux.shape[1], bool), "factors": factors}
-    report = {"error_scale": scales, "factors": len(rest), "pixels": {"ok": flux.shape[1]}}
-    return _Learned(arrays, report)
+    found = variance.copy()
+    found[:, -1] *= fit.error_scale**2
+    found[use, -1] = fit.variance
+    report = {
+        "error_scale": scales,
+        "error_degrees_of_freedom": {names[-1]: DEGREES_OF_FREEDOM},
+        "factors": len(rest),
+        "pixels": {"ok": flux.shape[1]},
+    }
+    return _Learned(arrays, report, found)
 
 
 def _percentiles(scatter: np.ndarray) -> list[float] | None:

@@ -5,7 +5,11 @@ label would learn nothing. Here the latent label is one (ln mass), the others ar
 channels say, and the rest of the channels (carbon, nitrogen) are quadratic in all labels with a
 full covariance. Expectation-maximisation on a grid in the latent label: the definition is
 
-    m ~ N(gamma . v(x), tau^2),   y ~ N(theta . v(x, m), Sigma),   m_catalogue ~ N(m, (f e)^2).
+    m ~ N(gamma . v(x), tau^2),   y ~ N(theta . v(x, m), Sigma),   m_catalogue ~ t_3(m, f e).
+
+Catalogue masses have outliers, which a Gaussian error would have to stretch for. The EM step of
+a Student error is that of a Gaussian whose precision is each star's own (Lange, Little & Taylor
+1989, JASA 84, 881).
 """
 
 from typing import NamedTuple
@@ -22,6 +26,9 @@ NODES = np.linspace(-4.0, 4.0, 33)
 RIDGE = 1.0
 """Of the coefficients of order one and two, in units of one star's information."""
 MIN_ERROR_SCALE = 0.3
+DEGREES_OF_FREEDOM = 3
+"""Of the errors in the latent label. Fitted freely they are 2.6 and 2.3 (branch and clump), where
+the variance hardly exists, at no better held-out score; a Gaussian loses 0.06 a star."""
 
 
 class ChannelFit(NamedTuple):
@@ -30,6 +37,8 @@ class ChannelFit(NamedTuple):
     coefficients: Float[np.ndarray, "channel feature"]
     covariance: Float[np.ndarray, "channel channel"]
     error_scale: float
+    variance: Stars
+    """Of the error in each star's catalogue value, as its outlyingness tells; inf if unknown."""
 
 
 def fit_channels(
@@ -48,7 +57,7 @@ def fit_channels(
         The other channels.
     observed, variance : (star,)
         Scaled catalogue value of the latent label, the last; NaN where not known, and the
-        variance of its quoted error.
+        square of its quoted error.
     """
     known = np.isfinite(observed)
     seen, error = np.where(known, observed, 0.0), np.where(known, variance, 1e9)
@@ -57,11 +66,12 @@ def fit_channels(
     spread = float(np.var(observed[known] - base[known] @ gamma))
     tau2, scale2 = max(spread - variance[known].mean(), 0.3 * spread), 1.0
     theta, sigma = None, np.eye(y.shape[1])
-    n, k = len(x), len(NODES)
+    n, k, nu = len(x), len(NODES), DEGREES_OF_FREEDOM
     for _ in range(ROUNDS):
         m = (base @ gamma)[:, None] + np.sqrt(tau2) * NODES[None]
         log_p = np.tile(-0.5 * NODES**2, (n, 1))
-        log_p -= 0.5 * (seen[:, None] - m) ** 2 / (scale2 * error)[:, None]
+        miss = (seen[:, None] - m) ** 2 / (scale2 * error)[:, None]
+        log_p -= 0.5 * (nu + 1) * np.log1p(miss / nu)
         points = np.concatenate([np.repeat(x[:, None], k, axis=1), m[..., None]], axis=-1)
         v = np.asarray(features(jnp.asarray(points.reshape(n * k, -1)))).reshape(n, k, -1)
         if theta is not None:
@@ -77,9 +87,11 @@ def fit_channels(
         mean = (weight * m).sum(axis=1)
         gamma = _ridge(base, mean)
         tau2 = float((weight * (m - (base @ gamma)[:, None]) ** 2).sum() / n)
-        miss = (weight * (seen[:, None] - m) ** 2).sum(axis=1)
-        scale2 = max(float(np.mean(miss[known] / error[known])), MIN_ERROR_SCALE**2)
-    return ChannelFit(np.asarray(theta), sigma, float(np.sqrt(scale2)))
+        trust = (nu + 1) / (nu + miss)
+        grown = scale2 * (weight * trust * miss).sum(axis=1)[known].mean()
+        scale2 = max(float(grown), MIN_ERROR_SCALE**2)
+    own = np.where(known, scale2 * error / (weight * trust).sum(axis=1), np.inf)
+    return ChannelFit(np.asarray(theta), sigma, float(np.sqrt(scale2)), own)
 
 
 def _ridge(v, target) -> np.ndarray:
