@@ -26,6 +26,7 @@ class Flag(IntFlag):
     NOT_GAUSSIAN = 1 << 15
     FAILED = 1 << 16
     NOT_SINGLE_STAR = 1 << 17
+    BAD_STAR = 1 << 18
 
 
 MEANING = {
@@ -47,6 +48,7 @@ MEANING = {
     Flag.NOT_GAUSSIAN: "the Laplace approximation's mean or sd is off by more than 0.1 sd",
     Flag.FAILED: "an error stopped this star's inference: failed.ecsv of the run says which",
     Flag.NOT_SINGLE_STAR: "no single star does this: young and alpha-rich, or too light",
+    Flag.BAD_STAR: "the survey's own flags, as the recipe names them, say not to trust this star",
 }
 
 

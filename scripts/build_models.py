@@ -1,8 +1,9 @@
 """Train the shipped models: on the semi-synthetic `apokasc` set, and on real abundances.
 
-python scripts/build_models.py
+python scripts/build_models.py [NAME ...]
 """
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +53,7 @@ a P(rc) learned from the same six numbers.
 **Trained on REAL data**: {stars} Kepler giants with APOGEE abundances; masses: {source}.
 Quoted mass errors were found to be off by f = {f}.
 
-**For** giants of allStar tables on the same zero points: `bayescannon catalog-abundances`.
+**For** giants of allStar tables on the same zero points: `bayescannon catalog --table`.
 
 **Limits.** Posteriors of Teff, log g, [M/H], [alpha/M] repeat the catalogue's own values: their
 errors are not physical ones. Masses inherit the scale of the training masses. Outside the
@@ -116,9 +117,11 @@ def build(name: str, made, labels: Table) -> None:
 
 
 if __name__ == "__main__":
-    for name, (mass, source) in ABUNDANCES.items():
-        build_abundances(name, mass, source)
-    made = bc.make_apokasc(seed=0)
-    table = labels_of(made)
-    for name in WHAT:
-        build(name, made, table)
+    wanted = sys.argv[1:] or [*ABUNDANCES, *WHAT]
+    for name in (name for name in ABUNDANCES if name in wanted):
+        build_abundances(name, *ABUNDANCES[name])
+    if spectral := [name for name in WHAT if name in wanted]:
+        made = bc.make_apokasc(seed=0)
+        table = labels_of(made)
+        for name in spectral:
+            build(name, made, table)

@@ -5,7 +5,6 @@ import pytest
 from astropy.table import Table
 
 import bayescannon as bc
-from bayescannon.cli.abundances import abundance_catalog
 from bayescannon.data import model_path
 from bayescannon.flags import Flag
 from bayescannon.model.by_state import StateModels
@@ -83,8 +82,8 @@ def test_zero_points_are_warned_of_and_taken_out(tmp_path):
 def test_catalogue_of_the_shipped_model():
     models = StateModels.load(model_path("apokasc-abundances"))
     spectra, labels, state = real_giants()
-    some = spectra[:200]
-    table = abundance_catalog(models, some, method="importance", draws=200)
+    post = bc.infer(models, spectra[:200], "importance", draws=200)
+    table = bc.build_catalog(post, bc.infer_ages(post))
     known = np.isfinite(labels["mass"][:200])
     off = np.asarray(table["ln_mass_mean"])[known] - np.log(labels["mass"][:200][known])
     # in sample; 0.105 in cross-validation

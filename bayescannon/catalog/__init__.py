@@ -4,9 +4,10 @@ from .build import build_catalog
 from .glossary import column
 from .paper import paper_table
 from .run import run_catalog
-from .write import check_suffixes, write_catalog
+from .write import WRITERS, check_suffixes, write_catalog
 
 __all__ = [
+    "WRITERS",
     "build_catalog",
     "check_suffixes",
     "column",

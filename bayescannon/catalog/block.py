@@ -61,11 +61,12 @@ class BlockMaker:
     infer_settings: dict[str, Any]
     age_settings: dict[str, Any]
     stars_per_block: int = STARS_PER_BLOCK
+    keep_draws: bool = True
 
     def __call__(self, k: int) -> Done:
         """Make and write block k."""
         result = self.make(k)
-        if not self.has_stores:
+        if self.keep_draws and not self.has_stores:
             self._create_stores(result)
         done = self.write(k, result)
         release(*result.trees.values())
@@ -132,7 +133,7 @@ class BlockMaker:
 
     def write(self, k: int, result: Result) -> Done:
         """Write draws, then the rows of the catalogue: these, renamed into place, are the proof."""
-        for name, tree in result.trees.items():
+        for name, tree in result.trees.items() if self.keep_draws else ():
             single = in_single(tree)
             TreeWriter(self.out / name).write(single, k * self.stars_per_block)
             release(single)
@@ -179,4 +180,5 @@ def _without(part: Spectra, failed: dict[str, str]) -> Spectra:
     """Take the pixels of some stars away: inference gives them NaN."""
     flux, ivar = part.arrays(part.precision)
     ivar[np.isin(part.star_id, list(failed))] = 0.0
-    return Spectra(part.wavelength, flux, ivar, part.star_id, channel=part.channel)
+    axis = {"channel": part.channel, "columns": part.columns}
+    return Spectra(part.wavelength, flux, ivar, part.star_id, **axis)

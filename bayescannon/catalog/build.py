@@ -10,6 +10,7 @@ from astropy.table import QTable
 from .. import flags as flags_room
 from ..errors import UserError
 from ..trees import array, point_sd
+from .evolution import not_single
 from .glossary import LEVELS, STATISTICS, column
 
 AGE_QUANTITIES = ("age", "age_rgb", "age_rc")
@@ -69,6 +70,9 @@ def build_catalog(
     columns["n_pixel"] = (stats["dof"].values + len(labels)).astype(np.int32)
     columns["distance_training"] = stats["distance"].values
     columns |= {name: stats[name].values for name in FIT_COLUMNS}
+    if ages is not None and "afe" in labels:
+        odd = not_single(columns["afe_q50"], columns["age_q84"], columns["p_trunc"])
+        flags = flags | np.where(odd, int(flags_room.Flag.NOT_SINGLE_STAR), 0)
     columns["flags"] = flags
     table = described(columns)
     table.meta |= meta | {"flags": {f.name: int(f) for f in flags_room.Flag}}

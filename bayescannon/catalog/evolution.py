@@ -1,10 +1,6 @@
 """Stars that single-star evolution cannot explain: merged, fed, or stripped."""
 
 import numpy as np
-from astropy import units as u
-from astropy.table import QTable
-
-from ..flags import Flag
 
 ALPHA_RICH = 0.13
 YOUNG = 6.0
@@ -12,13 +8,17 @@ YOUNG = 6.0
 SURE = 0.84
 
 
-def flag_not_single(table: QTable) -> QTable:
-    """Raise `NOT_SINGLE_STAR` in a catalogue with ages; the same table is returned.
+def not_single(afe: np.ndarray, age_q84: np.ndarray, p_trunc: np.ndarray) -> np.ndarray:
+    """Say which stars no single star's life explains (Ness et al. 2016, section 2.3), bool (star,).
 
-    Raised where the median [alpha/Fe] is above 0.13 dex while the 84 % quantile of age is below
-    6 Gyr, and where the mass lies below the oldest isochrone's with probability above 0.84.
+    Parameters
+    ----------
+    afe : (star,)
+        Median [alpha/Fe] [dex].
+    age_q84 : (star,)
+        84 % quantile of age [Gyr]: above 0.13 dex in [alpha/Fe] it should not be below 6 Gyr.
+    p_trunc : (star,)
+        Probability that the mass lies below the oldest isochrone's: should not be above 0.84.
     """
-    young = (table["afe_q50"] > ALPHA_RICH * u.dex) & (table["age_q84"] < YOUNG * u.Gyr)
-    stripped = np.asarray(table["p_trunc"]) > SURE
-    table["flags"] = table["flags"] | np.where(young | stripped, int(Flag.NOT_SINGLE_STAR), 0)
-    return table
+    young = (afe > ALPHA_RICH) & (age_q84 < YOUNG)
+    return young | (p_trunc > SURE)

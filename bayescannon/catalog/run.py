@@ -22,6 +22,8 @@ from .executors import run_here, run_in_processes, run_on_cluster
 from .manifest import agree_on, describe_run
 
 MANIFEST = "manifest.json"
+CHANNELS_AT_ONCE = 16
+"""A block has so many times more stars where these are a few channels each."""
 
 
 def run_catalog(
@@ -37,6 +39,7 @@ def run_catalog(
     seed: int = 0,
     workers: int = 1,
     scheduler: str | None = None,
+    keep_draws: bool = True,
     restart: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> QTable:
@@ -63,6 +66,8 @@ def run_catalog(
         `if __name__ == "__main__":`.
     scheduler : str, optional
         Address of a Dask cluster that runs, instead.
+    keep_draws : bool
+        Without, there are no `.zarr` stores, only the table.
     restart : bool
         Remove a run that is in the folder and start anew.
     progress : callable, optional
@@ -82,16 +87,18 @@ def run_catalog(
     """
     out = Path(out)
     grid = (grid or Parsec.default()) if "ln_mass" in model.labels else None
+    n_block = STARS_PER_BLOCK * (1 if spectra.channel is None else CHANNELS_AT_ONCE)
     settings = {"method": method, "draws": draws, "seed": seed}
     run = {
         **settings,
-        "stars per block": STARS_PER_BLOCK,
+        "stars per block": n_block,
+        "keep draws": keep_draws,
         "prior": make_prior(parts_of(model)[0], prior)[1],
         "age prior": age_prior,
     }
     described_run = describe_run(model, spectra, grid, run)
     how = {**settings, "prior": prior}, {"prior": age_prior}
-    make = BlockMaker(model, spectra, grid, out, *how, STARS_PER_BLOCK)
+    make = BlockMaker(model, spectra, grid, out, *how, n_block, keep_draws)
     try:
         with alone_in(out):
             _prepare(out, restart)
@@ -145,7 +152,7 @@ def _parts(make: BlockMaker, workers: int, scheduler: str | None) -> Iterator[Do
             yield Done.of(_columns(part, ["flags"])["flags"])
         else:
             missing.append(k)
-    if missing and not make.has_stores:
+    if missing and make.keep_draws and not make.has_stores:
         yield make(missing.pop(0))  # which gives the stores their layout
     if scheduler is not None:
         yield from run_on_cluster(make, missing, scheduler)

@@ -8,7 +8,6 @@ import typer
 from ..errors import UserError
 from ..precision import use_compilation_cache
 from . import (
-    abundances,
     ages,
     bench,
     calibrate,
@@ -37,7 +36,6 @@ app.command()(model.crossval)
 app.command()(posterior.infer)
 app.add_typer(ages.app, name="ages")
 app.command()(catalog.catalog)
-app.command()(abundances.catalog_abundances)
 app.command()(calibrate.calibrate)
 app.add_typer(figures.app, name="figures")
 app.add_typer(bench.app, name="bench")

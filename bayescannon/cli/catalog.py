@@ -1,6 +1,7 @@
-"""`catalog`: from spectra, or from posteriors that exist, to a table that can be published."""
+"""`catalog`: from spectra, catalogue abundances or posteriors to a table that can be published."""
 
 import json
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -9,29 +10,47 @@ import numpy as np
 import typer
 from astropy.table import QTable
 
-from ..catalog import build_catalog, check_suffixes, run_catalog, write_catalog
+from ..catalog import WRITERS, build_catalog, check_suffixes, run_catalog, write_catalog
 from ..data import model_path
+from ..errors import UserError
 from ..flags import Flag
 from ..infer import open_posterior
 from ..model import load
 from ..spectra import Spectra
+from ..spectra.abundances import ZeroPointWarning, read_abundances
+from ..validate.abundances import real_giants
 from .ages import isochrones
 from .console import Seed, console, progress
+
+ABUNDANCES = "apokasc-abundances"
+"""Model for the abundances of an allStar table."""
+DRAWS, DRAWS_OF_TABLE = 500, 200
 
 
 def catalog(
     source: Annotated[
-        Path, typer.Argument(help="Spectra store, with --model; or a posterior store of `infer`.")
-    ],
+        Path | None,
+        typer.Argument(help="Spectra store, with --model; or a posterior store of `infer`."),
+    ] = None,
+    abundances: Annotated[
+        Path | None,
+        typer.Option("--table", help="Instead: an allStar table (FITS), DR12 to DR17."),
+    ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="Model folder, or the name of a shipped model.")
+        Path | None,
+        typer.Option(
+            help=f"Model folder, or the name of a shipped model [with --table {ABUNDANCES}]."
+        ),
     ] = None,
     ages: Annotated[
         Path | None, typer.Option(help="With a posterior store: age store of `ages`.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write [catalog.fits]; with --model a folder [catalog]."),
+        typer.Option(
+            help="File to write [catalog.fits]; with a model a folder [catalog], or a file beside "
+            "which the run's folder is kept."
+        ),
     ] = None,
     formats: Annotated[
         list[str], typer.Option("--format", help="With --model: suffix of a file; may be repeated.")
@@ -40,11 +59,25 @@ def catalog(
     prior: Annotated[str | None, typer.Option(help="As for `infer`.")] = None,
     age_prior: Annotated[str, typer.Option(help="As for `ages`.")] = "flat-age",
     grid: Annotated[Path | None, typer.Option(help="Isochrone grid; PARSEC without.")] = None,
-    draws: Annotated[int, typer.Option(min=2, help="Posterior draws per star.")] = 500,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            min=2, help=f"Posterior draws per star [{DRAWS}; with --table {DRAWS_OF_TABLE}]."
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes of this machine.")] = 1,
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a Dask cluster that runs, instead.")
     ] = None,
+    keep_draws: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-draws/--no-draws", help="Whether to store all draws [not with --table]."
+        ),
+    ] = None,
+    shift: Annotated[
+        bool, typer.Option("--shift", help="With --table: put [C/M], [N/M] on our zero points.")
+    ] = False,
     restart: Annotated[
         bool, typer.Option("--restart", help="Remove the run in the folder and start anew.")
     ] = False,
@@ -53,18 +86,23 @@ def catalog(
 ) -> None:
     """Write quantiles of labels, masses and ages, one row a star.
 
-    With --model from spectra, in blocks: labels and ages are inferred, draws are kept, and the
-    same command again makes only what is missing. Without, from stores that exist.
+    From spectra with --model, or from the abundances of an allStar table, in blocks: labels and
+    ages are inferred, draws are kept, and the same command again makes only what is missing.
+    Without, from stores that exist.
     """
-    if model is None:
-        table = build_catalog(open_posterior(source), open_posterior(ages) if ages else None)
-        target = out or Path("catalog.fits")
-        write_catalog(table, target)
-        _report(table, target, as_json)
-        return
-    folder = out or Path("catalog")
-    trained, spectra = load(model_path(model)), Spectra.open(source)
-    targets = [folder / f"catalog.{suffix}" for suffix in formats]
+    if abundances is not None and source is None:
+        spectra = _read_table(abundances, shift)
+    elif source is not None and abundances is None:
+        if model is None:
+            table, target = _sum_up(source, ages), out or Path("catalog.fits")
+            write_catalog(table, target)
+            _report(table, target, as_json)
+            return
+        spectra = Spectra.open(source)
+    else:
+        raise UserError("catalog: name a store (SOURCE) or an allStar table (--table), one of them")
+    trained = load(model_path(model or Path(ABUNDANCES)))
+    folder, targets = _targets(out or Path("catalog"), formats)
     check_suffixes(targets)
     with progress("stars", len(spectra), rate=True) as update:
         table = run_catalog(
@@ -75,16 +113,37 @@ def catalog(
             method=method,
             prior=prior,
             age_prior=age_prior,
-            draws=draws,
+            draws=draws or (DRAWS if abundances is None else DRAWS_OF_TABLE),
             seed=seed,
             workers=workers,
             scheduler=scheduler,
+            keep_draws=abundances is None if keep_draws is None else keep_draws,
             restart=restart,
             progress=update,
         )
     for target in targets:
         write_catalog(table, target)
     _report(table, folder, as_json)
+
+
+def _sum_up(posteriors: Path, ages: Path | None) -> QTable:
+    return build_catalog(open_posterior(posteriors), open_posterior(ages) if ages else None)
+
+
+def _targets(out: Path, formats: list[str]) -> tuple[Path, list[Path]]:
+    """Folder of the run and the tables to write: in it, or the one file that `out` names."""
+    if out.suffix in WRITERS and not out.is_dir():
+        return out.with_suffix(""), [out]
+    return out, [out / f"catalog.{suffix}" for suffix in formats]
+
+
+def _read_table(path: Path, shift: bool) -> Spectra:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ZeroPointWarning)
+        stars = read_abundances(path, real_giants()[0], shift)
+    for warning in caught:
+        console.print(f"warning: {warning.message}", style="yellow")
+    return stars
 
 
 def _report(table: QTable, out: Path, as_json: bool) -> None:

@@ -7,12 +7,15 @@ import numpy as np
 from scipy.special import expit, logit
 
 from ..keys import star_keys
-from ..model.by_state import StateModels
+from ..model.by_state import AnyModel, StateModels
 from ..spectra import Spectra
 from .posterior import Block
 from .prior import Prior, WhiteMixture
 
 GOLDEN = 0.6180339887498949
+NEGLIGIBLE = 0.01
+"""A state that a star's channels make less likely than this counts as impossible: of 534 real
+giants so classified none was in it."""
 
 
 class OfState(NamedTuple):
@@ -23,6 +26,21 @@ class OfState(NamedTuple):
     """ln of the integral of likelihood times prior over scaled labels, (star,)."""
     prior: Prior
     scale: np.ndarray
+
+
+def classified(models: StateModels, spectra: Spectra) -> np.ndarray | None:
+    """P(rc) by the classifier of all channels, (star,); None where the models' evidence tells."""
+    if models.channel is None:
+        return None
+    flux, ivar = spectra.arrays()
+    p = models.p_rc(np.where(ivar > 0, flux, np.nan))
+    return np.where(p < NEGLIGIBLE, 0.0, np.where(p > 1 - NEGLIGIBLE, 1.0, p))
+
+
+def likely_together(model: AnyModel, spectra: Spectra) -> np.ndarray | slice:
+    """Order stars so that a block's stars are of one state, as far as a classifier can tell."""
+    p_rc = classified(model, spectra) if isinstance(model, StateModels) else None
+    return slice(None) if p_rc is None else np.argsort(p_rc, kind="stable")
 
 
 def mix(models: StateModels, rgb: OfState, rc: OfState, spectra: Spectra, seed: int) -> Block:
@@ -41,10 +59,8 @@ def mix(models: StateModels, rgb: OfState, rc: OfState, spectra: Spectra, seed: 
         mixture's; every other statistic is that of the likelier state's model.
     """
     evidence = [s.log_evidence + _per_label_unit(s) for s in (rgb, rc)]
-    if models.channel is not None:
-        flux, ivar = spectra.arrays()
-        p = models.p_rc(np.where(ivar > 0, flux, np.nan))
-    else:
+    p = classified(models, spectra)
+    if p is None:
         if isinstance(rgb.prior, WhiteMixture):
             before = np.full(len(spectra), models.share_rc)
         else:
@@ -53,8 +69,11 @@ def mix(models: StateModels, rgb: OfState, rc: OfState, spectra: Spectra, seed: 
         p = expit(logit(before) + gain)
     a, b = rgb.block, rc.block
     chosen = _choose(p, a.log_prior.shape[1:], seed, spectra)
-    # ln of weight: what makes P(state) of a state's evidence
-    weight = [np.log(np.maximum(q, 1e-300)) - e for q, e in zip((1 - p, p), evidence, strict=True)]
+    # ln of weight: what makes P(state) of a state's evidence; nothing where only one can be
+    weight = [
+        np.where((p == 0) | (p == 1), 0.0, np.log(np.maximum(q, 1e-300)) - e)
+        for q, e in zip((1 - p, p), evidence, strict=True)
+    ]
     log_prior = [
         s.block.log_prior + _per_label_unit(s) - np.log(s.scale).sum() + w[:, None, None]
         for s, w in zip((rgb, rc), weight, strict=True)

@@ -136,7 +136,9 @@ def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:
     finite = np.isfinite(block.draws).all(axis=(1, 2, 3))
     lost = empty | ~finite
     with np.errstate(invalid="ignore", divide="ignore"):
-        reduced = star["chi2"] / star["dof"]
+        # the scatter of a few channels is in the factors, hardly on the diagonal
+        chi2 = star["chi2"] if model.channel is None else star["chi2_full"]
+        reduced = chi2 / star["dof"]
     n_draw = block.draws.shape[1] * block.draws.shape[2]
     raised = {
         Flag.NO_GOOD_PIXEL: empty,

@@ -18,12 +18,13 @@ from threadpoolctl import threadpool_limits
 from ..batches import map_stars
 from ..errors import UserError
 from ..files import write_beside
+from ..flags import Flag
 from ..keys import star_keys
 from ..model import Model
 from ..model.by_state import AnyModel, StateModels, parts_of
 from ..spectra import Spectra
 from ..trees import release
-from .by_state import OfState, mix
+from .by_state import OfState, classified, likely_together, mix
 from .describe import describe
 from .frame import make_frame
 from .importance import MAX_MODES, log_evidence
@@ -34,10 +35,13 @@ from .posterior import Block, TreeWriter, attributes, open_posterior, to_datatre
 from .prior import Prior, make_prior
 from .summary import STARS_AT_ONCE, PixelModel, Summary, compress, log_likelihood_of_draws
 
-MAX_STARTS = 3
-"""Newton starts at the pivot and at so many components of the population."""
+MAX_STARTS, MAX_STARTS_OF_CHANNELS = 3, 1
+"""Newton starts at the pivot and at so many components of the population; most channels are labels
+themselves and leave little to search."""
 STARS_PER_BLOCK = 256
 """Every block has this many stars, the last one padded: one compiled program serves all."""
+STARS_PER_BLOCK_OF_CHANNELS = 1024
+"""The same for models of a few channels, whose stars take little memory."""
 
 
 def infer(
@@ -101,10 +105,11 @@ def infer(
     attrs = attributes(model, method, make_prior(parts[0].model, prior)[1], seed)
     block_of = partial(_infer_block, model, parts, method, draws, seed)
     if out is None:
-        trees = list(_blocks(block_of, spectra, attrs, progress))
+        order = likely_together(model, spectra)
+        trees = list(_blocks(block_of, spectra[order], attrs, progress))
         joined = xr.map_over_datasets(_concat_stars, *trees)
         release(*trees)
-        return joined
+        return joined.isel(star=np.argsort(order)) if isinstance(order, np.ndarray) else joined
     with write_beside(out) as beside:
         writer, done = None, 0
         for tree in _blocks(block_of, spectra, attrs, progress):
@@ -117,14 +122,19 @@ def infer(
 
 def _blocks(block_of, spectra, attrs, progress) -> Iterator[xr.DataTree]:
     """Infer blocks of stars, one per core at a time, and give them in their order."""
-    starts = range(0, max(len(spectra), 1), STARS_PER_BLOCK)
+    n_block = _block_size(spectra)
+    starts = range(0, max(len(spectra), 1), n_block)
     workers = os.cpu_count() or 1
     done = 0
 
     def work(start: int) -> xr.DataTree:
         # taken here and let go: xarray keeps what it has read
-        part = spectra[start : start + STARS_PER_BLOCK]
-        return to_datatree(block_of(part), part.star_id, attrs)
+        part = spectra[start : start + n_block]
+        block = block_of(part)
+        if "bad_star" in part.data.coords:
+            bad = np.where(part.data["bad_star"], int(Flag.BAD_STAR), 0)
+            block.per_star["flags"] |= bad
+        return to_datatree(block, part.star_id, attrs)
 
     waiting: deque[Future[xr.DataTree]] = deque()
     # LAPACK's own threads would fight over matrices of five rows
@@ -143,6 +153,10 @@ def _blocks(block_of, spectra, attrs, progress) -> Iterator[xr.DataTree]:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _block_size(spectra: Spectra) -> int:
+    return STARS_PER_BLOCK if spectra.channel is None else STARS_PER_BLOCK_OF_CHANNELS
 
 
 @cache
@@ -204,7 +218,7 @@ def _infer_block(
     model: AnyModel, parts: list[_Part], method: str, draws: int, seed: int, spectra: Spectra
 ) -> Block:
     n_star = len(spectra)
-    missing = STARS_PER_BLOCK - n_star
+    missing = _block_size(spectra) - n_star
     arrays = spectra.arrays(spectra.precision)
     if missing:
         arrays = tuple(np.pad(a, ((0, missing), (0, 0))) for a in arrays)
@@ -214,14 +228,21 @@ def _infer_block(
     if not isinstance(model, StateModels):
         block, _ = _infer_part(parts[0], stars, method, draws)
         return _crop(block, n_star)
-    found = []
-    for part in parts:
+    p_rc = classified(model, spectra)
+    found: dict[int, OfState] = {}
+    for state, part in enumerate(parts):
+        if p_rc is not None and (p_rc == 1 - state).all():
+            continue  # no star here can be in that state
         block, problem = _infer_part(part, stars, method, draws)
-        frame, _ = make_frame(problem.summary, problem.fit, problem.prior, problem.degree)
-        evidence = log_evidence(problem.summary, frame, problem.prior, problem.degree)
-        evidence = np.asarray(evidence)[:n_star]
-        found.append(OfState(_crop(block, n_star), evidence, part.prior, part.model.scaling.scale))
-    return mix(model, *found, spectra, seed)
+        evidence = np.zeros(n_star)
+        if p_rc is None or ((p_rc > 0) & (p_rc < 1)).any():
+            frame, _ = make_frame(problem.summary, problem.fit, problem.prior, problem.degree)
+            evidence = log_evidence(problem.summary, frame, problem.prior, problem.degree)
+            evidence = np.asarray(evidence)[:n_star]
+        block = _crop(block, n_star)
+        found[state] = OfState(block, evidence, part.prior, part.model.scaling.scale)
+    only = next(iter(found.values()))
+    return mix(model, found.get(0, only), found.get(1, only), spectra, seed)
 
 
 def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> tuple[Block, Problem]:
@@ -248,7 +269,8 @@ def _starts(model: Model) -> jax.Array:
     if model.population is None:
         return origin
     # the components are ordered by weight: more starts cost time and find nothing new
-    return jnp.concatenate([origin, jnp.asarray(model.population.mean)[:MAX_STARTS]])
+    most = MAX_STARTS if model.channel is None else MAX_STARTS_OF_CHANNELS
+    return jnp.concatenate([origin, jnp.asarray(model.population.mean)[:most]])
 
 
 @jax.jit
