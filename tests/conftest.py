@@ -7,6 +7,7 @@ JAX refuses silent broadcasting between ranks and silent changes of dtype.
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ import xarray as xr
 from astropy.table import Table
 
 from bayescannon import data
+from bayescannon.cli.app import main
 from bayescannon.labels import features
 
 NAMES = ("teff", "logg", "feh")
@@ -73,6 +75,14 @@ class World(NamedTuple):
     scatter: np.ndarray
     recipe: bc.Recipe
     model: bc.Model
+
+
+def shell(monkeypatch, *words) -> int:
+    """Call the shell in this process (JAX stays compiled); give its exit code."""
+    monkeypatch.setattr(sys, "argv", ["bayescannon", *map(str, words)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    return int(stop.value.code or 0)
 
 
 def recipe_of(*names: str, prior: str = "population") -> bc.Recipe:

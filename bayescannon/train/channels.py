@@ -22,7 +22,7 @@ from ..labels import features
 from ..typing import Stars
 
 ROUNDS = 60
-NODES = np.linspace(-4.0, 4.0, 33)
+NODES = np.linspace(-5.0, 5.0, 97)
 RIDGE = 1.0
 """Of the coefficients of order one and two, in units of one star's information."""
 MIN_ERROR_SCALE = 0.3
