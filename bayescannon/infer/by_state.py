@@ -7,11 +7,14 @@ import numpy as np
 from scipy.special import expit, logit
 
 from ..keys import star_keys
-from ..model.by_state import AnyModel, StateModels
+from ..model.by_state import StateModels
 from ..spectra import Spectra
 from .posterior import Block
 from .prior import Prior, WhiteMixture
 
+CLASSIFIED, COMPARED = "classified", "compared"
+"""How a posterior's states were told apart (`attrs["states"]`): by a classifier that was trained on
+all channels, or by comparing how well each state's model explains the spectrum."""
 GOLDEN = 0.6180339887498949
 NEGLIGIBLE = 0.01
 """A state that a star's channels make less likely than this counts as impossible: of 534 real
@@ -37,9 +40,9 @@ def classified(models: StateModels, spectra: Spectra) -> np.ndarray | None:
     return np.where(p < NEGLIGIBLE, 0.0, np.where(p > 1 - NEGLIGIBLE, 1.0, p))
 
 
-def likely_together(model: AnyModel, spectra: Spectra) -> np.ndarray | slice:
+def likely_together(models: StateModels | None, spectra: Spectra) -> np.ndarray | slice:
     """Order stars so that a block's stars are of one state, as far as a classifier can tell."""
-    p_rc = classified(model, spectra) if isinstance(model, StateModels) else None
+    p_rc = None if models is None else classified(models, spectra)
     return slice(None) if p_rc is None else np.argsort(p_rc, kind="stable")
 
 

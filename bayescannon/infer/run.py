@@ -21,10 +21,10 @@ from ..files import write_beside
 from ..flags import Flag
 from ..keys import star_keys
 from ..model import Model
-from ..model.by_state import AnyModel, StateModels, parts_of
+from ..model.by_state import AnyModel, StateModels, parts_of, states_of
 from ..spectra import Spectra
 from ..trees import release
-from .by_state import OfState, classified, likely_together, mix
+from .by_state import CLASSIFIED, COMPARED, OfState, classified, likely_together, mix
 from .describe import describe
 from .frame import make_frame
 from .importance import MAX_MODES, log_evidence
@@ -101,11 +101,15 @@ def infer(
     if draws < 2:
         raise UserError(f"draws is {draws}: ask for 2 or more")
     _check_grid(model, spectra)
-    parts = [_Part(m, pixel_model(m), make_prior(m, prior)[0]) for m in parts_of(model)]
-    attrs = attributes(model, method, make_prior(parts[0].model, prior)[1], seed)
-    block_of = partial(_infer_block, model, parts, method, draws, seed)
+    states = states_of(model)
+    models = parts_of(states or model)
+    parts = [_Part(m, pixel_model(m), make_prior(m, prior)[0]) for m in models]
+    attrs = attributes(model, method, make_prior(models[0], prior)[1], seed)
+    if states is not None:
+        attrs["states"] = CLASSIFIED if states.channel else COMPARED
+    block_of = partial(_infer_block, states, parts, method, draws, seed)
     if out is None:
-        order = likely_together(model, spectra)
+        order = likely_together(states, spectra)
         trees = list(_blocks(block_of, spectra[order], attrs, progress))
         joined = xr.map_over_datasets(_concat_stars, *trees)
         release(*trees)
@@ -215,7 +219,12 @@ class _Stars(NamedTuple):
 
 
 def _infer_block(
-    model: AnyModel, parts: list[_Part], method: str, draws: int, seed: int, spectra: Spectra
+    states: StateModels | None,
+    parts: list[_Part],
+    method: str,
+    draws: int,
+    seed: int,
+    spectra: Spectra,
 ) -> Block:
     n_star = len(spectra)
     missing = _block_size(spectra) - n_star
@@ -225,10 +234,10 @@ def _infer_block(
     flux, ivar = map(jnp.asarray, arrays)
     names = np.concatenate([spectra.star_id, np.full(missing, "padding")])
     stars = _Stars(star_keys(seed, names), flux, ivar, n_star)
-    if not isinstance(model, StateModels):
+    if states is None:
         block, _ = _infer_part(parts[0], stars, method, draws)
         return _crop(block, n_star)
-    p_rc = classified(model, spectra)
+    p_rc = classified(states, spectra)
     found: dict[int, OfState] = {}
     for state, part in enumerate(parts):
         if p_rc is not None and (p_rc == 1 - state).all():
@@ -242,7 +251,7 @@ def _infer_block(
         block = _crop(block, n_star)
         found[state] = OfState(block, evidence, part.prior, part.model.scaling.scale)
     only = next(iter(found.values()))
-    return mix(model, found.get(0, only), found.get(1, only), spectra, seed)
+    return mix(states, found.get(0, only), found.get(1, only), spectra, seed)
 
 
 def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> tuple[Block, Problem]:
@@ -270,7 +279,8 @@ def _starts(model: Model) -> jax.Array:
         return origin
     # the components are ordered by weight: more starts cost time and find nothing new
     most = MAX_STARTS if model.channel is None else MAX_STARTS_OF_CHANNELS
-    return jnp.concatenate([origin, jnp.asarray(model.population.mean)[:most]])
+    heaviest = model.population.labels_of(np.asarray(model.population.mean)[:most])
+    return jnp.concatenate([origin, jnp.asarray(heaviest)])
 
 
 @jax.jit
