@@ -18,6 +18,7 @@ from . import (
     figures,
     model,
     posterior,
+    select,
 )
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ app.command()(model.crossval)
 app.command()(posterior.infer)
 app.add_typer(ages.app, name="ages")
 app.command()(catalog.catalog)
+app.command()(select.select)
 app.command()(abundances.catalog_abundances)
 app.command()(calibrate.calibrate)
 app.add_typer(figures.app, name="figures")
