@@ -23,9 +23,9 @@ from .states import STATE_LABELS, default_classifier, p_clump
 STARS_PER_BLOCK = 1024
 MANY = 0.05
 """A flag is raised where more than this share of a posterior is concerned."""
-FEW_DRAWS = 100
-"""LOW_ESS where dividing the label prior out leaves fewer draws than this: then the error of the
-age's median from the draws is 0.2 of the half width of its 68 % interval or more (measured,
+FEW_DRAWS = 50
+"""LOW_ESS where dividing the label prior out leaves fewer draws than this: other draws then move
+the age's median by 0.3 of its sd or more, which adds 5 % to its error (measured,
 `tests/benchmarks/age_draws.py`)."""
 DRAWS_FOR_P_RC = 50
 """P(rc) is averaged over about this many draws: more would not change it by 0.01."""

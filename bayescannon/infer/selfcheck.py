@@ -32,6 +32,7 @@ def make_stars(
     seed: int = 0,
     prior: Mixture | None = None,
     labels: Float[np.ndarray, "star label"] | None = None,
+    first: int = 0,
 ) -> MadeStars:
     """Draw labels from the `population` prior and spectra from the model.
 
@@ -49,6 +50,8 @@ def make_stars(
         Density of scaled labels to draw from instead.
     labels : (star, label), optional
         True labels; nothing is drawn then.
+    first : int
+        Number in the name of the first star.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def make_stars(
         prior = population_prior(model.population)
     weight, mean, covariance = (np.asarray(part) for part in prior)
     root = np.linalg.cholesky(covariance)
-    star_id = [f"made-{i:06d}" for i in range(n)]
+    star_id = [f"made-{i:06d}" for i in range(first, first + n)]
     scaled, snr = np.empty((n, len(model.labels))), np.empty(n)
     noise = np.empty((n, len(model.scatter)), np.float32)
     along = np.empty((n, model.factors.shape[1]))
