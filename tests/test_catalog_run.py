@@ -291,6 +291,8 @@ def test_the_command_makes_files_and_a_summary(places, tmp_path):
         "ecsv",
         "--format",
         "fits",
+        "--format",
+        "parquet",
         "--draws",
         "100",
         "--method",
@@ -303,6 +305,10 @@ def test_the_command_makes_files_and_a_summary(places, tmp_path):
     for suffix in ("ecsv", "fits"):
         back = QTable.read(tmp_path / "run" / f"catalog.{suffix}")
         assert str(back["star_id"][7]) == str(bc.Spectra.open(places / "spectra.zarr").star_id[7])
+    part = QTable.read(part_path(tmp_path / "run", 0))  # parquet is the run's own folder of parts
+    assert (part["teff_q50"] == back["teff_q50"]).all()
+    assert part["teff_q50"].unit == "K"
+    assert part["teff_q50"].info.description == "median of the effective temperature"
     with pytest.raises(bc.UserError, match=r"catalog\.docx: cannot write"):
         CliRunner().invoke(
             app, [str(w) for w in [*words, "--format", "docx"]], catch_exceptions=False

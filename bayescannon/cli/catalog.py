@@ -10,6 +10,7 @@ import typer
 from astropy.table import QTable
 
 from ..catalog import build_catalog, check_suffixes, run_catalog, write_catalog
+from ..catalog.block import PARTS
 from ..data import model_path
 from ..flags import Flag
 from ..infer import open_posterior
@@ -66,6 +67,7 @@ def catalog(
     trained, spectra = Model.load(model_path(model)), Spectra.open(source)
     targets = [folder / f"catalog.{suffix}" for suffix in formats]
     check_suffixes(targets)
+    targets = [target for target in targets if target.name != PARTS]  # there in any case
     with progress("stars", len(spectra), rate=True) as update:
         table = run_catalog(
             trained,
