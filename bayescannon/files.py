@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ try:
     import fcntl
 except ImportError:  # not on Windows, where nothing holds a second run back
     fcntl = None
+
+PATIENCE = 40
+"""How often it is tried to remove a folder."""
 
 
 @contextmanager
@@ -74,7 +78,13 @@ def alone_in(folder: Path) -> Generator[None]:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
+    """Remove a file or folder, even one to which threads of Zarr still write though one failed."""
+    if not path.is_dir():
         path.unlink(missing_ok=True)
+        return
+    for _ in range(PATIENCE):
+        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            return
+        time.sleep(0.05)
+    shutil.rmtree(path)  # says what is wrong

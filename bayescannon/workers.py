@@ -3,44 +3,68 @@
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any
 
+import jax
 from threadpoolctl import threadpool_limits
 
 from .precision import use_compilation_cache
 
 
+@contextmanager
 def worker_pool(
     workers: int, begin: Callable[..., None] | None = None, *args: Any
-) -> ProcessPoolExecutor:
-    """Make a pool of processes, each on one thread and a core of its own.
+) -> Generator[tuple[ProcessPoolExecutor, Future]]:
+    """Start processes, each of which computes in one thread; they end with the block.
 
     Parameters
     ----------
     workers : int
-        How many; where there are more than cores, some share one.
+        How many.
     begin : callable, optional
         Called in each process with `args` before anything else is asked of it.
+
+    Yields
+    ------
+    pool : ProcessPoolExecutor
+    ready : Future
+        Done when one of them is ready. Each imports this package first, which takes seconds: time
+        in which the caller can work itself.
     """
     context = multiprocessing.get_context("spawn")  # fork is not safe beside JAX's threads
-    turn = context.Value("i", 0)
-    return ProcessPoolExecutor(workers, context, _begin, (turn, begin, args))
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(workers, context, _begin, (begin, args))
+    ready, *_ = [pool.submit(os.getpid) for _ in range(workers)]  # each starts a process
+    try:
+        yield pool, ready
+    finally:
+        if not ready.done():  # nobody waits for them any more
+            for process in {*multiprocessing.active_children()} - others:
+                process.terminate()
+        pool.shutdown(cancel_futures=True)
 
 
-def _begin(turn, begin: Callable[..., None] | None, args: tuple) -> None:
+def _begin(begin: Callable[..., None] | None, args: tuple) -> None:
     _leave_with_parent()
     threadpool_limits(1, "blas")
     use_compilation_cache()
-    if hasattr(os, "sched_setaffinity"):  # before JAX counts the cores
-        cores = sorted(os.sched_getaffinity(0))
-        with turn.get_lock():
-            core, turn.value = cores[turn.value % len(cores)], turn.value + 1
-        os.sched_setaffinity(0, {core})
+    _compute_in_one_thread()
     if begin is not None:
         begin(*args)
+
+
+def _compute_in_one_thread() -> None:
+    """Show JAX one core while it counts them; its threads may then run on any."""
+    if hasattr(os, "sched_setaffinity"):
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(cores)})
+        jax.devices()
+        for thread in os.listdir("/proc/self/task"):
+            os.sched_setaffinity(int(thread), cores)
 
 
 def _leave_with_parent() -> None:

@@ -235,7 +235,7 @@ def _start(places, out, **changed) -> subprocess.Popen:
     return subprocess.Popen([str(w) for w in words], stderr=subprocess.PIPE)
 
 
-def test_killed_after_a_block_it_goes_on_to_the_samedigests(places, whole, tmp_path, small_blocks):
+def test_killed_after_a_block_it_goes_on_to_the_same_bytes(places, whole, tmp_path, small_blocks):
     """SIGKILL as soon as the first part is there; tests/benchmarks/kill.py has 25."""
     running = _start(places, tmp_path / "run")
     while running.poll() is None and not part_path(tmp_path / "run", 0).exists():
@@ -262,7 +262,9 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(places, whole, tmp_path, sm
     assert digests(tmp_path / "run") == whole[1]
 
 
-def test_processes_write_the_samedigests(places, whole, tmp_path, small_blocks, monkeypatch):
+def test_processes_write_the_same_bytes(
+    places, whole, tmp_path, small_blocks, monkeypatch, wait_for_workers
+):
     """More blocks than may wait: one lost in the queue would be missing here."""
     monkeypatch.setattr("bayescannon.catalog.run.STARS_PER_BLOCK", 30)
     one = _run(places, tmp_path / "one")
@@ -272,7 +274,7 @@ def test_processes_write_the_samedigests(places, whole, tmp_path, small_blocks, 
     np.testing.assert_allclose(one["teff_q50"].value, whole[0]["teff_q50"].value, rtol=1e-9)
 
 
-def test_a_dask_cluster_writes_the_samedigests(places, whole, tmp_path, small_blocks):
+def test_a_dask_cluster_writes_the_same_bytes(places, whole, tmp_path, small_blocks):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
@@ -289,6 +291,8 @@ def test_the_command_makes_files_and_a_summary(places, tmp_path):
         "ecsv",
         "--format",
         "fits",
+        "--format",
+        "parquet",
         "--draws",
         "100",
         "--method",
@@ -301,6 +305,10 @@ def test_the_command_makes_files_and_a_summary(places, tmp_path):
     for suffix in ("ecsv", "fits"):
         back = QTable.read(tmp_path / "run" / f"catalog.{suffix}")
         assert str(back["star_id"][7]) == str(bc.Spectra.open(places / "spectra.zarr").star_id[7])
+    part = QTable.read(part_path(tmp_path / "run", 0))  # parquet is the run's own folder of parts
+    assert (part["teff_q50"] == back["teff_q50"]).all()
+    assert part["teff_q50"].unit == "K"
+    assert part["teff_q50"].info.description == "median of the effective temperature"
     with pytest.raises(bc.UserError, match=r"catalog\.docx: cannot write"):
         CliRunner().invoke(
             app, [str(w) for w in [*words, "--format", "docx"]], catch_exceptions=False

@@ -1,5 +1,9 @@
 """Flags, keys of random numbers, and writing beside."""
 
+import threading
+import time
+from contextlib import suppress
+
 import jax
 import numpy as np
 import pytest
@@ -119,3 +123,27 @@ def _old(target):
         assert (target / "part").read_text() == "old"
         return "a folder"
     return "a file" if target.is_file() and target.read_text() == "old" else "nothing"
+
+
+def test_what_threads_still_write_to_is_removed_all_the_same(tmp_path):
+    """Zarr's threads go on for a moment when one of them has failed."""
+
+    def write_on(folder):
+        for k in range(100):
+            folder.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):
+                (folder / f"chunk-{k}").write_bytes(b"x")
+            time.sleep(0.002)
+
+    def fails():
+        with write_beside(tmp_path / "a.zarr") as beside:
+            writers.append(threading.Thread(target=write_on, args=(beside,)))
+            writers[0].start()
+            while not beside.exists():
+                time.sleep(0.001)
+            raise ZeroDivisionError
+
+    writers = []
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    writers[0].join()

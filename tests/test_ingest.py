@@ -127,7 +127,7 @@ def test_killed_at_any_write_it_opens_and_goes_on_to_the_same_bytes(
     assert kill_at > 60
 
 
-def test_two_workers_write_the_same_bytes(files, tmp_path):
+def test_two_workers_write_the_same_bytes(files, tmp_path, wait_for_workers):
     for workers in (1, 2):
         bc.ingest_files(files, out=tmp_path / f"{workers}.zarr", workers=workers)
     assert digests(tmp_path / "1.zarr") == digests(tmp_path / "2.zarr")

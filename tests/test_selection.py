@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.table import QTable, Table
+from typer.testing import CliRunner
 
 import bayescannon as bc
+from bayescannon.cli.app import app
 from bayescannon.data import apokasc
 from bayescannon.labels import CarbonNitrogenRegion, carbon_and_nitrogen, paper_selection
 
@@ -68,3 +70,30 @@ def test_each_star_is_in_or_out_and_why(giants, region):
 def test_a_region_of_too_few_stars_is_refused(giants):
     with pytest.raises(bc.UserError, match="40 stars have feh"):
         CarbonNitrogenRegion.fit(giants[np.isfinite(giants["c_m"])][:40])
+
+
+def test_the_command_says_who_is_in_and_why_not(giants, region, tmp_path):
+    """A catalogue in one file, abundances in another; the third star is in no allStar table."""
+    known = giants[np.isfinite(giants["c_m"]) & np.isfinite(giants["n_m"])]
+    stars = known[region.holds(known)][:3]
+    labels = [(4700.0, u.K), (2.5, u.dex), (0.0, u.dex), (0.05, u.dex)]
+    catalogue = QTable({"star_id": stars["star_id"]})
+    for name, (value, unit) in zip(("teff", "logg", "feh", "afe"), labels, strict=True):
+        catalogue[f"{name}_q50"] = np.full(3, value) * unit
+    catalogue["feh_q50"] = stars["feh"] * u.dex
+    catalogue["teff_q50"][1] = 6000 * u.K
+    catalogue.write(tmp_path / "catalog.ecsv")
+    rows = stars[:2]
+    survey = Table({"APOGEE_ID": rows["star_id"], "C_M": rows["c_m"], "N_M": rows["n_m"]})
+    survey.write(tmp_path / "allStar.fits")
+    out = tmp_path / "selection.ecsv"
+    words = ["select", tmp_path / "catalog.ecsv", "--out", out]
+    for more, why in (
+        ([], ["", "teff", ""]),
+        (["--all-star", tmp_path / "allStar.fits"], ["", "teff", "carbon_nitrogen"]),
+    ):
+        CliRunner().invoke(app, [str(w) for w in [*words, *more]], catch_exceptions=False)
+        found = Table.read(out)
+        assert [str(w) if w else "" for w in found["why_not"].filled("")] == why
+    with pytest.raises(bc.UserError, match="no such file"):
+        CliRunner().invoke(app, ["select", str(tmp_path / "none.ecsv")], catch_exceptions=False)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-from astropy.table import QTable, Table
+from astropy.table import QTable
 
 from ..ages import Parsec, infer_ages
 from ..errors import UserError
@@ -19,6 +19,7 @@ from ..model.by_state import AnyModel
 from ..spectra import Spectra
 from ..trees import release
 from .build import build_catalog
+from .write import write_part
 
 STARS_PER_BLOCK = 1024
 """Also the stars in a chunk of the stores of draws: no two blocks write to one chunk."""
@@ -137,10 +138,8 @@ class BlockMaker:
             single = in_single(tree)
             TreeWriter(self.out / name).write(single, k * self.stars_per_block)
             release(single)
-        plain = Table(result.table)
-        plain.meta = {"failed": result.failed}
         with write_beside(part_path(self.out, k)) as beside:
-            plain.write(beside, format="parquet")
+            write_part(result.table, result.failed, beside)
         return Done.of(result.table["flags"])
 
 

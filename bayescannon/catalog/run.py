@@ -20,6 +20,7 @@ from .block import FAILED, PARTS, STARS_PER_BLOCK, BlockMaker, Done, part_path
 from .build import described
 from .executors import run_here, run_in_processes, run_on_cluster
 from .manifest import agree_on, describe_run
+from .write import failed_stars
 
 MANIFEST = "manifest.json"
 CHANNELS_AT_ONCE = 16
@@ -170,7 +171,7 @@ def _gather(make: BlockMaker) -> QTable:
     lost = np.flatnonzero(columns["flags"] & Flag.FAILED)
     reasons: dict[str, str] = {}
     for k in np.unique(lost // make.stars_per_block):
-        reasons |= Table.read(parts[k], format="parquet").meta["failed"]
+        reasons |= failed_stars(parts[k])
     if reasons:
         failed = Table({"star_id": list(reasons), "reason": list(reasons.values())})
         with write_beside(make.out / FAILED) as beside:

@@ -2,17 +2,25 @@
 
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
+import numpy as np
+import pyarrow
+import pyarrow.parquet
 from astropy import units as u
 from astropy.io import fits
 from astropy.table import QTable, Table
 
 from ..errors import UserError
 from ..files import write_beside
+from .build import described
 from .glossary import column
 from .paper import paper_table
+
+FAILED = b"failed"
 
 
 def write_catalog(table: QTable, path: str | os.PathLike) -> None:
@@ -35,6 +43,42 @@ def write_catalog(table: QTable, path: str | os.PathLike) -> None:
     check_suffixes([path])
     with write_beside(path) as beside:
         WRITERS[Path(path).suffix](table, beside)
+
+
+def write_part(table: QTable, failed: dict[str, str], path: Path) -> None:
+    """Write a block's rows as Parquet, units and descriptions included as astropy keeps them.
+
+    Parameters
+    ----------
+    table : QTable
+        From `build_catalog`.
+    failed : dict
+        Name of a star to the error that stopped it; `failed_stars` reads it back.
+    path : path
+    """
+    plain = Table(table, copy=False)
+    names = tuple(plain.colnames)
+    schema = _schema(names, tuple(str(plain[name].dtype) for name in names))
+    if failed:
+        schema = schema.with_metadata(schema.metadata | {FAILED: json.dumps(failed)})
+    arrays = [pyarrow.array(plain[name].data) for name in names]
+    pyarrow.parquet.write_table(pyarrow.Table.from_arrays(arrays, schema=schema), path)
+
+
+def failed_stars(path: Path) -> dict[str, str]:
+    """Read which stars of a part have failed, and why."""
+    metadata = pyarrow.parquet.read_schema(path).metadata
+    return json.loads(metadata.get(FAILED, "{}"))
+
+
+@cache
+def _schema(names: tuple[str, ...], types: tuple[str, ...]) -> pyarrow.Schema:
+    """What astropy says of such columns: it takes longer over the words than over the rows."""
+    columns = {name: np.zeros(0, kind) for name, kind in zip(names, types, strict=True)}
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder) / "empty.parquet"
+        Table(described(columns)).write(empty, format="parquet")
+        return pyarrow.parquet.read_schema(empty)
 
 
 def check_suffixes(paths: Iterable[str | os.PathLike]) -> None:

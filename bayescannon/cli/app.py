@@ -17,6 +17,7 @@ from . import (
     figures,
     model,
     posterior,
+    select,
 )
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ app.command()(model.crossval)
 app.command()(posterior.infer)
 app.add_typer(ages.app, name="ages")
 app.command()(catalog.catalog)
+app.command()(select.select)
 app.command()(calibrate.calibrate)
 app.add_typer(figures.app, name="figures")
 app.add_typer(bench.app, name="bench")

@@ -1,5 +1,6 @@
 """`bench infer`, `bench calibration`, `bench exactness`: speed and truth of the posteriors."""
 
+import os
 import resource
 import shutil
 import tempfile
@@ -14,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 import typer
 import xarray as xr
-import zarr
 from numpyro.diagnostics import effective_sample_size
 from numpyro.infer.util import log_density
 
@@ -31,6 +31,7 @@ from ..labels import features
 from ..model import Model
 from ..spectra import Spectra
 from ..trees import array
+from .bench_disk import BARE, bare_times, forget, repeat_spectra
 from .console import console, progress
 
 ModelOption = Annotated[Path, typer.Option(help="Model folder, or the name of a shipped model.")]
@@ -76,11 +77,15 @@ def infer(
             infer_labels(trained, spectra[:STARS_PER_BLOCK], name, draws=draws, seed=seed)
             first = time.perf_counter() - begin
             out = None if disk is None else Path(folder) / f"{name}.zarr"
+            if store is not None:
+                forget(store)
             wall, cpu = time.perf_counter(), time.process_time()
             with progress(name, stars) as update:
                 post = infer_labels(
                     trained, spectra, name, draws=draws, seed=seed, out=out, progress=update
                 )
+            if store is not None:
+                os.sync()
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             console.print(
                 f"{name}: {wall:.1f} s, {1000 * wall / stars:.3f} ms a star "
@@ -91,7 +96,7 @@ def infer(
                 bare = bare_times(store, [out], Path(folder) / "copy.zarr")
                 console.print(
                     f"  bare read of the spectra {bare[0]:.1f} s and bare write of the posteriors "
-                    f"{bare[1]:.1f} s (one process, same codecs): {wall / sum(bare):.2f} times that"
+                    f"{bare[1]:.1f} s ({BARE}): {wall / sum(bare):.2f} times that"
                 )
                 shutil.rmtree(out)
 
@@ -114,66 +119,9 @@ def _changed(model: Model, factors: int, pixels: int, seed: int) -> Model:
     return model
 
 
-def repeat_spectra(spectra: Spectra, stars: int, store: Path | None) -> Spectra:
-    """Repeat spectra under new names up to a number of stars, on disk where a store is given."""
-    if store is None:
-        take = np.arange(stars) % len(spectra)
-        flux, ivar = spectra.arrays()
-        names = [f"star-{i:07d}" for i in range(stars)]
-        kind = {"channel": spectra.channel}
-        return Spectra(spectra.wavelength, flux[take], ivar[take], names, **kind)
-    one = spectra.data.astype("float32").drop_encoding()
-    for start in range(0, stars, len(spectra)):
-        count = min(len(spectra), stars - start)
-        names = np.array([f"star-{i:07d}" for i in range(start, start + count)])
-        part = one.isel(star=slice(count)).assign_coords(star_id=("star", names))
-        if start == 0:
-            chunks = (min(512, count), one.sizes["pixel"])
-            encoding = {name: {"chunks": chunks} for name in ("flux", "ivar")}
-            part.to_zarr(store, mode="w", consolidated=False, encoding=encoding)
-        else:
-            part = part.drop_vars([k for k, v in part.variables.items() if "star" not in v.dims])
-            part.to_zarr(store, append_dim="star", consolidated=False)
-    return Spectra.open(store)
-
-
 def peak_memory(who: int = resource.RUSAGE_SELF) -> float:
     """Give the most memory that this process, or its largest child, has held [GiB]."""
     return resource.getrusage(who).ru_maxrss / 2**20
-
-
-def bare_times(store: Path, outs: list[Path], copy: Path) -> tuple[float, float]:
-    """Time reading all spectra and writing all draws, in blocks, and nothing else."""
-    spectra = Spectra.open(store)
-    begin = time.perf_counter()
-    for start in range(0, len(spectra), 512):
-        part = spectra.data.isel(star=slice(start, start + 512))
-        _ = part.flux.values, part.ivar.values
-    read = time.perf_counter() - begin
-    write = 0.0
-    for out in outs:
-        for group in ("posterior", "sample_stats", "point"):
-            source = zarr.open_group(out, path=group, mode="r")
-            target = zarr.open_group(copy, path=f"{out.name}/{group}", mode="w")
-            for name, stored in source.arrays():
-                same = {k: getattr(stored, k) for k in ("shape", "dtype", "chunks", "compressors")}
-                write += _copy(stored, target.create_array(name, **same), len(spectra))
-    shutil.rmtree(copy)
-    return read, write
-
-
-def _copy(stored: zarr.Array, new: zarr.Array, n_star: int) -> float:
-    """Copy an array in blocks of stars; give the seconds that writing took."""
-    axis = next((k for k, n in enumerate(stored.shape) if n == n_star), None)
-    seconds = 0.0
-    for start in range(0, 1 if axis is None else n_star, 8 * STARS_PER_BLOCK):
-        rows = slice(start, start + 8 * STARS_PER_BLOCK)
-        at = tuple(rows if k == axis else slice(None) for k in range(stored.ndim))
-        values = stored[at]
-        begin = time.perf_counter()
-        new[at] = values
-        seconds += time.perf_counter() - begin
-    return seconds
 
 
 def _quality(post: xr.DataTree, draws: int) -> str:

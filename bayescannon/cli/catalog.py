@@ -11,6 +11,7 @@ import typer
 from astropy.table import QTable
 
 from ..catalog import WRITERS, build_catalog, check_suffixes, run_catalog, write_catalog
+from ..catalog.block import PARTS
 from ..data import model_path
 from ..errors import UserError
 from ..flags import Flag
@@ -104,6 +105,7 @@ def catalog(
     trained = load(model_path(model or Path(ABUNDANCES)))
     folder, targets = _targets(out or Path("catalog"), formats)
     check_suffixes(targets)
+    targets = [target for target in targets if target.name != PARTS]  # there in any case
     with progress("stars", len(spectra), rate=True) as update:
         table = run_catalog(
             trained,

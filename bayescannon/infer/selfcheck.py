@@ -34,6 +34,7 @@ def make_stars(
     prior: Mixture | None = None,
     labels: Float[np.ndarray, "star label"] | None = None,
     rc: Bool[np.ndarray, "star"] | None = None,
+    first: int = 0,
 ) -> MadeStars:
     """Draw labels from the `population` prior and spectra from the model.
 
@@ -53,6 +54,8 @@ def make_stars(
         True labels; nothing is drawn then.
     rc : (star,), optional
         Which stars are in the clump, for a model that knows the states; drawn if not given.
+    first : int
+        Number in the name of the first star.
 
     Raises
     ------
@@ -68,7 +71,7 @@ def make_stars(
         prior = population_prior(model.population)
     weight, mean, covariance = (np.asarray(part) for part in prior[:3])
     root = np.linalg.cholesky(covariance)
-    star_id = [f"made-{i:06d}" for i in range(n)]
+    star_id = [f"made-{i:06d}" for i in range(first, first + n)]
     scaled, snr = np.empty((n, len(model.labels))), np.empty(n)
     noise = np.empty((n, len(model.scatter)), np.float32)
     along = np.empty((n, model.factors.shape[1]))

@@ -170,18 +170,23 @@ def _blocks(
     if workers == 1:
         yield (read_block(part, pixels, resample) for part in parts)
         return
-    pool = worker_pool(workers)
-    try:
-        yield _in_order(pool, parts, pixels, resample, workers * IN_FLIGHT)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with worker_pool(workers) as (pool, ready):
+        yield _in_order(pool, ready, parts, pixels, resample, workers * IN_FLIGHT)
 
 
 def _in_order(
-    pool: ProcessPoolExecutor, parts: list[Part], pixels: PixelRecipe, resample: bool, most: int
+    pool: ProcessPoolExecutor,
+    ready: Future,
+    parts: list[Part],
+    pixels: PixelRecipe,
+    resample: bool,
+    most: int,
 ) -> Iterator[Block]:
     futures: deque[Future[Block]] = deque()
     for part in parts:
+        if not ready.done():
+            yield read_block(part, pixels, resample)
+            continue
         futures.append(pool.submit(read_block, part, pixels, resample))
         if len(futures) >= most:
             yield futures.popleft().result()

@@ -21,13 +21,14 @@ from .resample import resample_flux
 
 FLUX, ERROR, MASK = 1, 2, 3
 """HDUs of apStar; aspcapStar has its best-fit model where apStar has the mask."""
+DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+"""Of a FITS image, by BITPIX."""
 
 _2MASS = re.compile(r"[0-9A-Za-z]{2}\d{8}[+-]\d{7}")
 _GZIP = b"\x1f\x8b"
 
 CARD, BLOCK = 80, 2880
 END = b"END".ljust(CARD)
-EMPTY_PRIMARY = fits.PrimaryHDU().header.tostring().encode()
 WANTED = {key.ljust(8) for key in (b"NAXIS", b"OBJID", b"OBJ", b"SNR", b"STARFLAG")}
 
 
@@ -78,9 +79,8 @@ def read_spectrum(
         with warnings.catch_warnings():
             # the survey's own headers break the standard's letter
             warnings.filterwarnings("ignore", module="astropy")
-            head, extensions = _split(plain)
-            with fits.open(io.BytesIO(extensions)) as hdus:
-                star = _parse(hdus, bad_pixel, resample)
+            head, stop = _primary(plain)
+            star = _parse(_images(plain, stop), bad_pixel, resample)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except Exception as error:  # a parser that meets damaged bytes may raise anything
@@ -95,19 +95,21 @@ def read_spectrum(
     )
 
 
+class Image(NamedTuple):
+    """The first row of an image, the combined spectrum, and the header of all."""
+
+    row: np.ndarray
+    header: fits.Header
+
+
 def _parse(
-    hdus: fits.HDUList, bad_pixel: int, resample: bool
+    images: list[Image], bad_pixel: int, resample: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
-    try:
-        images = [hdus[hdu] for hdu in (FLUX, ERROR, MASK)]  # astropy leaves those behind unread
-    except IndexError:
-        few = f"has {len(hdus)} HDUs; an apStar or aspcapStar file has 4 or more"
-        raise UserError(few) from None
-    flux, error, third = (_first_row(image.data) for image in images)
+    (flux, header), (error, _), (third, about_third) = images
     if not flux.shape == error.shape == third.shape:
         raise UserError("flux, error and mask have different numbers of pixels")
     is_ap_star = np.issubdtype(third.dtype, np.integer)
-    if not is_ap_star and "mask" in str(hdus[MASK].header.get("BUNIT", "")).lower():
+    if not is_ap_star and "mask" in str(about_third.get("BUNIT", "")).lower():
         raise UserError("the pixel mask in HDU 3 is not of integers")
     good = np.isfinite(flux) & np.isfinite(error) & (error > 0)
     if is_ap_star:
@@ -118,7 +120,73 @@ def _parse(
     good &= np.isfinite(ivar)
     ivar[~good] = 0.0
     flux = np.where(good, flux, 0.0).astype(float)
-    return *_on_grid(hdus[FLUX].header, flux, ivar, resample), not is_ap_star
+    return *_on_grid(header, flux, ivar, resample), not is_ap_star
+
+
+def _images(plain: bytes, start: int) -> list[Image]:
+    """Read HDUs 1 to 3, which begin at `start`: plain images here, anything else by astropy.
+
+    astropy takes each header apart anew, for most of the time that a file takes; the survey's
+    images have the same few headers in all files.
+    """
+    images = []
+    while len(images) < MASK:
+        stop = _end_of_header(plain, start)
+        layout = None if stop is None else _layout(plain[start:stop])
+        if stop is None or layout is None:
+            return _images_by_astropy(plain)
+        if len(plain) < stop + layout.size:
+            raise UserError("ends before its data do")
+        row = np.frombuffer(plain, layout.dtype, layout.pixels, stop)
+        images.append(Image(row.astype(layout.dtype.newbyteorder("=")), layout.header))
+        start = stop + -(-layout.size // BLOCK) * BLOCK
+    return images
+
+
+class Layout(NamedTuple):
+    """How an image is stored: type and number of a row's pixels, bytes of all rows."""
+
+    dtype: np.dtype
+    pixels: int
+    size: int
+    header: fits.Header
+
+
+@lru_cache(maxsize=256)
+def _layout(header: bytes) -> Layout | None:
+    """Take the header of a plain image apart; None where it is something else."""
+    cards = fits.Header.fromstring(header)
+    shape = [cards.get(f"NAXIS{k + 1}") for k in range(int(cards.get("NAXIS", 0)))]
+    plain = (
+        cards.get("XTENSION") == "IMAGE"
+        and cards.get("BITPIX") in DTYPES
+        and len(shape) in (1, 2)
+        and all(type(n) is int and n > 0 for n in shape)
+        and (cards.get("PCOUNT", 0), cards.get("GCOUNT", 1)) == (0, 1)
+        and not any(key in cards for key in ("BSCALE", "BZERO", "BLANK", "ZIMAGE"))
+    )
+    if not plain:
+        return None
+    dtype = np.dtype(DTYPES[cards["BITPIX"]])
+    return Layout(dtype, shape[0], math.prod(shape) * dtype.itemsize, cards)
+
+
+def _end_of_header(plain: bytes, start: int) -> int | None:
+    """Where the header that begins at `start` ends; None where there is none."""
+    at = plain.find(END, start)
+    while at >= 0 and (at - start) % CARD:
+        at = plain.find(END, at + 1)
+    return None if at < 0 else start + -(-(at + CARD - start) // BLOCK) * BLOCK
+
+
+def _images_by_astropy(plain: bytes) -> list[Image]:
+    with fits.open(io.BytesIO(plain)) as hdus:
+        try:
+            found = [hdus[hdu] for hdu in (FLUX, ERROR, MASK)]
+        except IndexError:
+            few = f"has {len(hdus)} HDUs; an apStar or aspcapStar file has 4 or more"
+            raise UserError(few) from None
+        return [Image(_first_row(image.data), image.header) for image in found]
 
 
 def _first_row(data) -> np.ndarray:
@@ -149,8 +217,8 @@ def _index(start: float, step: float, first: float, size: int) -> np.ndarray:
     return index_of_log10(start + step * (np.arange(size) + 1 - first))
 
 
-def _split(plain: bytes) -> tuple[dict, bytes]:
-    """Read a few cards of the primary header, and give the file with no other cards in it.
+def _primary(plain: bytes) -> tuple[dict, int]:
+    """Read a few cards of the primary header, and say where the first extension begins.
 
     The survey's primary header has no data and more than a hundred cards, which took astropy as
     long as all the rest of the file.
@@ -163,10 +231,8 @@ def _split(plain: bytes) -> tuple[dict, bytes]:
             found[parsed.keyword] = parsed.value
         elif card == END:
             stop = -(-(start + CARD) // BLOCK) * BLOCK
-            if found.get("NAXIS") != 0:
-                break
-            return found, b"".join((EMPTY_PRIMARY, memoryview(plain)[stop:]))
-    return found, plain
+            return found, stop if found.get("NAXIS") == 0 else len(plain)
+    return found, len(plain)
 
 
 def _number(value, default: float) -> float:
