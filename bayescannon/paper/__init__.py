@@ -2,11 +2,18 @@
 
 from collections.abc import Callable
 
+from .coefficients import fig3, fig4, fig5, fig6
 from .item import Item, NotHere, write_item
 from .source import Source
 from .tables import table1
 
-ITEMS: dict[str, Callable[[Source], Item]] = {"table1": table1}
+ITEMS: dict[str, Callable[[Source], Item]] = {
+    "fig3": fig3,
+    "fig4": fig4,
+    "fig5": fig5,
+    "fig6": fig6,
+    "table1": table1,
+}
 """Name of an item -> what makes it, in the paper's order."""
 
 __all__ = ["ITEMS", "Item", "NotHere", "Source", "make_item", "write_item"]
