@@ -9,7 +9,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
 from .age_posteriors import smooth_density
 from .style import BLACK, BLUE, GREY, canvas, styled, title
 
-LIMITS = (0.5, 16.0)
+LIMITS = (0.3, 16.0)
 """Of the age axis [Gyr]."""
 
 
@@ -71,7 +71,7 @@ def draw(
         x = np.linspace(*LIMITS, 400)
         low.fill_between(x, smooth_density(age[good], x, np.inf), color=BLUE, alpha=0.5, lw=0)
     low.set(xlabel="age, trained on age [Gyr]", ylabel="stars per Gyr\n[share]", ylim=(0, None))
-    low.xaxis.set_major_locator(FixedLocator([0.5, 1, 2, 5, 10, 14]))
+    low.xaxis.set_major_locator(FixedLocator([0.5, 1, 2, 5, 10]))
     low.xaxis.set_major_formatter(ScalarFormatter())
     low.xaxis.set_minor_formatter(NullFormatter())
     for ax in (top, low):

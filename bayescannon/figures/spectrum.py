@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from ..model import Model
 from .names import number, symbol, unit
 from .style import BLACK, GREY, VERMILLION, canvas, styled, title
-from .windows import axis, broken, strongest_wavelengths, window
+from .windows import PAPER_OF_LABEL, axis, broken, strongest_wavelengths, window
 
 
 @styled
@@ -55,7 +55,8 @@ def draw(
         red band: that of the model.
     """
     wavelength = axis(model)
-    names = [""] * (0 if centres is None else len(centres))
+    known = {at: symbol(name) for name, windows in PAPER_OF_LABEL.items() for at in windows}
+    names = [known.get(float(at), "") for at in ([] if centres is None else centres)]
     if centres is None:
         centres = strongest_wavelengths(model)[:, 0]
         names = [f"strongest for {symbol(name)}" for name in model.labels]

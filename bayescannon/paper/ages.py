@@ -21,7 +21,7 @@ CHECK_MASSES = (1.0, 1.2, 1.5, 2.0)
 def clump_track(feh: float) -> tuple[np.ndarray, np.ndarray]:
     """Mass [Msun] and age [Gyr] of the red clump at one [Fe/H], solar alpha (PARSEC)."""
     grid = Parsec.default()
-    x = np.linspace(np.log10(0.5), np.log10(grid.last_age), 120)
+    x = np.linspace(np.log10(0.3), np.log10(grid.last_age), 120)
     mass = grid.log_mass(x, np.full_like(x, salaris(feh, 0.0)), "rc")
     return 10 ** np.asarray(mass), 10**x
 

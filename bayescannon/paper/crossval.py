@@ -39,20 +39,23 @@ def fig1(source: Source) -> Item:
     lost = int(good.sum() - np.isfinite(truth[:, -1] - mean[:, -1]).sum())
     clipped = clipped_age(found.labels, found.mean) / clipped_age(found.labels, found.truth)
     rows, numbers = compared(names, truth, mean)
+    folds, stride = int(found.fold.max()) + 1, int(source.summary.get("crossval_stride", 1))
     numbers |= {
         "stars": int(good.sum()),
         "dropped": int((~good).sum()),
         "without_age": lost,
         "rms.log_age_clipped": float(np.sqrt(np.mean(np.log10(clipped[good]) ** 2))),
+        "folds": folds,
+        "stride": stride,
         "data": source.note or "real",
     }
-    kind = f"**{source.note}** spectra of the training stars" if source.note else "training stars"
+    kind = f"**{source.note}** spectra" if source.note else "spectra"
     what = "" if not source.semi_synthetic else SEMI_SYNTHETIC
     caption = f"""# Fig. 1: cross-validation
 
-{kind}: every star is inferred by a model that has not seen it (`bayescannon demo`: three folds,
-every fifth pixel; the paper: ten folds, all pixels). Posterior means against inputs.
-{numbers["stars"]} stars; {numbers["dropped"]} dropped for a reduced chi2 above {MAX_CHI2:g}
+The training stars' {kind}; every star is inferred by a model that has not seen it
+({folds} folds, every {stride}th pixel; the paper: ten folds, all pixels). Posterior means against
+inputs. {numbers["stars"]} stars; {numbers["dropped"]} dropped for a reduced chi2 above {MAX_CHI2:g}
 (the paper: 31 of 1639). Age: both masses through the PARSEC grid, the red clump assumed for all, as
 in the paper. {lost} stars have no age, as the mass going in or coming out lies off the grid; set to
 the oldest or youngest age instead, as the paper does, the rms is
@@ -67,7 +70,7 @@ the oldest or youngest age instead, as the paper does, the rms is
         mean,
         names,
         y_word="cross-validated",
-        heading="Cross-validation, and ages from mass (red clump assumed)",
+        heading="Cross-validation; ages from the mass of the red clump",
         note=source.note,
     )
     return Item({"fig1": figure}, caption, numbers)

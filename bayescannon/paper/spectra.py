@@ -6,11 +6,20 @@ from ..errors import UserError
 from ..figures import spectrum
 from ..figures.names import number
 from ..figures.windows import PAPER_WINDOWS
+from ..model import Model
 from .item import Item, NotHere
 from .source import Source
+from .tables import plain
 
 STAR = {"teff": 4843.0, "logg": 2.5, "feh": -0.06, "afe": 0.04, "ln_mass": 0.0}
 """The paper's star; its mass is 1.0 Msun."""
+
+
+def unlike_the_star(labels: np.ndarray, model: Model) -> np.ndarray:
+    """Squared distance of labels (star, label) from the paper's star, in scaled labels, (star,)."""
+    pivots = zip(model.labels, model.scaling.pivot, strict=True)
+    wanted = np.array([STAR.get(name, pivot) for name, pivot in pivots])
+    return np.sum(((labels - wanted) / model.scaling.scale) ** 2, axis=1)
 
 
 def fig2(source: Source) -> Item:
@@ -19,9 +28,8 @@ def fig2(source: Source) -> Item:
     row = {str(name): i for i, name in enumerate(catalog["star_id"])}
     rows = [row[str(name)] for name in spectra.star_id if str(name) in row]
     names = model.labels
-    labels = np.column_stack([_plain(catalog[f"{name}_mean"])[rows] for name in names])
-    wanted = np.array([STAR.get(n, p) for n, p in zip(names, model.scaling.pivot, strict=True)])
-    distance = np.sum(((labels - wanted) / model.scaling.scale) ** 2, axis=1)
+    labels = np.column_stack([plain(catalog[f"{name}_mean"])[rows] for name in names])
+    distance = unlike_the_star(labels, model)
     if not np.isfinite(distance).any():
         raise NotHere(f"{source.run}: no star whose spectrum is kept has a posterior")
     best = int(np.nanargmin(distance))
@@ -59,10 +67,11 @@ def fig2(source: Source) -> Item:
     kind = f"a **{source.note}** star" if source.note else "a star"
     caption = f"""# Fig. 2: spectrum and model in eight windows
 
-Black: {kind}, {star}, of the {len(rows)} whose spectra this run keeps the one most like the paper's
-(4843 K, 2.5, -0.06, 0.04, 1.0 Msun). Grey: noise, one standard deviation. Red: the model at the
-posterior mean ({found}), with a band of one standard deviation:
-{band}. Windows: those of Figs 3 to 6 of the paper. Below each: residual over noise and band.
+Black: {kind}, {star}, of the {len(rows)} whose spectra this run keeps the one most like the
+paper's (4843 K, 2.5, -0.06, 0.04, 1.0 Msun). Grey: noise, one standard deviation. Red: the model at the
+posterior mean ({found}), with a band
+of one standard deviation: {band}.
+Windows: those of Figs 3 to 6 of the paper. Below each: residual over noise and band.
 
 Reduced chi2 over {numbers["pixels"]} pixels: {chi2:.2f}, intrinsic scatter s^2 included, as in the
 paper. {100 * inside:.0f} % of the pixels lie within one standard deviation of noise and band
@@ -84,7 +93,3 @@ not have and stores of spectra do not keep.
         note=source.note,
     )
     return Item({"fig2": figure}, caption, numbers)
-
-
-def _plain(column) -> np.ndarray:
-    return np.asarray(getattr(column, "value", column), float)

@@ -19,6 +19,8 @@ from .text import markdown
 PAPER_OFFSETS = {"teff": (16, 50), "logg": (0.08, 0.14), "feh": (0.01, 0.04), "afe": (0.0, 0.03)}
 """Mean and standard deviation of label - ASPCAP's, Section 4."""
 PERMUTATIONS = 1000
+OUTLIERS = """As [C/N] tells the mass, stars
+with an extreme [C/N] are expected among the youngest and the oldest."""
 
 
 def plain(column) -> np.ndarray:
@@ -155,6 +157,7 @@ def _outliers(source: Source):
         "ks_p": p_value,
     }
     verdict = "the same" if p_value > 0.05 else "not the same"
+    why = "" if p_value > 0.05 else OUTLIERS
     share = 100 * outside.sum() / boxed.sum()
     words = f"""
 **C and N.** {int(has.sum())} stars have [C/M] and [N/M]; {boxed.sum()} of them lie in the paper's
@@ -162,8 +165,8 @@ box of labels (4054 to 5120 K, 1.35 to 3.3, -0.85 to 0.30, -0.03 to 0.30). Of th
 ({share:.1f} %; the paper: 10 %) lie outside the region of [C/N] and [(C+N)/M] at their [Fe/H]. The
 paper leaves it undefined; ours is the contour that holds 95 % of the real giants
 (`bayescannon/labels/selection.py`). Ages (medians of posteriors): median {np.median(a):.1f} Gyr
-inside, {np.median(b):.1f} Gyr outside; Kolmogorov-Smirnov distance {distance:.2f}, p = {p_value:.3f}
-(by {PERMUTATIONS} permutations): {verdict}. The paper finds them the same."""
+inside, {np.median(b):.1f} Gyr outside; Kolmogorov-Smirnov distance {distance:.2f},
+p = {p_value:.3f} (by {PERMUTATIONS} permutations): {verdict}. The paper finds them the same. {why}"""
     x, y = carbon_and_nitrogen(np.asarray(labels["c_m"]), np.asarray(labels["n_m"]))
     figure = outliers.draw(x, y, inside, outside, age, note=source.note)
     return figure, numbers, words
