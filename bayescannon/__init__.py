@@ -1,7 +1,7 @@
 """Bayesian masses and ages of red giants from their spectra.
 
 The rooms, in the order of the data: spectra, continuum, labels, train, model, calibration,
-infer, ages, catalog, validate, figures. Arrays in and arrays out in the numerical ones; files at
+infer, ages, catalog, validate, figures, paper. Arrays in and arrays out in the numerical ones; files at
 the ends.
 """
 
