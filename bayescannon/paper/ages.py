@@ -78,7 +78,8 @@ def fig12(source: Source) -> Item:
 {numbers["stars"]} {kind} with P(rc) above {CLUMP:g} (from Teff, log g, [Fe/H], [alpha/Fe]; the
 paper takes Bovy et al.'s sample). Medians of the mass by the model trained on mass, and of the age
 by the one trained on age; colour: [Fe/H]. Tracks: PARSEC current mass in the core-helium phase (its
-median over the phase), Reimers eta 0.2. Dotted: 14 Gyr. Below: density of the ages. Their ages at {", ".join(f"{m:g}" for m in CHECK_MASSES)}
+median over the phase), Reimers eta 0.2. Dotted: 14 Gyr. Below: density of the
+ages. The tracks' ages at {", ".join(f"{m:g}" for m in CHECK_MASSES)}
 Msun: {"; ".join(told)}.
 
 The age distribution peaks at {numbers["peak_age"]:.1f} Gyr (the paper: 2.5), its median is
