@@ -16,6 +16,7 @@ from . import (
     demo,
     figures,
     model,
+    paper,
     posterior,
     select,
 )
@@ -39,6 +40,7 @@ app.add_typer(ages.app, name="ages")
 app.command()(catalog.catalog)
 app.command()(select.select)
 app.command()(calibrate.calibrate)
+figures.app.command()(paper.paper)
 app.add_typer(figures.app, name="figures")
 app.add_typer(bench.app, name="bench")
 
