@@ -91,11 +91,10 @@ def _weighed(log_weight: np.ndarray, mine: np.ndarray) -> Weighed:
     return Weighed(share, weight / weight.sum(axis=1, keepdims=True), log_total)
 
 
-def effective_number(raw: Raw, good: Bool[np.ndarray, "star"]) -> Float[np.ndarray, "star"]:
-    """How many draws are left once the label prior is divided out, whatever their state."""
-    log_weight = np.where(good[:, None], -raw.log_prior, 0.0)
-    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
-    return weight.sum(axis=1) ** 2 / np.sum(weight**2, axis=1)
+def effective_share(weighed: Weighed) -> Float[np.ndarray, "star"]:
+    """Share of a state's draws that are left once the label prior is divided out."""
+    n = np.sum(weighed.share > 0, axis=1)
+    return 1 / np.sum(weighed.weight**2, axis=1) / n
 
 
 def p_rc_of(before: Float[np.ndarray, "star"], rgb: Weighed, rc: Weighed) -> np.ndarray:

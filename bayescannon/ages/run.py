@@ -18,7 +18,7 @@ from .draws import (
     USUAL_LOGG,
     Raw,
     Weighed,
-    effective_number,
+    effective_share,
     labels_of_state,
     p_rc_of,
     read_draws,
@@ -87,7 +87,7 @@ def infer_ages(
         `sample_stats` (star,): `p_rc` before and `p_rc_post` after the mass is compared,
         `p_trunc` and `p_young` (mass below that of the oldest, above that of the youngest
         isochrone), `p_extrapolated` (age beyond the last isochrone), `ess` (effective number of
-        draws, label prior divided out), `flags`.
+        draws, label prior divided out, at the rate of the likelier state's), `flags`.
 
     Raises
     ------
@@ -184,7 +184,9 @@ def _one_block(
     in_rgb, in_rc = (good & np.asarray(s.supported)[:n_star] for s in (rgb, rc))
     lost = ~((in_rgb & (p_rc < 1)) | (in_rc & (p_rc > 0)))
     _blank(out, lost, ~in_rgb, ~in_rc)
-    out["ess"] = np.where(good, effective_number(raw, good), np.nan)
+    share, left = out["p_rc_post"], [effective_share(w) for w in weighed]
+    left = np.where(share > 0.5, left[1], left[0])
+    out["ess"] = np.where(good, n_draw * left, np.nan)
     raised = {
         Flag.NO_AGE: lost,
         Flag.BAD_P_RC: ~allowed,

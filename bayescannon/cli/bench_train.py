@@ -41,12 +41,15 @@ def train_worlds(
         float, typer.Option(help="mock: errors told to training, times the real ones.")
     ] = 1.0,
     plain: Annotated[bool, typer.Option(help="mock: the plain Cannon instead.")] = False,
+    states: Annotated[
+        bool, typer.Option("--states", help="mock: evolutionary states are part of the model.")
+    ] = False,
 ) -> None:
     """Train where the truth is known, and judge the posteriors of other stars."""
     if world is World.EXACT:
         _exact(seed, stars)
     elif world is World.MOCK:
-        _mock(seed, stars, stated, plain)
+        _mock(seed, stars, stated, plain, states)
     else:
         _apokasc(seed)
 
@@ -69,10 +72,10 @@ def _exact(seed: int, stars: int) -> None:
     console.print(f"s^2 fitted / true {ratio:.4f}; {lost} pixels without a model")
 
 
-def _mock(seed: int, stars: int, stated: float, plain: bool) -> None:
+def _mock(seed: int, stars: int, stated: float, plain: bool, states: bool) -> None:
     recipe = Recipe.load(model_path(RECIPE) / "recipe.toml")
     told = {k: stated * v for k, v in recipe.training.label_errors.items()}
-    settings = replace(recipe.training, label_errors=told)
+    settings = replace(recipe.training, label_errors=told, by_state=states)
     if plain:
         off = {"noisy_labels": False, "shrinkage": False, "by_state": False}
         settings = replace(settings, carried=(), **off)

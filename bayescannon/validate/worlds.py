@@ -65,13 +65,14 @@ class Setting(NamedTuple):
 
 
 def recipe(plain: bool = False) -> Recipe:
-    """Give the recipe of all worlds, or the plain Cannon's: exact labels, no shrinkage."""
+    """Give the recipe of all worlds, or the plain Cannon's: exact labels, no shrinkage.
+
+    That of the shipped model, with the evolutionary states in it.
+    """
     ours = Recipe.load(model_path(RECIPE) / "recipe.toml")
     if not plain:
-        return ours
-    settings = replace(
-        ours.training, noisy_labels=False, carried=(), shrinkage=False, by_state=False
-    )
+        return replace(ours, training=replace(ours.training, by_state=True))
+    settings = replace(ours.training, noisy_labels=False, carried=(), shrinkage=False)
     return replace(ours, training=settings)
 
 
