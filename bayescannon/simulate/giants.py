@@ -68,6 +68,37 @@ class Giants(NamedTuple):
             if rng.uniform() < 1.0 / (1.0 + np.exp(-preference * score)):
                 return drawn
 
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Labels (star, 4) and whether in the clump (star,), as `draw` has them, many at once."""
+        low, high = self.labels.min(axis=0), self.labels.max(axis=0)
+        centre, shrink = self.labels.mean(axis=0), np.sqrt(1 - SMOOTHING**2)
+        kept, missing = [], n
+        while missing > 0:
+            chosen = self.labels[rng.integers(len(self.labels), size=2 * missing)]
+            moved = rng.normal(size=chosen.shape) @ self.kernel.T
+            labels = centre + shrink * (chosen - centre) + moved
+            labels = labels[((labels >= low) & (labels <= high)).all(axis=1)]
+            kept.append(labels)
+            missing -= len(labels)
+        labels = np.concatenate(kept)[:n]
+        log_odds = _features((labels - self.pivot) / self.scale) @ self.log_odds
+        return labels, rng.uniform(size=n) < 1.0 / (1.0 + np.exp(-log_odds))
+
+    def carbon_nitrogen_of(
+        self, labels: np.ndarray, state: np.ndarray, ln_mass: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Draw residuals of ([C/M], [N/M]) (star, 2) of stars whose mass is given."""
+        v = _features((labels - self.pivot) / self.scale)
+        residual = np.empty((len(labels), 2))
+        for name, root in self.root.items():
+            here = state == name
+            mean = v[here] @ self.slope[name]
+            white = np.column_stack(
+                [(ln_mass[here] - mean[:, 0]) / root[0, 0], rng.normal(size=(here.sum(), 2))]
+            )
+            residual[here] = mean[:, 1:] + white @ root[1:].T
+        return residual
+
     def abundances(self, labels: np.ndarray, residual: np.ndarray) -> np.ndarray:
         """[C/M] and [N/M] (star, 2) of stars with these labels (star, 4) and residuals."""
         return _features((labels - self.pivot) / self.scale) @ self.usual + residual
