@@ -3,7 +3,8 @@
 SEMI-SYNTHETIC. Clump stars stand at the real places in the sky of the DR12 red-clump sample. Two
 discs are mixed at each place: a low-alpha one, thin while young and flaring outwards, and an old,
 thick high-alpha one. A star's age and abundances follow from its place, its mass from its age
-through the isochrones, and carbon and nitrogen from the mass, as in `make_mock`.
+through the isochrones; Teff and log g are those of a mock star of that mass and those abundances,
+and carbon and nitrogen follow from all of them as in `make_mock`.
 """
 
 from typing import NamedTuple
@@ -20,9 +21,10 @@ from ..data import clump_ids
 from ..galaxy import absolute_h, coordinates_of_id, galactocentric, photometric_distance
 from ..keys import star_generator
 from ..spectra import Spectra
-from .giants import Giants
+from .giants import STATES, Giants
 from .made import make_spectra, real_giants
 
+_GRID_NAME = {"RC": "rc", "RGB": "rgb"}
 CLUMP, GIANTS = 19_937, 50_000
 """Stars of the paper's two samples; so many clump stars have a place in the sky."""
 DISTANCE_ERROR = {"clump": 0.05, "giants": 0.30}
@@ -33,13 +35,14 @@ H_FAINT, H_FAINT_SHARE = np.array([12.2, 12.8, 13.3]), np.array([0.6, 0.3, 0.1])
 There is no dust in the mock."""
 CLUMP_SPREAD = 0.1
 """Scatter of the clump's H magnitude [mag]."""
-USUAL_LN_MASS = np.log(1.2)
 FIELD = 0.7
 """Giants stand around clump stars with this scatter in RA cos(Dec) and Dec [deg]."""
 SUN_RADIUS = 8.1  # [kpc]
 AGES = 0.5, 10.5, 13.0
 """Youngest star, oldest low-alpha star, oldest star [Gyr]."""
-POOL = 60_000
+POOL = 100_000
+ALIKE = np.array([0.08, 0.10, 0.04, 0.04])
+"""Differences in log g, [Fe/H], [alpha/Fe] and ln mass that count alike when Teff is looked up."""
 
 
 class MockGalaxy(NamedTuple):
@@ -60,6 +63,19 @@ class MockGalaxy(NamedTuple):
         labels = np.column_stack([np.asarray(part[n]) for n in ("teff", "logg", "feh", "afe")])
         rng = [star_generator(self.seed, name) for name in star_id]
         return make_spectra(star_id, labels, self.residual[rows], np.asarray(part["snr"]), rng)
+
+
+class Pool(NamedTuple):
+    """Mock stars whose Teff and log g are lent to others."""
+
+    labels: np.ndarray
+    ln_mass: np.ndarray
+    state: np.ndarray
+
+    def of(self, state: str) -> "Pool":
+        """Keep those of one state."""
+        here = self.state == state
+        return Pool(*(a[here] for a in self))
 
 
 def make_galaxy(clump: int = CLUMP, giants: int = GIANTS, seed: int = 0) -> MockGalaxy:
@@ -97,22 +113,22 @@ def make_galaxy(clump: int = CLUMP, giants: int = GIANTS, seed: int = 0) -> Mock
 def _sample(name: str, star_id, ra, dec, rng: np.random.Generator) -> tuple[Table, np.ndarray]:
     """Give the stars of one sample: their table, and residuals of [C/M], [N/M]."""
     real = real_giants()
-    pool, pool_rc = real.sample(POOL, rng)
+    pool = Pool(*real.sample(POOL, rng))
     if name == "clump":
-        pool, pool_rc = pool[pool_rc], pool_rc[pool_rc]
-    like = rng.integers(len(pool), size=len(star_id))
-    rc, logg = pool_rc[like], pool[like, 1]
-    mh = salaris(pool[like, 2], pool[like, 3])
-    magnitude = absolute_h(pool[like, 0], logg, mh, np.full(len(like), USUAL_LN_MASS))
+        pool = pool.of("RC")
+    like = rng.integers(len(pool.state), size=len(star_id))
+    state, logg = pool.state[like], pool.labels[like, 1]
+    magnitude = absolute_h(
+        pool.labels[like, 0], logg, salaris(*pool.labels[like, 2:].T), pool.ln_mass[like]
+    )
     if name == "clump":  # its stars have one luminosity, whatever their log g says
         magnitude = np.mean(magnitude) + CLUMP_SPREAD * rng.normal(size=len(like))
     distance = _distances(ra, dec, magnitude, rng)
     radius, z = galactocentric(ra, dec, distance)
-    x, low_alpha = _ages(radius, z, rc, rng)
+    x, low_alpha = _ages(radius, z, state, rng)
     feh, afe = _abundances(10**x, low_alpha, radius, real, rng)
-    labels = np.column_stack([_temperatures(pool, pool_rc, rc, logg, feh, afe), logg, feh, afe])
-    state = np.where(rc, "RC", "RGB")
-    ln_mass = np.log(10) * _masses(x, labels, rc, rng)
+    ln_mass = np.log(10) * _masses(x, salaris(feh, afe), logg, state, rng)
+    labels = _surface(pool, state, logg, feh, afe, ln_mass)
     residual = real.carbon_nitrogen_of(labels, state, ln_mass, rng)
     measured = distance * np.exp(DISTANCE_ERROR[name] * rng.normal(size=len(distance)))
     stars = Table({"star_id": np.array(star_id, str), "sample": np.full(len(star_id), name)})
@@ -150,7 +166,7 @@ def _choose(weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(node + rng.uniform(-0.5, 0.5, size=len(weight)), 0, weight.shape[1] - 1)
 
 
-def _ages(radius, z, rc, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _ages(radius, z, state, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """log10 age / Gyr, and whether in the low-alpha disc, at each place."""
     nodes = np.linspace(np.log10(AGES[0]), np.log10(AGES[2]), 96)
     age = 10**nodes
@@ -160,8 +176,9 @@ def _ages(radius, z, rc, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
     thick = np.exp(-0.5 * ((age - 9.8) / 1.3) ** 2 - out / 2.0 - height / 0.9) * age / 0.9
     grid = Parsec.default()
     weight = np.empty((len(radius), 2 * len(nodes)))
-    for here, state in ((rc, "rc"), (~rc, "rgb")):
-        living = np.exp(np.asarray(evaluate(grid.table("log_number", state), nodes, 0.0, 2.5)))
+    for name in STATES:
+        here, table = state == name, grid.table("log_number", _GRID_NAME[name])
+        living = np.exp(np.asarray(evaluate(table, nodes, 0.0, 2.5)))
         weight[here] = np.concatenate([thin * living, thick * living], axis=1)[here]
     chosen = _choose(weight, rng)
     low_alpha = chosen < len(nodes) - 0.5
@@ -192,23 +209,34 @@ def _abundances(age, low_alpha, radius, real: Giants, rng: np.random.Generator):
     return np.clip(found, low, high).T
 
 
-def _temperatures(pool, pool_rc, rc, logg, feh, afe) -> np.ndarray:
-    """Teff of the pool's most similar star of that state in log g, [Fe/H], [alpha/Fe]."""
-    teff, scale = np.empty(len(rc)), np.array([0.1, 0.05, 0.03])
-    wanted = np.column_stack([logg, feh, afe]) / scale
-    for state in np.unique(rc):
-        here = pool[pool_rc == state]
-        _, nearest = KDTree(here[:, 1:] / scale).query(wanted[rc == state])
-        teff[rc == state] = here[nearest, 0]
-    return teff
-
-
-def _masses(x, labels, rc, rng: np.random.Generator) -> np.ndarray:
+def _masses(x, mh, logg, state, rng: np.random.Generator) -> np.ndarray:
     """Current log10 mass through the isochrones."""
     grid = Parsec.default()
-    mh = np.clip(salaris(labels[:, 2], labels[:, 3]), grid.mh[0], grid.mh[-1])
+    mh = np.clip(mh, grid.mh[0], grid.mh[-1])
     log_mass = np.empty(len(x))
-    for here, state in ((rc, "rc"), (~rc, "rgb")):
+    for name in STATES:
+        here = state == name
         if here.any():
-            log_mass[here] = draw_masses(grid, state, x[here], mh[here], labels[here, 1], rng)
+            given = x[here], mh[here], logg[here]
+            log_mass[here] = draw_masses(grid, _GRID_NAME[name], *given, rng)
     return log_mass
+
+
+def _surface(pool: Pool, state, logg, feh, afe, ln_mass) -> np.ndarray:
+    """Labels (star, 4), with Teff of the pool's most similar star; a clump star's log g, too.
+
+    A clump star's log g follows from its mass; a star on the branch keeps its own.
+    """
+    labels = np.column_stack([np.empty_like(logg), logg, feh, afe])
+    for name in STATES:
+        here, lent = state == name, pool.of(name)
+        known = slice(1 if name == "RC" else 0, None)
+        theirs = np.column_stack([lent.labels[:, 1:], lent.ln_mass])
+        ours = np.column_stack([logg, feh, afe, ln_mass])[here]
+        if here.any():
+            tree = KDTree((theirs / ALIKE)[:, known])
+            _, nearest = tree.query((ours / ALIKE)[:, known])
+            labels[here, : 2 if name == "RC" else 1] = lent.labels[
+                nearest, : 2 if name == "RC" else 1
+            ]
+    return labels

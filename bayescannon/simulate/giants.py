@@ -68,21 +68,27 @@ class Giants(NamedTuple):
             if rng.uniform() < 1.0 / (1.0 + np.exp(-preference * score)):
                 return drawn
 
-    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Labels (star, 4) and whether in the clump (star,), as `draw` has them, many at once."""
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw many at once, as `draw` does: labels (star, 4), ln mass and state (star,)."""
         low, high = self.labels.min(axis=0), self.labels.max(axis=0)
         centre, shrink = self.labels.mean(axis=0), np.sqrt(1 - SMOOTHING**2)
-        kept, missing = [], n
-        while missing > 0:
-            chosen = self.labels[rng.integers(len(self.labels), size=2 * missing)]
-            moved = rng.normal(size=chosen.shape) @ self.kernel.T
-            labels = centre + shrink * (chosen - centre) + moved
-            labels = labels[((labels >= low) & (labels <= high)).all(axis=1)]
-            kept.append(labels)
-            missing -= len(labels)
-        labels = np.concatenate(kept)[:n]
-        log_odds = _features((labels - self.pivot) / self.scale) @ self.log_odds
-        return labels, rng.uniform(size=n) < 1.0 / (1.0 + np.exp(-log_odds))
+        chosen = self.labels[rng.integers(len(self.labels), size=n)]
+        labels = centre + shrink * (chosen - centre) + rng.normal(size=(n, 4)) @ self.kernel.T
+        v = _features((labels - self.pivot) / self.scale)
+        rc = rng.uniform(size=n) < 1.0 / (1.0 + np.exp(-v @ self.log_odds))
+        state, white = np.where(rc, *STATES), rng.normal(size=n)
+        ln_mass = np.empty(n)
+        for name in STATES:
+            here = state == name
+            ln_mass[here] = (v @ self.slope[name][:, 0] + self.root[name][0, 0] * white)[here]
+        kept = ((labels >= low) & (labels <= high)).all(axis=1)
+        kept &= (ln_mass >= self.ln_mass.min()) & (ln_mass <= self.ln_mass.max())
+        if kept.sum() == n or n == 0:
+            return labels, ln_mass, state
+        rest = self.sample(n - kept.sum(), rng)
+        first = labels[kept], ln_mass[kept], state[kept]
+        labels, ln_mass, state = (np.concatenate(both) for both in zip(first, rest, strict=True))
+        return labels, ln_mass, state
 
     def carbon_nitrogen_of(
         self, labels: np.ndarray, state: np.ndarray, ln_mass: np.ndarray, rng: np.random.Generator
