@@ -17,6 +17,7 @@ from . import (
     demo,
     figures,
     model,
+    paper,
     posterior,
 )
 
@@ -39,6 +40,7 @@ app.add_typer(ages.app, name="ages")
 app.command()(catalog.catalog)
 app.command()(abundances.catalog_abundances)
 app.command()(calibrate.calibrate)
+figures.app.command()(paper.paper)
 app.add_typer(figures.app, name="figures")
 app.add_typer(bench.app, name="bench")
 

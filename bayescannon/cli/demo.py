@@ -15,6 +15,7 @@ from rich.table import Table
 from ..ages import infer_ages
 from ..calibration import pit_of_draws
 from ..catalog import build_catalog, write_catalog
+from ..catalog.block import in_single
 from ..data import lines, model_path
 from ..figures import (
     age_posteriors,
@@ -39,9 +40,11 @@ from ..validate import CrossValidation, Judged, cross_validate, judge, posterior
 from .console import Seed, console, progress
 from .model import training_progress
 
-RECIPE = "apokasc-mass"
+RECIPE, AGE_MODEL = "apokasc-mass", "apokasc-age"
 STRIDE = 5
 """Cross-validation takes every fifth pixel, so that the demo ends in three minutes."""
+KEPT = 20
+"""So many spectra of test stars are kept, to draw them later."""
 
 
 def demo(
@@ -77,13 +80,28 @@ def demo(
             post = infer(model, test.spectra, "importance", seed=seed, out=store, progress=update)
         with _stage("ages", "age posteriors", 1, seconds):
             ages = infer_ages(post)
+            in_single(ages).to_zarr(beside / "ages.zarr", zarr_format=3, consolidated=False)
+        with _stage(
+            "ages_trained", "ages by a model trained on age", test_stars, seconds
+        ) as update:
+            by_age = infer(
+                Model.load(model_path(AGE_MODEL)),
+                test.spectra,
+                "importance",
+                seed=seed,
+                progress=update,
+            )
         with _stage("catalog", "catalogue", 2, seconds) as update:
-            table = build_catalog(post, ages)
+            table = build_catalog(post, ages, by_age)
             write_catalog(table, beside / "catalog.fits")
             update(1)
             write_catalog(table, beside / "catalog.ecsv")
         with _stage("figures", "figures", 1, seconds):
             _figures(beside / "figures", model, training, test, validation, post, ages)
+        validation.save(beside / "crossval.npz")
+        training.labels.write(beside / "training.ecsv")
+        test.truth.write(beside / "truth.ecsv")
+        test.spectra[:KEPT].save(beside / "spectra.zarr")
         summary = _summary(model, validation, test, post, ages, seconds)
         text = json.dumps(summary, indent=1, sort_keys=True) + "\n"
         (beside / "summary.json").write_text(text, encoding="utf-8")

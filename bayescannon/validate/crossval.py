@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,19 @@ class CrossValidation:
         """Bias, rms, robust scatter, z-width, coverage and slopes, convolved with `error`."""
         columns = (self.truth, self.mean, self.sd, self.q16, self.q84, self.error)
         return {name: judge(*(c[:, i] for c in columns)) for i, name in enumerate(self.labels)}
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write all of it, draws included, as a compressed `.npz`."""
+        columns = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        with write_beside(path) as beside, beside.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **columns)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> CrossValidation:
+        """Read what `save` wrote."""
+        with np.load(path) as stored:
+            columns = dict(stored)
+        return cls(labels=tuple(map(str, columns.pop("labels"))), **columns)
 
     def table(self) -> Table:
         """One row a star: what it was judged against, mean and sd of every label, chi2, fold."""

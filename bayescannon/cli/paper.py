@@ -1,0 +1,35 @@
+"""`figures paper`: every figure and table of Ness et al. 2016 from a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import UserError
+from ..paper import ITEMS, Source, make_item, write_item
+from .console import Seed, console
+
+
+def paper(
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("paper"),
+    only: Annotated[
+        list[str] | None, typer.Option(help="Item to make: fig7, table1; may be repeated.")
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a finished `demo` or `catalog`; what ships, without."),
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Make the figures and tables of Ness et al. 2016, each with a caption and its numbers."""
+    names = only or list(ITEMS)
+    for name in names:
+        if name not in ITEMS:
+            raise UserError(f"--only {name}: no such item; there are {', '.join(ITEMS)}")
+    source = Source(run, seed)
+    for name in names:
+        with console.status(f"{name} ..."):
+            item = make_item(name, source)
+            write_item(out, name, item)
+        what = ", ".join([f"{stem}.png" for stem in item.figures] + list(item.tables))
+        console.print(f"{name:<9} {what or item.caption.strip()}", soft_wrap=True)
