@@ -8,7 +8,6 @@ import bayescannon as bc
 from bayescannon.cli.abundances import abundance_catalog
 from bayescannon.data import model_path
 from bayescannon.flags import Flag
-from bayescannon.infer.by_state import infer_by_state
 from bayescannon.model.by_state import StateModels
 from bayescannon.spectra.abundances import ZeroPointWarning, read_abundances, zero_points
 from bayescannon.validate.abundances import real_giants
@@ -94,5 +93,5 @@ def test_catalogue_of_the_shipped_model():
     nothing = bc.Spectra(
         None, np.zeros((1, 6)), np.zeros((1, 6)), ["none"], channel=spectra.channel
     )
-    post = infer_by_state(models, nothing, draws=50)
+    post = bc.infer(models, nothing, "importance", draws=50)
     assert int(post["sample_stats/flags"].values[0]) & int(Flag.NO_GOOD_PIXEL)

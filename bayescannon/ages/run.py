@@ -15,6 +15,7 @@ from jaxtyping import Float
 from ..errors import UserError
 from ..flags import Flag, combine
 from ..keys import star_keys
+from ..trees import array
 from .grid import Parsec
 from .mixture import LEVELS, QUANTITIES, mix_states
 from .posterior import AGE_PRIORS, AgePrior, MassDraws, age_density, state_tables
@@ -64,8 +65,9 @@ def infer_ages(
         Prior on age; see `age_density`.
     p_rc : float or array (star,), optional
         Probability that a star burns helium in its core (red clump), known without its mass. By
-        default learned from teff, logg, feh and afe (`bayescannon.ages.states`), averaged over
-        the draws; 0.5 where the posterior lacks one of them. `attrs["p_rc"]` says which.
+        default that of the posterior, where models by state made it; else learned from teff,
+        logg, feh and afe (`bayescannon.ages.states`), averaged over the draws; 0.5 where the
+        posterior lacks one of them. `attrs["p_rc"]` says which.
     seed : int, optional
         For the age draws; that of `post` by default.
     progress : callable, optional
@@ -97,7 +99,10 @@ def infer_ages(
         if name not in labels:
             raise UserError(f"the posterior has no label {name!r}, which an age needs")
     n_star = labels.sizes["star"]
-    source, given = _source_of_p_rc(p_rc, labels)
+    if p_rc is None and "p_rc" in post["sample_stats"]:
+        source, given = "of the posterior", array(post, "sample_stats/p_rc")
+    else:
+        source, given = _source_of_p_rc(p_rc, labels)
     seed = int(post.attrs.get("seed", 0)) if seed is None else seed
     tables = {state: state_tables(grid, state) for state in ("rgb", "rc")}
     done = []
@@ -248,6 +253,6 @@ def _tree(done: list[dict], star_id: np.ndarray, attrs: dict) -> xr.DataTree:
 def grid_id(grid: Parsec) -> str:
     """Twelve hexadecimal digits that change with the grid's masses."""
     digest = hashlib.sha256(json.dumps(grid.info, sort_keys=True).encode())
-    for array in (grid.log_mass_rgb, grid.log_mass_rc):
-        digest.update(np.ascontiguousarray(array).tobytes())
+    for table in (grid.log_mass_rgb, grid.log_mass_rc):
+        digest.update(np.ascontiguousarray(table).tobytes())
     return digest.hexdigest()[:12]

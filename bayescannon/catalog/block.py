@@ -15,7 +15,7 @@ from ..files import write_beside
 from ..flags import Flag
 from ..infer import infer
 from ..infer.posterior import TreeWriter
-from ..model import Model
+from ..model.by_state import AnyModel
 from ..spectra import Spectra
 from ..trees import release
 from .build import build_catalog
@@ -53,7 +53,7 @@ class Done(NamedTuple):
 class BlockMaker:
     """Makes block k of a run and writes it; travels to worker processes as it is."""
 
-    model: Model
+    model: AnyModel
     spectra: Spectra
     grid: Parsec | None
     """None where the model has no mass: then there are no ages."""

@@ -12,7 +12,7 @@ from ..ages.grid import Parsec
 from ..ages.run import grid_id
 from ..errors import UserError
 from ..files import write_beside
-from ..model import Model
+from ..model.by_state import AnyModel
 from ..spectra import Spectra
 
 PACKAGES = ("bayescannon", "jax", "jaxlib", "numpyro", "numpy")
@@ -20,7 +20,7 @@ FORMAT = 1
 
 
 def describe_run(
-    model: Model, spectra: Spectra, grid: Parsec | None, settings: dict[str, Any]
+    model: AnyModel, spectra: Spectra, grid: Parsec | None, settings: dict[str, Any]
 ) -> dict[str, Any]:
     """List all that a result depends on; values are what JSON can hold."""
     return {

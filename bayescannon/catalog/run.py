@@ -14,7 +14,7 @@ from ..errors import UserError
 from ..files import alone_in, write_beside
 from ..flags import Flag
 from ..infer import make_prior
-from ..model import Model
+from ..model.by_state import AnyModel, parts_of
 from ..spectra import Spectra
 from .block import FAILED, PARTS, STARS_PER_BLOCK, BlockMaker, Done, part_path
 from .build import described
@@ -25,7 +25,7 @@ MANIFEST = "manifest.json"
 
 
 def run_catalog(
-    model: Model,
+    model: AnyModel,
     spectra: Spectra,
     out: str | os.PathLike,
     *,
@@ -44,8 +44,9 @@ def run_catalog(
 
     Parameters
     ----------
-    model : Model
-        A trained model; ages are made where it has the label `ln_mass`.
+    model : Model or StateModels
+        A trained model, or one for each evolutionary state; ages are made where it has the label
+        `ln_mass`.
     spectra : Spectra
         Opened from a store, or in memory; channels serve as well as pixels.
     out : path
@@ -85,7 +86,7 @@ def run_catalog(
     run = {
         **settings,
         "stars per block": STARS_PER_BLOCK,
-        "prior": make_prior(model, prior)[1],
+        "prior": make_prior(parts_of(model)[0], prior)[1],
         "age prior": age_prior,
     }
     described_run = describe_run(model, spectra, grid, run)

@@ -12,11 +12,10 @@ from ..catalog import build_catalog, write_catalog
 from ..catalog.evolution import flag_not_single
 from ..data import model_path
 from ..flags import Flag
-from ..infer.by_state import infer_by_state
+from ..infer import infer
 from ..model.by_state import StateModels
 from ..spectra import Spectra
 from ..spectra.abundances import read_abundances
-from ..trees import array
 from ..validate.abundances import real_giants
 from .console import Seed, console, progress
 
@@ -59,6 +58,5 @@ def catalog_abundances(
 
 def abundance_catalog(models: StateModels, stars: Spectra, **settings) -> QTable:
     """Infer, date and sum up some stars; settings are those of `infer`."""
-    post = infer_by_state(models, stars, **settings)
-    ages = infer_ages(post, p_rc=array(post, "sample_stats/p_rc"))
-    return flag_not_single(build_catalog(post, ages))
+    post = infer(models, stars, **settings)
+    return flag_not_single(build_catalog(post, infer_ages(post)))

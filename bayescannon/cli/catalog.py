@@ -13,7 +13,7 @@ from ..catalog import build_catalog, check_suffixes, run_catalog, write_catalog
 from ..data import model_path
 from ..flags import Flag
 from ..infer import open_posterior
-from ..model import Model
+from ..model import load
 from ..spectra import Spectra
 from .ages import isochrones
 from .console import Seed, console, progress
@@ -63,7 +63,7 @@ def catalog(
         _report(table, target, as_json)
         return
     folder = out or Path("catalog")
-    trained, spectra = Model.load(model_path(model)), Spectra.open(source)
+    trained, spectra = load(model_path(model)), Spectra.open(source)
     targets = [folder / f"catalog.{suffix}" for suffix in formats]
     check_suffixes(targets)
     with progress("stars", len(spectra), rate=True) as update:

@@ -11,7 +11,7 @@ from ..errors import UserError
 from ..files import write_beside
 from ..infer import infer as infer_labels
 from ..ingest import ingest_files
-from ..model import Model
+from ..model import AnyModel, load
 from ..spectra import Spectra
 from .console import Seed, console, posterior_table, progress
 from .data import expand
@@ -33,7 +33,7 @@ def infer(
     seed: Seed = 0,
 ) -> None:
     """Sample the posterior of the labels of every star."""
-    trained = Model.load(model_path(model))
+    trained = load(model_path(model))
     store = _spectra(spectra, trained)
     with progress("stars", len(store)) as update:
         post = infer_labels(trained, store, method, prior, draws, seed, out, update)
@@ -47,7 +47,7 @@ def save_tree(tree: xr.DataTree, path: Path) -> None:
         tree.to_zarr(beside, mode="w", consolidated=False)
 
 
-def _spectra(paths: list[Path], model: Model) -> Spectra:
+def _spectra(paths: list[Path], model: AnyModel) -> Spectra:
     if len(paths) == 1 and paths[0].suffix == ".zarr":
         return Spectra.open(paths[0])
     done = ingest_files(expand(paths), model.recipe.pixels)

@@ -1,81 +1,105 @@
-"""Mixing the posteriors of two models, one for each evolutionary state."""
+"""Posteriors of the models of both evolutionary states, mixed by how well each explains a star."""
+
+from typing import NamedTuple
 
 import jax
 import numpy as np
-import xarray as xr
+from scipy.special import expit, logit
 
 from ..keys import star_keys
 from ..model.by_state import StateModels
 from ..spectra import Spectra
-from ..trees import array
-from .run import infer
+from .posterior import Block
+from .prior import Prior, WhiteMixture
+
+GOLDEN = 0.6180339887498949
 
 
-def infer_by_state(
-    models: StateModels, spectra: Spectra, method: str = "importance", **settings
-) -> xr.DataTree:
-    """Infer each star with the models of both states, and mix their draws by P(rc).
+class OfState(NamedTuple):
+    """What the model of one state says of a block of stars."""
 
-    Parameters
-    ----------
-    models : StateModels
-    spectra : Spectra
-        Channels as in training.
-    method, **settings
-        As for `infer` (`prior`, `draws`, `seed`).
+    block: Block
+    log_evidence: np.ndarray
+    """ln of the integral of likelihood times prior over scaled labels, (star,)."""
+    prior: Prior
+    scale: np.ndarray
+
+
+def mix(models: StateModels, rgb: OfState, rc: OfState, spectra: Spectra, seed: int) -> Block:
+    """Mix draws by P(rc | spectrum).
+
+    P(rc) is prior odds times the ratio of evidences: the odds are the share of clump stars in
+    training where each state has its own population, and P(rc) at the labels under a prior that
+    both share. Models of channels have P(rc) from a classifier of all channels.
 
     Returns
     -------
-    xarray.DataTree
-        As of `infer`; `sample_stats/p_rc` (star,) beside. Draws are mixed (chain, draw, star),
-        `point/mean` and `cov` are the mixture's, every other statistic is that of the likelier
-        state's model.
+    Block
+        `per_star` has `p_rc`, and `rc` tells which draws are those of a clump star. `log_prior` is
+        that of state and labels together [label units]: it is the posterior less the likelihood,
+        so that dividing it out leaves what the spectrum says of both. `mean` and `cov` are the
+        mixture's; every other statistic is that of the likelier state's model.
     """
-    rgb, rc = (infer(m, spectra, method, **settings) for m in (models.rgb, models.rc))
-    p = models.p_rc(spectra)
-    likely = xr.DataArray(p > 0.5, dims="star")
-    n_draw = rgb["posterior"].sizes["draw"]
-    which = xr.DataArray(
-        _choose(p, n_draw, settings.get("seed", 0), spectra), dims=("draw", "star")
+    evidence = [s.log_evidence + _per_label_unit(s) for s in (rgb, rc)]
+    if models.channel is not None:
+        flux, ivar = spectra.arrays()
+        p = models.p_rc(np.where(ivar > 0, flux, np.nan))
+    else:
+        if isinstance(rgb.prior, WhiteMixture):
+            before = np.full(len(spectra), models.share_rc)
+        else:
+            before = _at_labels(models, rgb.block, rc.block)
+        gain = np.nan_to_num(evidence[1] - evidence[0])
+        p = expit(logit(before) + gain)
+    a, b = rgb.block, rc.block
+    chosen = _choose(p, a.log_prior.shape[1:], seed, spectra)
+    # ln of weight: what makes P(state) of a state's evidence
+    weight = [np.log(np.maximum(q, 1e-300)) - e for q, e in zip((1 - p, p), evidence, strict=True)]
+    log_prior = [
+        s.block.log_prior + _per_label_unit(s) - np.log(s.scale).sum() + w[:, None, None]
+        for s, w in zip((rgb, rc), weight, strict=True)
+    ]
+    likely = p > 0.5
+    mean, cov = _moments(a, b, p)
+    return Block(
+        draws=np.where(chosen[..., None], b.draws, a.draws),
+        log_prior=np.where(chosen, log_prior[1], log_prior[0]),
+        log_likelihood=np.where(chosen, b.log_likelihood, a.log_likelihood),
+        best=np.where(likely[:, None], b.best, a.best),
+        mean=mean,
+        cov=cov,
+        per_star={k: np.where(likely, b.per_star[k], v) for k, v in a.per_star.items()}
+        | {"p_rc": p},
+        rc=chosen,
     )
-    groups = {}
-    for name in rgb.children:
-        a, b = rgb[name].to_dataset(), rc[name].to_dataset()
-        groups[name] = xr.Dataset(
-            {
-                k: xr.where(which if "draw" in a[k].dims else likely, b[k], a[k]).transpose(
-                    *a[k].dims
-                )
-                for k in a.data_vars
-            },
-            coords=a.coords,
-        )
-    # densities of scaled labels, each in the units of its own model: put into label units
-    jacobian = [float(np.log(m.scaling.scale).sum()) for m in (models.rgb, models.rc)]
-    density = groups["sample_stats"]["log_prior"]
-    unit = xr.where(which, jacobian[1], jacobian[0])
-    groups["sample_stats"]["log_prior"] = (density - unit).transpose(*density.dims)
-    groups["sample_stats"]["p_rc"] = ("star", p)
-    _mix_moments(groups["point"], rgb, rc, p)
-    tree = xr.DataTree.from_dict(groups)
-    tree.attrs = dict(rgb.attrs) | {"model": models.id}
-    return tree
 
 
-def _choose(p: np.ndarray, n_draw: int, seed: int, spectra: Spectra) -> np.ndarray:
-    """Which draws (draw, star) come from the clump: a fair share, at random places."""
-    start = np.asarray(jax.vmap(jax.random.uniform)(star_keys(seed, spectra.star_id)))[None]
-    golden = (np.arange(n_draw)[:, None] * 0.6180339887498949 + start) % 1.0
-    return golden < p[None]
+def _per_label_unit(state: OfState) -> float:
+    """Priors that are no densities are constant per label unit: their integral needs the scale."""
+    return 0.0 if isinstance(state.prior, WhiteMixture) else float(np.log(state.scale).sum())
 
 
-def _mix_moments(point: xr.Dataset, rgb: xr.DataTree, rc: xr.DataTree, p: np.ndarray) -> None:
-    means = [array(t, "point/mean") for t in (rgb, rc)]
+def _at_labels(models: StateModels, rgb: Block, rc: Block) -> np.ndarray:
+    """P(rc) at the labels that spectra show themselves, the mean of what both models find."""
+    direct = [i for i, n in enumerate(models.labels) if n not in models.recipe.training.carried]
+    at_rgb, at_rc = (models.p_rc(block.mean[:, direct]) for block in (rgb, rc))
+    return 0.5 * (at_rgb + at_rc)
+
+
+def _choose(p: np.ndarray, shape: tuple[int, ...], seed: int, spectra: Spectra) -> np.ndarray:
+    """Which draws (star, chain, draw) come from the clump: a fair share, at random places."""
+    start = np.asarray(jax.vmap(jax.random.uniform)(star_keys(seed, spectra.star_id)))
+    steps = np.arange(np.prod(shape)).reshape(shape) * GOLDEN
+    return (steps + start[:, None, None]) % 1.0 < p[:, None, None]
+
+
+def _moments(rgb: Block, rc: Block, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of the mixture; a state that cannot be has no say, whatever it holds."""
+    p = np.where(p < 1e-12, 0.0, np.where(p > 1 - 1e-12, 1.0, p))
     weight = (1 - p, p)
-    mean = weight[0][:, None] * means[0] + weight[1][:, None] * means[1]
-    cov = np.zeros_like(array(rgb, "point/cov"))
-    for w, m, tree in zip(weight, means, (rgb, rc), strict=True):
-        off = m - mean
-        cov += w[:, None, None] * (array(tree, "point/cov") + off[:, :, None] * off[:, None])
-    point["mean"] = (point["mean"].dims, mean)
-    point["cov"] = (point["cov"].dims, cov)
+    mean = weight[0][:, None] * rgb.mean + weight[1][:, None] * rc.mean
+    cov = np.zeros_like(rgb.cov)
+    for w, state in zip(weight, (rgb, rc), strict=True):
+        off = state.mean - mean
+        cov += w[:, None, None] * (state.cov + off[:, :, None] * off[:, None])
+    return mean, cov

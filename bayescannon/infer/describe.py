@@ -146,7 +146,7 @@ def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:
         Flag.NOT_CONVERGED: ~converged & ~empty,
         **{flag: where & ~empty for flag, where in sampling_flags(star, n_draw).items()},
     }
-    for array in block[:-1]:
+    for array in (block.draws, *block[1:6]):
         array[lost] = np.nan
     for name in ("chi2", "chi2_full", "distance", "p_outside"):
         star[name] = np.where(empty, np.nan, star[name])

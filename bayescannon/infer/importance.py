@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Float
+from scipy.special import gammaln
 from scipy.stats import f as fisher
 
 from ..batches import map_stars
@@ -119,6 +120,30 @@ def importance_of_modes(
         return Weighted(scaled[:, chosen].T, khat, ess)
 
     return map_stars(one_star, (keys, summary, fit), STARS_AT_ONCE)
+
+
+@partial(jax.jit, static_argnames="degree")
+def log_evidence(summary: Summary, frame: Frame, prior: Prior, degree: int) -> Float[Array, "star"]:
+    """Integrate likelihood times prior over the scaled labels of every star; natural logarithm.
+
+    By importance sampling with `MIN_PROPOSALS` points that do not depend on seed or method.
+    """
+    n_label = frame.mean.shape[1]
+    points = _points(MIN_PROPOSALS, n_label)
+    white, log_proposal = jnp.asarray(points), jnp.asarray(_log_student(points))
+    half = 0.5 * DEGREES_OF_FREEDOM
+    constant = gammaln(half + 0.5 * n_label) - gammaln(half)
+    constant -= 0.5 * n_label * np.log(DEGREES_OF_FREEDOM * np.pi)
+
+    def one_star(given):
+        summary, frame = given
+        scaled = frame.mean[:, None] + frame.cholesky @ white
+        log_target = log_likelihood_of_draws(summary, scaled, degree) + prior.log_prob(scaled)
+        log_det = jnp.sum(jnp.log(jnp.diagonal(frame.cholesky)))
+        log_ratio = log_target - log_proposal - constant + log_det
+        return logsumexp(log_ratio) - jnp.log(float(MIN_PROPOSALS))
+
+    return map_stars(one_star, (summary, frame), STARS_AT_ONCE)
 
 
 def _log_mixture(scaled: Float[Array, "label draw"], modes: list) -> Float[Array, "draw"]:

@@ -11,7 +11,7 @@ import xarray as xr
 import zarr
 
 from ..errors import UserError
-from ..model import Model
+from ..model.by_state import AnyModel
 from ..trees import array
 
 
@@ -25,9 +25,10 @@ class Block(NamedTuple):
     mean: np.ndarray  # (star, label)
     cov: np.ndarray  # (star, label, label)
     per_star: dict[str, np.ndarray]  # name -> (star,)
+    rc: np.ndarray | None = None  # (star, chain, draw): of a clump star; None of a single model
 
 
-def attributes(model: Model, method: str, prior: str, seed: int) -> dict:
+def attributes(model: AnyModel, method: str, prior: str, seed: int) -> dict:
     """Say what made a posterior: enough to make it again."""
     packages = ("bayescannon", "jax", "numpyro", "numpy")
     return {
@@ -55,6 +56,7 @@ def to_datatree(block: Block, star_id: np.ndarray, attrs: dict) -> xr.DataTree:
         {
             "log_prior": (sampled, log_prior),
             "log_likelihood": (sampled, log_like),
+            **({} if block.rc is None else {"rc": (sampled, np.moveaxis(block.rc, 0, 2))}),
             **{name: ("star", values) for name, values in block.per_star.items()},
         },
         coords=coords,

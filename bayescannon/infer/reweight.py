@@ -57,7 +57,10 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
 
     posterior = post["posterior"].to_dataset().map(pick)
     new = stats.assign(log_prior=(("chain", "draw", "star"), log_new))
-    new = new.assign({name: pick(new[name]) for name in ("log_prior", "log_likelihood")})
+    of_draws = [name for name in ("log_prior", "log_likelihood", "rc") if name in new]
+    new = new.assign({name: pick(new[name]) for name in of_draws})
+    if "rc" in new:
+        new = new.assign(p_rc=new["rc"].mean(("chain", "draw")))
     # a method that does not know its effective size drew independently
     ess = np.where(np.isnan(stats["ess"]), len(weight), stats["ess"]) * share
     low = ~(ess >= MIN_ESS_WEIGHTED * len(weight)) & np.isfinite(stats["chi2"].values)

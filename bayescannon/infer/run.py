@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from itertools import islice
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +20,13 @@ from ..errors import UserError
 from ..files import write_beside
 from ..keys import star_keys
 from ..model import Model
+from ..model.by_state import AnyModel, StateModels, parts_of
 from ..spectra import Spectra
 from ..trees import release
+from .by_state import OfState, mix
 from .describe import describe
-from .importance import MAX_MODES
+from .frame import make_frame
+from .importance import MAX_MODES, log_evidence
 from .label_map import scale_columns, with_label_map
 from .methods import SAMPLERS, Problem
 from .newton import Laplace, laplace
@@ -37,7 +41,7 @@ STARS_PER_BLOCK = 256
 
 
 def infer(
-    model: Model,
+    model: AnyModel,
     spectra: Spectra,
     method: str = "auto",
     prior=None,
@@ -50,8 +54,8 @@ def infer(
 
     Parameters
     ----------
-    model : Model
-        A trained model.
+    model : Model or StateModels
+        A trained model, or one for each evolutionary state: then draws of both are mixed.
     spectra : Spectra
         Normalised spectra on the model's grid.
     method : {"auto", "laplace", "importance", "nuts", "reference"}
@@ -78,7 +82,8 @@ def infer(
         `sample_stats`: `log_prior` (of scaled labels, up to a constant), `log_likelihood`, and
         per star chi2 (diagonal, as the paper's), chi2_full (with factors), dof, khat, ess, rhat,
         divergences, shift (error of a Laplace approximation, in sd), n_modes, distance
-        (Mahalanobis, to the training set), p_outside, flags;
+        (Mahalanobis, to the training set), p_outside, flags, and with models by state p_rc, and
+        rc of each draw (`infer.by_state.mix`);
         `point`: map, mean (star, parameter), cov (star, parameter, parameter_2).
         What a method does not compute is NaN.
 
@@ -92,9 +97,9 @@ def infer(
     if draws < 2:
         raise UserError(f"draws is {draws}: ask for 2 or more")
     _check_grid(model, spectra)
-    density, description = make_prior(model, prior)
-    attrs = attributes(model, method, description, seed)
-    block_of = partial(_infer_block, model, pixel_model(model), density, method, draws, seed)
+    parts = [_Part(m, pixel_model(m), make_prior(m, prior)[0]) for m in parts_of(model)]
+    attrs = attributes(model, method, make_prior(parts[0].model, prior)[1], seed)
+    block_of = partial(_infer_block, model, parts, method, draws, seed)
     if out is None:
         trees = list(_blocks(block_of, spectra, attrs, progress))
         joined = xr.map_over_datasets(_concat_stars, *trees)
@@ -157,7 +162,7 @@ def _concat_stars(*parts: xr.Dataset) -> xr.Dataset:
     )
 
 
-def _check_grid(model: Model, spectra: Spectra) -> None:
+def _check_grid(model: AnyModel, spectra: Spectra) -> None:
     if model.channel is not None or spectra.channel is not None:
         if tuple(spectra.channel or ()) != (model.channel or ()):
             raise UserError(
@@ -178,14 +183,25 @@ def pixel_model(model: Model) -> PixelModel:
     return PixelModel.of(model.coefficients, model.scatter, model.usable, model.factors)
 
 
+class _Part(NamedTuple):
+    """A model, the only one or that of one state, ready to be used."""
+
+    model: Model
+    pixels: PixelModel
+    prior: Prior
+
+
+class _Stars(NamedTuple):
+    """A block of stars, padded."""
+
+    keys: jax.Array
+    flux: jax.Array
+    ivar: jax.Array
+    n_star: int
+
+
 def _infer_block(
-    model: Model,
-    pixels: PixelModel,
-    prior: Prior,
-    method: str,
-    draws: int,
-    seed: int,
-    spectra: Spectra,
+    model: AnyModel, parts: list[_Part], method: str, draws: int, seed: int, spectra: Spectra
 ) -> Block:
     n_star = len(spectra)
     missing = STARS_PER_BLOCK - n_star
@@ -193,7 +209,25 @@ def _infer_block(
     if missing:
         arrays = tuple(np.pad(a, ((0, missing), (0, 0))) for a in arrays)
     flux, ivar = map(jnp.asarray, arrays)
-    summary = compress(flux, ivar, pixels)
+    names = np.concatenate([spectra.star_id, np.full(missing, "padding")])
+    stars = _Stars(star_keys(seed, names), flux, ivar, n_star)
+    if not isinstance(model, StateModels):
+        block, _ = _infer_part(parts[0], stars, method, draws)
+        return _crop(block, n_star)
+    found = []
+    for part in parts:
+        block, problem = _infer_part(part, stars, method, draws)
+        frame, _ = make_frame(problem.summary, problem.fit, problem.prior, problem.degree)
+        evidence = log_evidence(problem.summary, frame, problem.prior, problem.degree)
+        evidence = np.asarray(evidence)[:n_star]
+        found.append(OfState(_crop(block, n_star), evidence, part.prior, part.model.scaling.scale))
+    return mix(model, *found, spectra, seed)
+
+
+def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> tuple[Block, Problem]:
+    """Infer stars, padding included, with one model."""
+    model, prior = part.model, part.prior
+    summary = compress(stars.flux, stars.ivar, part.pixels)
     degree = model.recipe.labels.degree
     fit = laplace(summary, prior, _starts(model), degree)
     columns = None
@@ -202,13 +236,11 @@ def _infer_block(
         columns = scale_columns(leverage, covariance, fit.mean, degree)
         summary = with_label_map(summary, columns)
         fit = laplace(summary, prior, _best_modes(fit), degree)
-    names = np.concatenate([spectra.star_id, np.full(missing, "padding")])
-    keys = star_keys(seed, names)
+    keys, flux, ivar, n_star = stars
     problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, n_star, columns)
     sampled = SAMPLERS[method](problem)
     log_prior, log_like = _log_densities(jnp.asarray(sampled.draws), summary, prior, problem.degree)
-    block = describe(model, summary, fit, sampled, log_prior, log_like)
-    return _crop(block, n_star)
+    return describe(model, summary, fit, sampled, log_prior, log_like), problem
 
 
 def _starts(model: Model) -> jax.Array:

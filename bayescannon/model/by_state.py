@@ -1,7 +1,8 @@
-"""Two models, one for each evolutionary state, and the probability that tells which."""
+"""Two models, one for each evolutionary state, and what tells the states apart."""
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,31 +17,74 @@ from ..recipe import Recipe
 from ..spectra import Spectra
 from .fit import train
 from .model import Model
+from .store import load_model
 
 RIDGE = 0.3
 STATES = ("rgb", "rc")
+ODDS = "states.npz"
 
 
 @dataclass(frozen=True)
 class StateModels:
-    """Models of `rgb` and `rc` stars, and a logistic P(rc) on the quadratic of all channels."""
+    """Models of `rgb` and `rc` stars; `infer` takes it as it takes one model.
+
+    Attributes
+    ----------
+    rgb, rc : Model
+        Of the same labels and the same pixels or channels.
+    pivot, scale, log_odds : ndarray
+        A logistic P(rc) on the quadratic of its inputs: all channels or, where spectra are
+        modelled, the labels that spectra show themselves.
+    share_rc : float
+        Share of clump stars in training.
+    """
 
     rgb: Model
     rc: Model
     pivot: np.ndarray
     scale: np.ndarray
     log_odds: np.ndarray
+    share_rc: float = 0.5
 
     @property
+    def name(self) -> str:
+        """Name of the recipe."""
+        return self.recipe.name
+
+    @property
+    def recipe(self) -> Recipe:
+        """Recipe of both models."""
+        return self.rgb.recipe
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the labels, in order."""
+        return self.rgb.labels
+
+    @property
+    def wavelength(self) -> np.ndarray | None:
+        """Vacuum wavelength [Angstrom]; None where `channel` names the pixels."""
+        return self.rgb.wavelength
+
+    @property
+    def channel(self) -> tuple[str, ...] | None:
+        """Names of the pixels where they are no wavelengths."""
+        return self.rgb.channel
+
+    @cached_property
     def id(self) -> str:
-        """Changes with either model or the classifier."""
+        """Changes with either model or with what tells the states apart."""
         text = f"{self.rgb.id}{self.rc.id}".encode() + self.log_odds.tobytes()
         return sha256(text).hexdigest()[:12]
 
-    def p_rc(self, spectra: Spectra) -> np.ndarray:
-        """P(rc) of each star, (star,); a missing channel counts as its training mean."""
-        flux, ivar = spectra.arrays()
-        scaled = np.where(ivar > 0, (flux - self.pivot) / self.scale, 0.0)
+    @property
+    def parts(self) -> tuple[Model, ...]:
+        """Both models, in the order of `STATES`."""
+        return self.rgb, self.rc
+
+    def p_rc(self, inputs: np.ndarray) -> np.ndarray:
+        """P(rc) of inputs (star, input); an input that is NaN counts as its training mean."""
+        scaled = np.nan_to_num((inputs - self.pivot) / self.scale)
         # beyond the training range a quadratic would be sure of anything
         odds = features(jnp.asarray(np.clip(scaled, -4, 4))) @ jnp.asarray(self.log_odds)
         return np.asarray(1 / (1 + jnp.exp(-odds)))
@@ -49,21 +93,44 @@ class StateModels:
         """Write `rgb/`, `rc/` and `states.npz` into a folder, made if it is not there."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        for state in STATES:
-            getattr(self, state).save(folder / state)
-        with write_beside(folder / "states.npz") as beside, beside.open("wb") as file:
-            np.savez(file, pivot=self.pivot, scale=self.scale, log_odds=self.log_odds)
+        for state, model in zip(STATES, self.parts, strict=True):
+            model.save(folder / state)
+        odds = {name: getattr(self, name) for name in ("pivot", "scale", "log_odds", "share_rc")}
+        with write_beside(folder / ODDS) as beside, beside.open("wb") as file:
+            np.savez(file, allow_pickle=False, **odds)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "StateModels":
         """Read what `save` wrote."""
         folder = Path(folder)
-        if not (folder / "states.npz").is_file():
-            raise UserError(f"{folder}: no models by state (states.npz is missing)")
-        with np.load(folder / "states.npz") as stored:
+        if not (folder / ODDS).is_file():
+            raise UserError(f"{folder}: no models by state ({ODDS} is missing)")
+        with np.load(folder / ODDS) as stored:
             pivot, scale, log_odds = (stored[k] for k in ("pivot", "scale", "log_odds"))
-        rgb, rc = (Model.load(folder / state) for state in STATES)
-        return cls(rgb, rc, pivot, scale, log_odds)
+            share = float(stored["share_rc"]) if "share_rc" in stored else 0.5
+        rgb, rc = (load_model(folder / state) for state in STATES)
+        return cls(rgb, rc, pivot, scale, log_odds, share)
+
+
+AnyModel = Model | StateModels
+"""What `infer` and `run_catalog` take."""
+
+
+def load(folder: str | os.PathLike) -> AnyModel:
+    """Read a folder that holds one model, or models by state.
+
+    Raises
+    ------
+    UserError
+        If it is no model folder, is damaged, or was written by a newer version.
+    """
+    kind = StateModels if (Path(folder) / ODDS).is_file() else Model
+    return kind.load(folder)
+
+
+def parts_of(model: AnyModel) -> tuple[Model, ...]:
+    """One model, or both of them."""
+    return model.parts if isinstance(model, StateModels) else (model,)
 
 
 def train_by_state(
@@ -87,4 +154,4 @@ def train_by_state(
     v = features(jnp.asarray((flux[complete] - pivot) / scale))
     log_odds = np.asarray(fit_logistic(v, state[complete] == "rc", RIDGE))
     rgb, rc = (train(spectra[np.flatnonzero(state == s)], labels, recipe) for s in STATES)
-    return StateModels(rgb, rc, pivot, scale, log_odds)
+    return StateModels(rgb, rc, pivot, scale, log_odds, float(np.mean(state == "rc")))

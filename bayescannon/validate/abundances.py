@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..data import apokasc
-from ..infer.by_state import infer_by_state
+from ..infer import infer
 from ..model.by_state import train_by_state
 from ..recipe import Recipe
 from ..spectra import Spectra
@@ -64,7 +64,7 @@ def cross_validate_by_state(
     for k in range(folds):
         test, rest = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
         models = train_by_state(spectra[rest], labels, state[rest], recipe)
-        post = infer_by_state(models, spectra[test], seed=seed)
+        post = infer(models, spectra[test], "importance", seed=seed)
         f = [(m.report or {})["error_scale"]["ln_mass"] for m in (models.rgb, models.rc)]
         p = array(post, "sample_stats/p_rc")
         out["mean"][test], out["std"][test] = (
