@@ -8,7 +8,7 @@ spectrum is at each age, and the sample's distribution f follows from
 walk at random from bin to bin, so that neighbours are alike; how much so is inferred too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -113,6 +113,7 @@ def histogram(likelihood: Float[Array, "star bin"], known: Bool[Array, "star"]) 
 def infer_population(
     likelihood: Float[np.ndarray, "star bin"],
     cell: Int[np.ndarray, "star"] | None = None,
+    shared: Float[np.ndarray, "cell"] | float = 0.0,
     draws: int = 400,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
@@ -125,6 +126,9 @@ def infer_population(
         From `age_likelihood`.
     cell : (star,) int, optional
         Which sample a star belongs to, counted from 0; -1 for none. One sample without.
+    shared : float or (cell,)
+        Error of log10 age that all stars of a sample share [dex], such as that of the model's
+        label scale. It does not average out: every draw of a sample is shifted by one draw of it.
     draws : int
         Draws of every sample's distribution.
     seed : int
@@ -148,6 +152,7 @@ def infer_population(
     if n_cell == 0:
         raise UserError("no star is in a cell: nothing to infer ages of")
     known = likelihood.sum(axis=1) > 0
+    shared = np.broadcast_to(np.asarray(shared, float), (n_cell,))
     members = [np.flatnonzero((cell == i) & known) for i in range(n_cell)]
     stars = np.array([len(m) for m in members])
     shapes = ((n_cell, draws, likelihood.shape[1]), *[(n_cell, draws)] * 3)
@@ -158,11 +163,13 @@ def infer_population(
         here = np.flatnonzero((size == k) & (stars > 0))
         for start in range(0, len(here), CELLS_AT_ONCE):
             numbers = here[start : start + CELLS_AT_ONCE]
-            padded = _pad([likelihood[members[i]] for i in numbers], SIZES[k])
+            at_once = min(CELLS_AT_ONCE, len(here))
+            padded = _pad([likelihood[members[i]] for i in numbers], SIZES[k], at_once)
             keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(
-                jnp.asarray(np.resize(numbers, CELLS_AT_ONCE))
+                jnp.asarray(np.resize(numbers, at_once))
             )
-            found = _many_cells(keys, *padded, draws)
+            error = jnp.asarray(np.resize(shared[numbers], at_once))
+            found = _many_cells(keys, *padded, error, draws)
             for array, values in zip(out, found, strict=True):
                 array[numbers] = np.asarray(values)[: len(numbers)]
             done += len(numbers)
@@ -171,38 +178,40 @@ def infer_population(
     return Ages(*out, stars)
 
 
-def _pad(parts: list[np.ndarray], size: int) -> tuple[Array, Array]:
+def _pad(parts: list[np.ndarray], size: int, at_once: int) -> tuple[Array, Array]:
     """Fill up stars with blanks and cells by repeating: all batches share one program."""
-    likelihood = np.ones((CELLS_AT_ONCE, size, parts[0].shape[1]))
-    known = np.zeros((CELLS_AT_ONCE, size), bool)
-    for i in range(CELLS_AT_ONCE):
+    likelihood = np.ones((at_once, size, parts[0].shape[1]))
+    known = np.zeros((at_once, size), bool)
+    for i in range(at_once):
         part = parts[i % len(parts)]
         likelihood[i, : len(part)], known[i, : len(part)] = part, True
     return jnp.asarray(likelihood), jnp.asarray(known)
 
 
 @partial(jax.jit, static_argnames="draws")
-def _many_cells(keys, likelihood, known, draws: int):
-    return jax.vmap(partial(_one_cell, draws=draws))(keys, likelihood, known)
+def _many_cells(keys, likelihood, known, shared, draws: int):
+    return jax.vmap(partial(_one_cell, draws=draws))(keys, likelihood, known, shared)
 
 
-def _one_cell(key, likelihood, known, draws: int):
-    walk, place = jax.random.split(key)
+def _one_cell(key, likelihood, known, shared, draws: int):
+    walk, place, error = jax.random.split(key, 3)
+    shift = shared * jax.random.normal(error, (draws,))
     kernel = NUTS(histogram, max_tree_depth=MAX_TREE_DEPTH)
     mcmc = MCMC(kernel, num_warmup=WARM_UP, num_samples=draws, progress_bar=False)
     mcmc.run(walk, likelihood, known)
     weight = mcmc.get_samples()["weight"]
-    median = jax.vmap(lambda w: 10 ** _quantile(w[None], jnp.full(1, 0.5))[0])(weight)
+    median = jax.vmap(lambda w: _quantile(w[None], jnp.full(1, 0.5))[0])(weight)
 
     def the_stars(given):
-        key, w = given
+        key, w, shift = given
         uniform = jax.random.uniform(key, (known.size,))
-        x = _quantile(likelihood * w[None], uniform)
+        x = _quantile(likelihood * w[None], uniform) + shift
         young = jnp.sum(known & (x < np.log10(YOUNG)))
         return 10 ** _median(x, known), young / jnp.sum(known)
 
-    star_median, young = jax.lax.map(the_stars, (jax.random.split(place, draws), weight))
-    return weight, median, star_median, young
+    given = jax.random.split(place, draws), weight, shift
+    star_median, young = jax.lax.map(the_stars, given)
+    return weight, 10 ** (median + shift), star_median, young
 
 
 def _quantile(mass: Float[Array, "star bin"], level: Float[Array, "star"]) -> Float[Array, "star"]:
@@ -217,3 +226,29 @@ def _median(x: Float[Array, "star"], known: Bool[Array, "star"]) -> Scalar:
     ordered = jnp.sort(jnp.where(known, x, jnp.inf))
     n = jnp.sum(known)
     return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+
+
+def share_younger(
+    likelihood: Float[np.ndarray, "star bin"],
+    weight: Float[np.ndarray, "bin"],
+    ages: Sequence[float],
+) -> Float[np.ndarray, "star age"]:
+    """Probability that each star is younger than each of some ages [Gyr].
+
+    Parameters
+    ----------
+    likelihood : (star, bin)
+        From `age_likelihood`.
+    weight : (bin,)
+        Distribution of ages that the stars come from: their prior.
+    ages : sequence of float
+    """
+    mass = likelihood * weight[None]
+    total = np.pad(np.cumsum(mass, axis=1), ((0, 0), (1, 0)))
+    place = np.interp(np.log10(ages), EDGES, np.arange(len(EDGES)))
+    low = np.clip(place.astype(int), 0, len(EDGES) - 2)
+    part = place - low
+    below = (1 - part)[None] * total[:, low] + part[None] * total[:, low + 1]
+    whole = total[:, -1:]
+    share = np.divide(below, whole, out=np.full(below.shape, np.nan), where=whole > 0)
+    return np.clip(share, 0.0, 1.0)

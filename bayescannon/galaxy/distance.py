@@ -66,7 +66,7 @@ def extinction_h(h: np.ndarray, mag_4_5: np.ndarray, band: str = "wise") -> np.n
 
 
 def photometric_distance(
-    h: np.ndarray, absolute: np.ndarray, extinction: np.ndarray | float = 0.0
+    h: np.ndarray | float, absolute: np.ndarray, extinction: np.ndarray | float = 0.0
 ) -> np.ndarray:
     """Distance from apparent and absolute magnitude.
 

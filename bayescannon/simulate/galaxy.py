@@ -14,7 +14,7 @@ from astropy.table import Table, vstack
 from scipy.spatial import KDTree
 
 from ..ages import Parsec
-from ..ages.grid import evaluate
+from ..ages.grid import State, evaluate
 from ..ages.run import salaris
 from ..ages.selfcheck import draw_masses
 from ..data import clump_ids
@@ -24,7 +24,7 @@ from ..spectra import Spectra
 from .giants import STATES, Giants
 from .made import make_spectra, real_giants
 
-_GRID_NAME = {"RC": "rc", "RGB": "rgb"}
+_GRID_NAME: dict[str, State] = {"RC": "rc", "RGB": "rgb"}
 CLUMP, GIANTS = 19_937, 50_000
 """Stars of the paper's two samples; so many clump stars have a place in the sky."""
 DISTANCE_ERROR = {"clump": 0.05, "giants": 0.30}
