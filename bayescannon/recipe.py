@@ -74,6 +74,9 @@ class TrainingRecipe:
         Largest number of residual factors; held-out stars decide how many are used.
     shrinkage : bool
         Shrink coefficients by a prior learned over all pixels (always so with noisy labels).
+    by_state : bool
+        Carried labels lead to factors in another way on the giant branch than in the clump; the
+        label table says which star is where (`state` or `evstate`, `rgb` or `rc`).
     """
 
     noisy_labels: bool = False
@@ -81,6 +84,7 @@ class TrainingRecipe:
     carried: tuple[str, ...] = ()
     factors: int = 20
     shrinkage: bool = True
+    by_state: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,6 +216,8 @@ def _check(recipe: Recipe) -> None:
         raise UserError(f"key 'training.carried' names {unknown[0]!r}, which is not a label")
     if training.carried and not training.noisy_labels:
         raise UserError("key 'training.carried' needs 'training.noisy_labels = true'")
+    if training.by_state and not training.carried:
+        raise UserError("key 'training.by_state' needs a label in 'training.carried'")
     if len(training.carried) == len(names):
         raise UserError("key 'training.carried' names all labels: spectra must show one itself")
     if training.factors < 0:

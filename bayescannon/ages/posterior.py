@@ -45,6 +45,7 @@ class MassDraws(NamedTuple):
     mh: Float[Array, "star draw"]  # [M/H] [dex]
     weight: Float[Array, "star draw"]  # of the draws, label prior divided out; sums to 1
     logg: Stars  # posterior mean [dex]
+    share: Float[Array, "star draw"] | None = None  # of the posterior; None: all alike
 
 
 class StateTables(NamedTuple):
@@ -130,7 +131,10 @@ def age_density(draws: MassDraws, tables: StateTables, prior: AgePrior) -> AgeDe
 def _share_beyond(draws: MassDraws, dm: Array, edge: Stars, slope: Stars, side: float) -> Stars:
     """Share of the mass posterior beyond an end of the table, at each draw's own metallicity."""
     edge_mass = edge[:, None] + slope[:, None] * dm
-    return jnp.mean((side * (draws.log_mass - edge_mass) > 0).astype(float), axis=1)
+    beyond = (side * (draws.log_mass - edge_mass) > 0).astype(float)
+    if draws.share is None:
+        return jnp.mean(beyond, axis=1)
+    return jnp.sum(draws.share * beyond, axis=1)
 
 
 def _metallicity_slope(table: Table, mh: Stars, sd: Stars, logg: Stars) -> Array:

@@ -5,17 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
 
 from ..errors import UserError
 from ..flags import Flag, combine
 from ..keys import star_keys
-from ..trees import array
+from .draws import (
+    STATES,
+    USUAL_LOGG,
+    Raw,
+    Weighed,
+    effective_number,
+    labels_of_state,
+    p_rc_of,
+    read_draws,
+    weigh,
+)
 from .grid import Parsec
 from .mixture import LEVELS, QUANTITIES, mix_states
 from .posterior import AGE_PRIORS, AgePrior, MassDraws, age_density, state_tables
@@ -28,16 +36,7 @@ FEW_DRAWS = 0.2
 """LOW_ESS where dividing the label prior out leaves less than this share of the draws."""
 DRAWS_FOR_P_RC = 50
 """P(rc) is averaged over about this many draws: more would not change it by 0.01."""
-USUAL_LOGG = 2.5  # [dex]; the branch's mass hardly depends on log g
 PER_STAR = ("p_rc", "p_rc_post", "p_trunc", "p_young", "p_extrapolated", "ess", "flags")
-
-
-def salaris(feh, afe):
-    """[M/H] of an alpha-enhanced mixture: [Fe/H] + log10(0.638 * 10^[a/Fe] + 0.362).
-
-    Salaris et al. (1993, ApJ 414, 580). Arrays of any common shape, dex.
-    """
-    return feh + np.log10(0.638 * 10**afe + 0.362)
 
 
 def infer_ages(
@@ -65,9 +64,11 @@ def infer_ages(
         Prior on age; see `age_density`.
     p_rc : float or array (star,), optional
         Probability that a star burns helium in its core (red clump), known without its mass. By
-        default that of the posterior, where models by state made it; else learned from teff,
-        logg, feh and afe (`bayescannon.ages.states`), averaged over the draws; 0.5 where the
-        posterior lacks one of them. `attrs["p_rc"]` says which.
+        default learned from teff, logg, feh and afe (`bayescannon.ages.states`), averaged over
+        the draws; 0.5 where the posterior lacks one of them. Where models by state made the
+        posterior, times how well each state's model explains the spectrum, the label prior
+        divided out; or that of their classifier. `attrs["p_rc"]` says which. Each state's age is
+        then made of its own draws.
     seed : int, optional
         For the age draws; that of `post` by default.
     progress : callable, optional
@@ -94,25 +95,26 @@ def infer_ages(
     if prior not in AGE_PRIORS:
         raise UserError(f"age prior {prior!r} is unknown: use one of {', '.join(AGE_PRIORS)}")
     labels = post["posterior"].to_dataset()
-    log_prior = post["sample_stats"].to_dataset()["log_prior"]
+    stats = post["sample_stats"].to_dataset()
     for name in ("ln_mass", "feh"):
         if name not in labels:
             raise UserError(f"the posterior has no label {name!r}, which an age needs")
     n_star = labels.sizes["star"]
-    if p_rc is None and "p_rc" in post["sample_stats"]:
-        source, given = "of the posterior", array(post, "sample_stats/p_rc")
-    else:
-        source, given = _source_of_p_rc(p_rc, labels)
+    if p_rc is None and post.attrs.get("states") == "classified":
+        p_rc = stats["p_rc"].values
+    source, given = _source_of_p_rc(p_rc, labels)
+    if p_rc is None and "rc" in stats:
+        source += ", and from how well each state's model explains the spectrum"
     seed = int(post.attrs.get("seed", 0)) if seed is None else seed
     tables = {state: state_tables(grid, state) for state in ("rgb", "rc")}
     done = []
     for start in range(0, max(n_star, 1), STARS_PER_BLOCK):
         rows = slice(start, start + STARS_PER_BLOCK)
         block = labels.isel(star=rows)
-        raw = _read(block, log_prior.isel(star=rows))
+        raw = read_draws(block, stats.isel(star=rows))
         known = _learn_p_rc(block) if given is None else given[rows]
         keys = star_keys(seed, _pad(block.star.values))
-        done.append(_one_block(raw, known, tables, prior, grid, keys))
+        done.append(_one_block(raw, known, p_rc is not None, tables, prior, grid, keys))
         if progress is not None:
             progress(min(rows.stop, n_star))
     attrs = {
@@ -143,53 +145,35 @@ def _source_of_p_rc(p_rc, labels: xr.Dataset) -> tuple[str, np.ndarray | None]:
 def _learn_p_rc(block: xr.Dataset) -> np.ndarray:
     """P(rc) of each star, averaged over some of its draws; 0.5 where they are not finite."""
     every = max(1, block.sizes["chain"] * block.sizes["draw"] // DRAWS_FOR_P_RC)
-    values = [_pad(_flat(block[name].values)[:, ::every]) for name in STATE_LABELS]
-    stacked = np.stack(values, axis=-1)
+    stacked = _pad(labels_of_state(block, every))
     p = p_clump(default_classifier(), stacked.reshape(-1, len(STATE_LABELS)))
     p = np.asarray(p).reshape(stacked.shape[:2]).mean(axis=1)[: block.sizes["star"]]
     return np.where(np.isfinite(stacked.sum(axis=(1, 2))[: len(p)]), p, 0.5)
 
 
-class Raw(NamedTuple):
-    """Draws of a block as they come, chains joined."""
-
-    log_mass: Float[np.ndarray, "star draw"]
-    mh: Float[np.ndarray, "star draw"]
-    logg: Float[np.ndarray, "star draw"]
-    log_prior: Float[np.ndarray, "star draw"]
-
-
-def _read(block: xr.Dataset, log_prior: xr.DataArray) -> Raw:
-    feh = _flat(block.feh.values)
-    return Raw(
-        log_mass=_flat(block.ln_mass.values) / np.log(10.0),
-        mh=salaris(feh, _flat(block.afe.values)) if "afe" in block else feh,
-        logg=_flat(block.logg.values) if "logg" in block else np.full_like(feh, USUAL_LOGG),
-        log_prior=_flat(log_prior.values),
-    )
-
-
-def _flat(values: np.ndarray) -> np.ndarray:
-    """(chain, draw, star) -> (star, draw), chains joined."""
-    return np.ascontiguousarray(values.reshape(-1, values.shape[-1]).T, float)
-
-
-def _one_block(raw: Raw, p_rc, tables, prior, grid: Parsec, keys) -> dict[str, np.ndarray]:
+def _one_block(
+    raw: Raw, p_rc: np.ndarray, is_given: bool, tables, prior, grid: Parsec, keys
+) -> dict[str, np.ndarray]:
     n_star, n_draw = raw.mh.shape
-    finite = np.all([np.isfinite(a.sum(axis=1)) for a in raw], axis=0)
+    finite = raw.finite
     allowed = (p_rc >= 0) & (p_rc <= 1)
     inside = ((raw.mh >= grid.mh[0]) & (raw.mh <= grid.mh[-1])).mean(axis=1)
     good = finite & allowed & (inside > 0.5)
-    draws = _mass_draws(raw, good, grid)
+    weighed = weigh(raw, good)
+    if raw.rc is not None and not is_given:
+        p_rc = np.where(good, p_rc_of(p_rc, *weighed), p_rc)
     p = jnp.asarray(_pad(np.where(good, p_rc, 0.5)))
-    rgb, rc = (age_density(draws, tables[state], prior) for state in ("rgb", "rc"))
+    rgb, rc = (
+        age_density(_mass_draws(raw, good, w, grid), tables[state], prior)
+        for state, w in zip(STATES, weighed, strict=True)
+    )
     x, last_x = tables["rgb"].log_mass.x, jnp.log10(grid.last_age)
     mixed = mix_states(rgb, rc, p, x, last_x, keys, n_draw)
     out = {name: np.array(values[:n_star]) for name, values in mixed._asdict().items()}
     in_rgb, in_rc = (good & np.asarray(s.supported)[:n_star] for s in (rgb, rc))
     lost = ~((in_rgb & (p_rc < 1)) | (in_rc & (p_rc > 0)))
     _blank(out, lost, ~in_rgb, ~in_rc)
-    out["ess"] = np.where(good, 1 / np.sum(np.asarray(draws.weight)[:n_star] ** 2, axis=1), np.nan)
+    out["ess"] = np.where(good, effective_number(raw, good), np.nan)
     raised = {
         Flag.NO_AGE: lost,
         Flag.BAD_P_RC: ~allowed,
@@ -210,15 +194,13 @@ def _blank(out: dict[str, np.ndarray], *without: np.ndarray) -> None:
         out[name][without[0]] = np.nan
 
 
-def _mass_draws(raw: Raw, good: np.ndarray, grid: Parsec) -> MassDraws:
-    """Weigh the draws; a star that cannot be used gets harmless numbers, its result is dropped."""
-    log_weight = np.where(good[:, None], -raw.log_prior, 0.0)
-    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
-    weight /= weight.sum(axis=1, keepdims=True)
+def _mass_draws(raw: Raw, good: np.ndarray, weighed: Weighed, grid: Parsec) -> MassDraws:
+    """Put draws of one state together; a star that cannot be used gets harmless numbers."""
     log_mass = np.where(good[:, None], raw.log_mass, 0.1)
     mh = np.where(good[:, None], np.clip(raw.mh, grid.mh[0], grid.mh[-1]), 0.0)
     logg = np.where(good, raw.logg.mean(axis=1), USUAL_LOGG)
-    return MassDraws(*(jnp.asarray(_pad(a)) for a in (log_mass, mh, weight, logg)))
+    parts = (log_mass, mh, weighed.weight, logg, weighed.share)
+    return MassDraws(*(jnp.asarray(_pad(a)) for a in parts))
 
 
 def _pad(array: np.ndarray) -> np.ndarray:

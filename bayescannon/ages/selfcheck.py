@@ -14,10 +14,11 @@ from jaxtyping import Bool, Float
 
 from ..calibration import LEVELS, coverage, crps, crps_normal, equal_bins, pit_of_draws
 from ..typing import Array, Stars
+from .draws import salaris
 from .grid import Parsec, evaluate
 from .mixture import QUANTITIES
 from .posterior import MASS_LOSS_SCATTER, AgePrior, log_age_prior, quantiles, state_tables
-from .run import infer_ages, salaris
+from .run import infer_ages
 from .states import default_classifier, known_states, p_clump
 
 N_AGE = 2048

@@ -12,6 +12,9 @@ from ..spectra import Spectra
 from .posterior import Block
 from .prior import Prior, WhiteMixture
 
+CLASSIFIED, COMPARED = "classified", "compared"
+"""How a posterior's states were told apart (`attrs["states"]`): by a classifier that was trained on
+all channels, or by comparing how well each state's model explains the spectrum."""
 GOLDEN = 0.6180339887498949
 
 

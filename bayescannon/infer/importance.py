@@ -82,7 +82,7 @@ def importance(
 
     def one_star(given):
         log_like, mean, turned, shift = given
-        if isinstance(prior, WhiteMixture):
+        if isinstance(prior, WhiteMixture) and prior.bend is None:
             log_prior = prior.log_prob_along(mean, turned, rows)
         else:
             middle, axes = mean.astype(jnp.float32), turned.astype(jnp.float32)

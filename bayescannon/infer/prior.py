@@ -9,7 +9,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Float
 
 from ..errors import UserError
-from ..labels import Mixture
+from ..labels import Mixture, straightened
 from ..model import Model
 from ..typing import Array
 
@@ -45,6 +45,8 @@ class WhiteMixture(NamedTuple):
     log_weight: Float[Array, "component"]
     mean: Float[Array, "component label"]
     inverse_root: Float[Array, "component label label"]
+    bend: Float[Array, "label feature"] | None = None
+    """See `Mixture`."""
 
     @classmethod
     def of(cls, mixture: Mixture) -> "WhiteMixture":
@@ -53,11 +55,24 @@ class WhiteMixture(NamedTuple):
         log_det = jnp.sum(jnp.log(jnp.diagonal(inverse_root, axis1=1, axis2=2)), axis=1)
         constant = 0.5 * mixture.mean.shape[1] * jnp.log(2 * jnp.pi)
         log_weight = jnp.log(jnp.asarray(mixture.weight)) + log_det - constant
-        return cls(log_weight, jnp.asarray(mixture.mean), inverse_root)
+        bend = None if mixture.bend is None else jnp.asarray(mixture.bend)
+        return cls(log_weight, jnp.asarray(mixture.mean), inverse_root, bend)
+
+    def around(self, x: Float[Array, "label"]) -> "WhiteMixture":
+        """The same to first order around scaled labels x, without a bend."""
+        if self.bend is None:
+            return self
+        even, slope = straightened(x, self.bend), self._slope(x)
+        back = jnp.linalg.inv(slope)
+        mean = x[None] + (self.mean - even[None]) @ back.T
+        return WhiteMixture(self.log_weight, mean, self.inverse_root @ slope)
+
+    def _slope(self, x: Float[Array, "label"]) -> Float[Array, "label label"]:
+        return jax.jacfwd(lambda at: straightened(at, self.bend))(x)
 
     def log_prob(self, scaled: Float[Array, "label *batch"]) -> Float[Array, "*batch"]:
         """Log density."""
-        return logsumexp(self._log_terms(scaled), axis=0)
+        return logsumexp(self._log_terms(straightened(scaled, self.bend)), axis=0)
 
     def log_prob_along(
         self,
@@ -67,8 +82,9 @@ class WhiteMixture(NamedTuple):
     ) -> Float[Array, "draw"]:
         """Log density at mean + frame @ points, in the precision of `rows`.
 
-        `rows` are the points' monomials up to degree 2 (`feature_rows`): where many stars share
-        the points, all that is left is one product with each star's few polynomials.
+        Only without a bend. `rows` are the points' monomials up to degree 2 (`feature_rows`):
+        where many stars share the points, all that is left is one product with each star's few
+        polynomials.
         """
         turned = self.inverse_root @ frame
         off = jnp.einsum("cij,cj->ci", self.inverse_root, mean[None] - self.mean)
@@ -84,8 +100,9 @@ class WhiteMixture(NamedTuple):
 
     def curvature(self, scaled: Float[Array, "label"]) -> Float[Array, "label label"]:
         """Precision of the components, by their share here: minus the Hessian's convex part."""
-        share = jax.nn.softmax(self._log_terms(scaled))
-        return jnp.einsum("c,cij,cik->jk", share, self.inverse_root, self.inverse_root)
+        here = self.around(scaled)
+        share = jax.nn.softmax(here._log_terms(scaled))
+        return jnp.einsum("c,cij,cik->jk", share, here.inverse_root, here.inverse_root)
 
     def _log_terms(self, scaled: Array) -> Array:
         n_component, n_label = self.mean.shape

@@ -20,10 +20,10 @@ from ..errors import UserError
 from ..files import write_beside
 from ..keys import star_keys
 from ..model import Model
-from ..model.by_state import AnyModel, StateModels, parts_of
+from ..model.by_state import AnyModel, StateModels, parts_of, states_of
 from ..spectra import Spectra
 from ..trees import release
-from .by_state import OfState, mix
+from .by_state import CLASSIFIED, COMPARED, OfState, mix
 from .describe import describe
 from .frame import make_frame
 from .importance import MAX_MODES, log_evidence
@@ -97,9 +97,13 @@ def infer(
     if draws < 2:
         raise UserError(f"draws is {draws}: ask for 2 or more")
     _check_grid(model, spectra)
-    parts = [_Part(m, pixel_model(m), make_prior(m, prior)[0]) for m in parts_of(model)]
-    attrs = attributes(model, method, make_prior(parts[0].model, prior)[1], seed)
-    block_of = partial(_infer_block, model, parts, method, draws, seed)
+    states = states_of(model)
+    models = parts_of(states or model)
+    parts = [_Part(m, pixel_model(m), make_prior(m, prior)[0]) for m in models]
+    attrs = attributes(model, method, make_prior(models[0], prior)[1], seed)
+    if states is not None:
+        attrs["states"] = CLASSIFIED if states.channel else COMPARED
+    block_of = partial(_infer_block, states, parts, method, draws, seed)
     if out is None:
         trees = list(_blocks(block_of, spectra, attrs, progress))
         joined = xr.map_over_datasets(_concat_stars, *trees)
@@ -201,7 +205,12 @@ class _Stars(NamedTuple):
 
 
 def _infer_block(
-    model: AnyModel, parts: list[_Part], method: str, draws: int, seed: int, spectra: Spectra
+    states: StateModels | None,
+    parts: list[_Part],
+    method: str,
+    draws: int,
+    seed: int,
+    spectra: Spectra,
 ) -> Block:
     n_star = len(spectra)
     missing = STARS_PER_BLOCK - n_star
@@ -211,7 +220,7 @@ def _infer_block(
     flux, ivar = map(jnp.asarray, arrays)
     names = np.concatenate([spectra.star_id, np.full(missing, "padding")])
     stars = _Stars(star_keys(seed, names), flux, ivar, n_star)
-    if not isinstance(model, StateModels):
+    if states is None:
         block, _ = _infer_part(parts[0], stars, method, draws)
         return _crop(block, n_star)
     found = []
@@ -221,7 +230,7 @@ def _infer_block(
         evidence = log_evidence(problem.summary, frame, problem.prior, problem.degree)
         evidence = np.asarray(evidence)[:n_star]
         found.append(OfState(_crop(block, n_star), evidence, part.prior, part.model.scaling.scale))
-    return mix(model, *found, spectra, seed)
+    return mix(states, *found, spectra, seed)
 
 
 def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> tuple[Block, Problem]:
@@ -248,7 +257,8 @@ def _starts(model: Model) -> jax.Array:
     if model.population is None:
         return origin
     # the components are ordered by weight: more starts cost time and find nothing new
-    return jnp.concatenate([origin, jnp.asarray(model.population.mean)[:MAX_STARTS]])
+    heaviest = model.population.labels_of(np.asarray(model.population.mean)[:MAX_STARTS])
+    return jnp.concatenate([origin, jnp.asarray(heaviest)])
 
 
 @jax.jit

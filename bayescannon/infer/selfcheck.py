@@ -59,7 +59,7 @@ def make_stars(
         if model.population is None:
             raise UserError(f"model {model.name!r} does not know its training labels")
         prior = population_prior(model.population)
-    weight, mean, covariance = (np.asarray(part) for part in prior)
+    weight, mean, covariance = (np.asarray(part) for part in prior[:3])
     root = np.linalg.cholesky(covariance)
     star_id = [f"made-{i:06d}" for i in range(n)]
     scaled, snr = np.empty((n, len(model.labels))), np.empty(n)
@@ -75,6 +75,7 @@ def make_stars(
         noise[i] = rng.standard_normal(noise.shape[1], np.float32)
         if model.label_map is not None:
             shift[i] = rng.normal(size=shift.shape[1])
+    scaled = prior.labels_of(scaled)
     if labels is not None:
         scaled = model.scaling.to_scaled(labels)
     if model.label_map is not None:

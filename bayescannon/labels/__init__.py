@@ -3,11 +3,11 @@
 from .cuts import CUTS, training_cuts
 from .features import feature_rows, features, monomials, n_features
 from .logistic import fit_logistic
-from .population import Mixture, fit_population
+from .population import Mixture, fit_bent_population, fit_population, straightened
 from .scaling import Scaling, learn_scaling
 from .seismic import seismic_logg, seismic_mass
 from .selection import CarbonNitrogenRegion, carbon_and_nitrogen, paper_selection
-from .table import UNITS, label_arrays, read_labels
+from .table import UNITS, evolutionary_states, label_arrays, read_labels
 
 __all__ = [
     "CUTS",
@@ -16,8 +16,10 @@ __all__ = [
     "Mixture",
     "Scaling",
     "carbon_and_nitrogen",
+    "evolutionary_states",
     "feature_rows",
     "features",
+    "fit_bent_population",
     "fit_logistic",
     "fit_population",
     "label_arrays",
@@ -28,5 +30,6 @@ __all__ = [
     "read_labels",
     "seismic_logg",
     "seismic_mass",
+    "straightened",
     "training_cuts",
 ]

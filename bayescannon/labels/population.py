@@ -17,6 +17,7 @@ from jaxtyping import Float
 import bayescannon.precision  # noqa: F401
 
 from ..typing import Array, StarLabels, Stars
+from .features import feature_rows, features
 
 MOST_COMPONENTS = 6
 STARS_PER_COMPONENT = 200
@@ -27,21 +28,25 @@ FLOOR = 0.05**2
 
 
 class Mixture(NamedTuple):
-    """Gaussian mixture over scaled labels."""
+    """Gaussian mixture over scaled labels l or, with `bend`, over y = l - bend @ v(l).
+
+    Rows of `bend` that are not zero belong to labels whose mean is quadratic in the others; they
+    look at these only, so that l = y + bend @ v(y) and densities of l and y are the same.
+    """
 
     weight: Float[Array, "component"]
     mean: Float[Array, "component label"]
     covariance: Float[Array, "component label label"]
+    bend: Float[Array, "label feature"] | None = None
 
     def log_prob(self, scaled: Float[Array, "label"]) -> Float[Array, ""]:
         """Log density at one vector of scaled labels."""
-        return logsumexp(
-            jnp.log(self.weight) + _log_normal(scaled[None], self.mean, self.covariance)
-        )
+        even = straightened(scaled, self.bend)
+        return logsumexp(jnp.log(self.weight) + _log_normal(even[None], self.mean, self.covariance))
 
     def distance(self, scaled: Float[Array, "label"]) -> Float[Array, ""]:
         """Mahalanobis distance to the nearest component."""
-        offset = scaled[None] - self.mean
+        offset = straightened(scaled, self.bend)[None] - self.mean
         solved = jnp.linalg.solve(self.covariance, offset[..., None])[..., 0]
         return jnp.sqrt(jnp.min(jnp.sum(offset * solved, axis=-1)))
 
@@ -55,7 +60,38 @@ class Mixture(NamedTuple):
             jnp.append((1 - share) * jnp.asarray(self.weight), share),
             jnp.concatenate([self.mean, mean[None]]),
             jnp.concatenate([self.covariance, width**2 * whole[None]]),
+            self.bend,
         )
+
+    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
+        """All parts by name, as `of_arrays` takes them."""
+        parts = self._asdict().items()
+        return {f"{prefix}_{name}": np.asarray(part) for name, part in parts if part is not None}
+
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, np.ndarray], prefix: str) -> "Mixture | None":
+        """Read what `arrays` gave; None where there is nothing of it."""
+        if f"{prefix}_weight" not in arrays:
+            return None
+        weight, mean, covariance = (arrays[f"{prefix}_{name}"] for name in cls._fields[:3])
+        return cls(weight, mean, covariance, arrays.get(f"{prefix}_bend"))
+
+    def labels_of(self, even: Float[np.ndarray, "star label"]) -> Float[np.ndarray, "star label"]:
+        """Scaled labels of coordinates y, such as `mean`."""
+        if self.bend is None:
+            return np.asarray(even)
+        return np.asarray(even + features(jnp.asarray(even)) @ jnp.asarray(self.bend).T)
+
+
+def straightened(
+    scaled: Float[Array, "label *batch"], bend: Float[Array, "label feature"] | None
+) -> Float[Array, "label *batch"]:
+    """Coordinates y of scaled labels."""
+    if bend is None:
+        return scaled
+    v = feature_rows(scaled)
+    turned = jnp.asarray(bend, scaled.dtype) @ v.reshape(len(v), -1)
+    return scaled - turned.reshape(scaled.shape)
 
 
 def fit_population(scaled: StarLabels, variance: StarLabels) -> Mixture:
@@ -91,7 +127,37 @@ def fit_population(scaled: StarLabels, variance: StarLabels) -> Mixture:
     rows = ((0, pad), (0, 0))
     found = _maximise(jnp.pad(scaled, rows), jnp.pad(variance, rows), use, start)
     heaviest = np.argsort(-np.asarray(found.weight), kind="stable")
-    return Mixture(*(part[heaviest] for part in found))
+    return Mixture(*(part[heaviest] for part in found[:3]))
+
+
+def fit_bent_population(
+    scaled: StarLabels, variance: StarLabels, bent: tuple[int, ...], known: StarLabels
+) -> Mixture:
+    """Fit the mixture to what is left of some labels once their mean is taken out.
+
+    Parameters
+    ----------
+    scaled, variance
+        As for `fit_population`.
+    bent : tuple of int
+        Labels whose mean is quadratic in the others.
+    known : (star, label)
+        Scaled labels at which that mean is looked up: better known than `scaled`, if possible.
+    """
+    v = features(jnp.asarray(known).at[:, np.array(bent)].set(0.0))
+    v, scaled, variance = (np.array(a) for a in (v, scaled, variance))
+    bend = np.zeros((scaled.shape[1], v.shape[1]))
+    for label in bent:
+        weight = np.ones(len(v))
+        for _ in range(2):
+            root = np.sqrt(weight)
+            fit = np.linalg.lstsq(root[:, None] * v, root * scaled[:, label], rcond=None)[0]
+            missed = (scaled[:, label] - v @ fit) ** 2
+            left = max(np.mean(missed - variance[:, label]), 0.1 * np.mean(missed))
+            weight = 1.0 / (variance[:, label] + left)
+        bend[label] = fit
+        scaled[:, label] -= v @ fit
+    return fit_population(jnp.asarray(scaled), jnp.asarray(variance))._replace(bend=bend)
 
 
 @jax.jit

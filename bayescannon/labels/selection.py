@@ -57,7 +57,7 @@ class CarbonNitrogenRegion(NamedTuple):
             raise UserError(f"{len(points)} stars have feh, c_m and n_m: a region needs 50")
         middle, spread = points.mean(axis=0), points.std(axis=0)
         scaled = (points - middle) / spread
-        density = Mixture(*map(np.asarray, fit_population(scaled, np.zeros_like(scaled))))
+        density = Mixture(*map(np.asarray, fit_population(scaled, np.zeros_like(scaled))[:3]))
         region = cls(middle, spread, density, -np.inf)
         return region._replace(lowest=float(np.quantile(region.log_density(points), 1 - INSIDE)))
 

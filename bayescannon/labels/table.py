@@ -75,6 +75,19 @@ def label_arrays(
     return labels, errors
 
 
+def evolutionary_states(table: Table, star_id: np.ndarray) -> np.ndarray | None:
+    """Take `state` or `evstate` out of a table: `rgb`, `rc`, or "" where it says neither.
+
+    Parameters and errors are those of `label_arrays`; None where there is no such column.
+    """
+    name = next((n for n in ("state", "evstate") if n in table.colnames), None)
+    if name is None:
+        return None
+    column = np.ma.filled(np.ma.asarray(table[name]).astype(str), "")[_rows(table, star_id)]
+    state = np.char.lower(np.char.strip(column))
+    return np.where(np.isin(state, ["rgb", "rc"]), state, "")
+
+
 def _rows(table: Table, star_id: np.ndarray) -> np.ndarray:
     if "star_id" not in table.colnames:
         raise UserError("the label table has no column 'star_id': name the stars in it")

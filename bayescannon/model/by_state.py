@@ -1,10 +1,11 @@
 """Two models, one for each evolutionary state, and what tells the states apart."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,11 +17,11 @@ from ..labels import features, fit_logistic
 from ..recipe import Recipe
 from ..spectra import Spectra
 from .fit import train
-from .model import Model
+from .model import LabelMap, Model
+from .states import STATES, StateRelation
 from .store import load_model
 
 RIDGE = 0.3
-STATES = ("rgb", "rc")
 ODDS = "states.npz"
 
 
@@ -128,9 +129,39 @@ def load(folder: str | os.PathLike) -> AnyModel:
     return kind.load(folder)
 
 
+def states_of(model: AnyModel) -> StateModels | None:
+    """Models of both states; None where a model knows no states."""
+    if isinstance(model, StateModels):
+        return model
+    if model.states is None:
+        return None
+    direct = [i for i, name in enumerate(model.labels) if name not in model.recipe.training.carried]
+    pivot, scale = (np.asarray(part)[direct] for part in model.scaling)
+    report = (model.report or {}).get("states", {})
+    rgb, rc = (_of_state(model, getattr(model.states, s), report.get(s, {})) for s in STATES)
+    log_odds = np.asarray(model.states.log_odds)
+    return StateModels(rgb, rc, pivot, scale, log_odds, model.states.share_rc)
+
+
+def _of_state(model: Model, relation: StateRelation, report: dict) -> Model:
+    """A model of the stars of one state: pixels as they are, labels and factors tied anew."""
+    label_map = model.label_map
+    return replace(
+        model,
+        coefficients=model.coefficients + model.factors @ relation.offset,
+        factors=model.factors @ relation.root,
+        population=relation.population,
+        label_map=label_map and LabelMap(label_map.leverage, np.asarray(relation.label_covariance)),
+        uncertainty=None,
+        states=None,
+        report=(model.report or {}) | report,
+    )
+
+
 def parts_of(model: AnyModel) -> tuple[Model, ...]:
-    """One model, or both of them."""
-    return model.parts if isinstance(model, StateModels) else (model,)
+    """One model, or those of both states."""
+    states = states_of(model)
+    return (cast(Model, model),) if states is None else states.parts
 
 
 def train_by_state(

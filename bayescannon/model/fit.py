@@ -9,11 +9,26 @@ import numpy as np
 from astropy.table import Table
 
 from ..errors import UserError
-from ..labels import features, fit_population, label_arrays, learn_scaling, n_features
+from ..labels import (
+    evolutionary_states,
+    features,
+    fit_bent_population,
+    fit_logistic,
+    fit_population,
+    label_arrays,
+    learn_scaling,
+    n_features,
+)
 from ..recipe import Recipe
 from ..spectra import Spectra
-from ..train import Round, Status, fit_channels, fit_joint, fit_pixels, shrink
+from ..train import Joint, Round, Status, fit_channels, fit_joint, fit_pixels, shrink
 from .model import LabelMap, Model, stated_errors
+from .states import STATES, StateRelation, States
+
+STARS_PER_FEATURE = 4
+"""A state with fewer stars has no relation of its own."""
+RIDGE = 0.3
+"""Of the logistic regression for P(rc)."""
 
 
 def train(
@@ -32,7 +47,9 @@ def train(
     labels : astropy.table.Table
         `star_id`, a column for each label of the recipe and `<label>_err` where known. NaN is a
         label that is not known: with noisy labels the star still counts, with exact ones it is
-        left out and counted in the report.
+        left out and counted in the report. With `by_state` in the recipe, `state` or `evstate`
+        too; stars of unknown state train the pixels only. Without such a column, or with too few
+        stars of a state, the model knows no states, and its report says so.
     recipe : Recipe
         Which labels, which degree, and how to train (`TrainingRecipe`).
     progress : callable, optional
@@ -65,7 +82,9 @@ def train(
     if settings.noisy_labels and spectra.channel is not None:
         learned = _from_channels(flux, ivar, scaled, variance, scaling, recipe)
     elif settings.noisy_labels:
-        learned = _from_noisy(flux, ivar, scaled, variance, recipe, report)
+        state = evolutionary_states(labels, spectra.star_id) if settings.by_state else None
+        state = np.full(use.sum(), "") if state is None else state[use]
+        learned = _from_noisy(flux, ivar, scaled, variance, state, recipe, report)
     else:
         learned = _from_exact(flux, ivar, scaled, recipe, progress)
     scale = np.array(list(learned.report.get("error_scale", {}).values()) or 1.0)
@@ -124,11 +143,15 @@ def _from_exact(flux, ivar, scaled, recipe: Recipe, progress) -> _Learned:
     return _Learned(arrays, report)
 
 
-def _from_noisy(flux, ivar, scaled, variance, recipe: Recipe, report) -> _Learned:
+def _from_noisy(flux, ivar, scaled, variance, state, recipe: Recipe, report) -> _Learned:
     names, settings = recipe.labels.names, recipe.training
     carried = tuple(names.index(name) for name in settings.carried)
     degree = recipe.labels.degree
-    fit = fit_joint(flux, ivar, scaled, variance, degree, carried, settings.factors, report)
+    groups = [state == name for name in STATES]
+    needed = STARS_PER_FEATURE * n_features(len(names), degree)
+    groups = groups if min(g.sum() for g in groups) >= needed else []
+    known = (flux, ivar, scaled, variance, degree, carried, settings.factors)
+    fit = fit_joint(*known, report, groups)
     few = int((~fit.usable).sum())
     said = {
         "pixels": {"ok": int(fit.usable.sum()), Status.FEW_STARS.name.lower(): few},
@@ -140,7 +163,32 @@ def _from_noisy(flux, ivar, scaled, variance, recipe: Recipe, report) -> _Learne
     arrays = {name: getattr(fit, name) for name in ("coefficients", "uncertainty", "scatter")}
     arrays |= {"usable": fit.usable, "factors": fit.factors}
     arrays["label_map"] = LabelMap(np.asarray(fit.leverage), np.asarray(fit.label_covariance))
+    if groups:
+        arrays["states"], said["states"] = _states(fit, groups, scaled, variance, recipe)
+    elif settings.by_state:
+        said["states"] = f"none: each needs {needed} training stars whose state is told"
     return _Learned(arrays, said)
+
+
+def _states(fit: Joint, groups, scaled, variance, recipe: Recipe) -> tuple[States, dict[str, Any]]:
+    """Relations of both states, and P(rc) from the labels that spectra show themselves."""
+    names, relations, said = recipe.labels.names, [], {}
+    carried = tuple(names.index(name) for name in recipe.training.carried)
+    for name, use, group in zip(STATES, groups, fit.groups, strict=True):
+        complete = use & np.isfinite(scaled).all(axis=1)
+        noise = variance[complete] * group.error_scale**2
+        known = (scaled[complete], noise, carried, group.labels[complete])
+        population = fit_bent_population(*known)
+        parts = (group.offset, group.root, group.label_covariance)
+        relations.append(StateRelation(*map(np.asarray, parts), population))
+        scale = dict(zip(names, group.error_scale.tolist(), strict=True))
+        said[name] = {"stars": int(use.sum()), "error_scale": scale}
+    either, in_rc = groups[0] | groups[1], groups[1]
+    direct = [i for i, name in enumerate(names) if name not in recipe.training.carried]
+    v = features(jnp.asarray(fit.labels[:, direct]))[either]
+    log_odds = np.asarray(fit_logistic(v, in_rc[either], RIDGE))
+    said["unknown"] = int((~either).sum())
+    return States(*relations, log_odds, float(in_rc.sum() / either.sum())), said
 
 
 def _from_channels(flux, ivar, scaled, variance, scaling, recipe: Recipe) -> _Learned:

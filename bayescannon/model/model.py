@@ -16,6 +16,7 @@ from astropy.table import Table
 from ..errors import UserError
 from ..labels import Mixture, Scaling, features, n_features
 from ..recipe import Recipe
+from .states import States
 
 
 class LabelMap(NamedTuple):
@@ -54,6 +55,9 @@ class Model:
         Density of the training labels in scaled labels; None where they are not known.
     label_map : LabelMap or None
         Uncertainty of the label scale; None where training labels were taken as exact.
+    states : States or None
+        What labels say of the factors in each evolutionary state; `infer` then infers both states
+        and mixes them. None where training knew no states.
     uncertainty : ndarray (pixel, feature, feature) or None
         Covariance of the coefficients; None where it was left out to save space.
     channel : tuple of str or None
@@ -79,6 +83,7 @@ class Model:
     factors: np.ndarray
     population: Mixture | None = None
     label_map: LabelMap | None = None
+    states: States | None = None
     uncertainty: np.ndarray | None = None
     channel: tuple[str, ...] | None = None
     card: str = ""
@@ -152,10 +157,11 @@ class Model:
         if self.wavelength is not None:
             arrays["wavelength"] = self.wavelength
         if self.population is not None:
-            parts = self.population._asdict()
-            arrays |= {f"population_{k}": np.asarray(v) for k, v in parts.items()}
+            arrays |= self.population.arrays("population")
         if self.label_map is not None:
             arrays |= {f"label_map_{k}": v for k, v in self.label_map._asdict().items()}
+        if self.states is not None:
+            arrays |= self.states.arrays()
         return arrays
 
     def scaled(self, labels) -> np.ndarray:

@@ -13,11 +13,12 @@ from ..files import write_beside
 from ..labels import Mixture, Scaling
 from ..recipe import Recipe
 from .model import LabelMap, Model
+from .states import States
 
-FORMAT = 2
+FORMAT = 3
 """Version of the folder's layout. Raise it with a line in `UPGRADES` when the layout changes."""
 
-UPGRADES: dict = {1: lambda info, arrays: (info, arrays)}
+UPGRADES: dict = dict.fromkeys((1, 2), lambda info, arrays: (info, arrays))
 """For each old format, a function from (info, arrays) of that format to those of the next one."""
 
 
@@ -77,9 +78,6 @@ def load_model(folder: str | os.PathLike) -> Model:
 
 
 def _assemble(folder: Path, info: dict, arrays: dict[str, np.ndarray]) -> Model:
-    population = None
-    if "population_weight" in arrays:
-        population = Mixture(*(arrays[f"population_{part}"] for part in Mixture._fields))
     label_map = None
     if "label_map_leverage" in arrays:
         label_map = LabelMap(*(arrays[f"label_map_{part}"] for part in LabelMap._fields))
@@ -93,8 +91,9 @@ def _assemble(folder: Path, info: dict, arrays: dict[str, np.ndarray]) -> Model:
         scatter=arrays["scatter"],
         usable=arrays["usable"],
         factors=arrays["factors"],
-        population=population,
+        population=Mixture.of_arrays(arrays, "population"),
         label_map=label_map,
+        states=States.of_arrays(arrays),
         uncertainty=_uncertainty(folder / "uncertainty.npz"),
         channel=tuple(info["channel"]) if info.get("channel") else None,
         card=card.read_text(encoding="utf-8") if card.is_file() else "",

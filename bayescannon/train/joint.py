@@ -9,14 +9,14 @@ with known truth showed (see docs/training.md):
 - a factor that cannot be told from a label error is dropped.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool
 
 from ..labels import n_features
-from ..typing import Array, StarLabels, StarPixels
+from ..typing import StarLabels, StarPixels
 from .gauge import (
     MIN_INFORMATION,
     change_variables,
@@ -24,9 +24,11 @@ from .gauge import (
     recalibrate,
     standardise,
 )
-from .latent import Cloud, Layout, Moments, Parameters, Population, infer_stars, moments
-from .loadings import fit_loadings, learn_prior, pixel_blocks
-from .result import Joint, Round, assemble
+from .latent import Layout, Moments, Parameters, moments
+from .loadings import fit_loadings, learn_prior
+from .relation import fit_relation
+from .result import Joint, Round, assemble, in_terms_of
+from .stars import Data, error_scale, infer_all, masked, moved_by, padded, population_of, sum_all
 from .start import (
     calibrate_labels,
     label_error_directions,
@@ -34,23 +36,10 @@ from .start import (
     spectral_features,
 )
 
-STARS_PER_BLOCK = 256
 MAX_ROUNDS = 15
 TOLERANCE = 0.015
 """Converged when a round moves the labels by less than this, in posterior sd (rms)."""
 START = 0.01**2
-MIN_ERROR_SCALE = 0.05
-
-
-class _Data(NamedTuple):
-    """Stars padded to whole blocks, `use` is 0 for padding; `blocks` are the same, by pixels."""
-
-    flux: StarPixels
-    ivar: StarPixels
-    observed: Array
-    precision: Array
-    use: Array
-    blocks: list
 
 
 def fit_joint(
@@ -62,6 +51,7 @@ def fit_joint(
     carried: tuple[int, ...] = (),
     most_factors: int = 20,
     report: Callable[[Round], None] | None = None,
+    groups: Sequence[Bool[np.ndarray, "star"]] = (),
 ) -> Joint:
     """Train on noisy labels.
 
@@ -79,6 +69,8 @@ def fit_joint(
         Largest number of factors; how many are used is decided on held-out stars.
     report : callable, optional
         Called after each round.
+    groups : sequence of (star,)
+        Stars that have a relation of their own between labels and factors, on the same pixels.
 
     Returns
     -------
@@ -87,7 +79,7 @@ def fit_joint(
     n_star = len(flux)
     layout = Layout(observed.shape[1], degree, tuple(carried), 0)
     begun = calibrate_labels(layout, observed, variance)
-    data = _padded(flux, ivar, observed, variance)
+    data = padded(flux, ivar, observed, variance)
     usable = (
         np.asarray(ivar > 0).sum(axis=0) > n_features(observed.shape[1], degree) + most_factors + 1
     )
@@ -97,7 +89,8 @@ def fit_joint(
     scale2, prior, history = np.ones(observed.shape[1]), None, []
     converged = False
     while not converged and len(history) < MAX_ROUNDS:
-        cloud = _infer_all(layout, p, data, own, labels, scale2)
+        sums = sum_all(layout, p, data, own)
+        cloud = infer_all(layout, p, data, sums, labels, scale2)
         m = moments(layout, cloud, jnp.zeros_like(labels))
         first = not history
         shift = (
@@ -107,13 +100,13 @@ def fit_joint(
         )
         m = moments(layout, cloud, shift)
         change, gamma = standardise(layout, m, data.use)
-        m = _masked(change_variables(m, change), data.use)
-        moved = _moved(m, labels, data.use)
-        p = p._replace(gamma=gamma, population=_population(layout, m, n_star))
+        m = masked(change_variables(m, change), data.use)
+        moved = moved_by(m, labels, data.use)
+        p = p._replace(gamma=gamma, population=population_of(layout, m, n_star))
         p = fit_loadings(layout, p, data.blocks, m.u, m.uu, prior)
         p, n_factor = _without_undetermined(layout, p, data)
         prior = learn_prior(layout, p, jnp.asarray(usable, float))
-        scale2 = scale2 if first else _error_scale(layout, m, data, n_star)
+        scale2 = scale2 if first else error_scale(layout, m, data, n_star)
         own, labels = m.u, m.labels
         objective = float(jnp.sum(cloud.log_evidence * data.use) / n_star)
         history.append(Round(objective, moved.tolist(), np.sqrt(scale2).tolist(), n_factor))
@@ -122,30 +115,16 @@ def fit_joint(
             report(history[-1])
     missed = np.asarray(data.observed - m.labels)
     missed = np.where(np.asarray(data.precision) > 0, missed, np.nan)[:n_star]
-    m = Moments(*(a[:n_star] for a in m))
-    return assemble(layout, p, m, missed, usable, np.sqrt(scale2), history, converged)
+    stars = Moments(*(a[:n_star] for a in m))
+    joint = assemble(layout, p, stars, missed, usable, np.sqrt(scale2), history, converged)
+    if not groups:
+        return joint
+    sums = sum_all(layout, p, data, own)
+    relations = [fit_relation(layout, p, data, sums, labels, scale2, use) for use in groups]
+    return joint._replace(groups=tuple(in_terms_of(joint, layout, p, r) for r in relations))
 
 
-def _padded(flux, ivar, observed, variance) -> _Data:
-    extra = -len(flux) % STARS_PER_BLOCK
-    rows = ((0, extra), (0, 0))
-    known = np.isfinite(observed)
-    # an error of zero is no information on errors: a label is never better than 1e-3 of its scale
-    precision = np.where(known, 1.0 / np.maximum(variance, 1e-6), 0.0)
-    flux = np.pad(np.where(ivar > 0, flux, 0.0).astype(np.float32), rows)
-    ivar = np.pad(np.asarray(ivar, np.float32), rows)
-    use = np.pad(np.ones(len(observed)), (0, extra))
-    return _Data(
-        flux,
-        ivar,
-        jnp.asarray(np.pad(np.where(known, observed, 0.0), rows)),
-        jnp.asarray(np.pad(precision, rows)),
-        jnp.asarray(use),
-        pixel_blocks(flux, ivar),
-    )
-
-
-def _start(layout: Layout, data: _Data, begun, usable, most: int) -> tuple[Layout, Parameters]:
+def _start(layout: Layout, data: Data, begun, usable, most: int) -> tuple[Layout, Parameters]:
     """Regression calibration without factors, then factors from the residuals."""
     n_star, n_pixel = len(begun.labels), len(usable)
     v = spectral_features(layout, begun.labels)
@@ -175,65 +154,7 @@ def _start(layout: Layout, data: _Data, begun, usable, most: int) -> tuple[Layou
     return layout, p
 
 
-def _infer_all(layout: Layout, p: Parameters, data: _Data, own, labels, scale2) -> Cloud:
-    used = np.zeros(layout.n_label)
-    used[list(layout.carried)] = 1.0
-    precision = data.precision * jnp.asarray(used / scale2)[None]
-    blocks = []
-    for start in range(0, len(data.use), STARS_PER_BLOCK):
-        rows = slice(start, start + STARS_PER_BLOCK)
-        flux, ivar = (jnp.asarray(a[rows]) for a in (data.flux, data.ivar))
-        stars = (data.observed[rows], precision[rows], own[rows], labels[rows])
-        blocks.append(infer_stars(layout, p, flux, ivar, *stars))
-    return Cloud(*(jnp.concatenate(parts) for parts in zip(*blocks, strict=True)))
-
-
-def _masked(m: Moments, use: Array) -> Moments:
-    return Moments(*(a * use.reshape(-1, *[1] * (a.ndim - 1)) for a in m))
-
-
-def _moved(m: Moments, before: Array, use: Array) -> np.ndarray:
-    """Change of the labels, rms over stars, in units of their posterior sd."""
-    change = jnp.sum(use[:, None] * (m.labels - before) ** 2, axis=0)
-    return np.asarray(jnp.sqrt(change / jnp.einsum("nii->i", m.covariance)))
-
-
-def _population(layout: Layout, m: Moments, n_star: int) -> Population:
-    k, direct = layout.n_spectral, layout.direct
-    mean = jnp.sum(m.labels[:, direct], axis=0) / n_star
-    second = (
-        m.covariance[:, direct][:, :, direct]
-        + m.labels[:, direct, None] * (m.labels[:, None, direct])
-    )
-    covariance = jnp.sum(second, axis=0) / n_star - mean[:, None] * mean[None]
-    across = jnp.sum(m.uw, axis=0)[:k, layout.carried_linear]
-    square = jnp.einsum("nii->i", m.ww)[layout.carried_linear]
-    slope = jnp.linalg.solve(jnp.sum(m.uu, axis=0)[:k, :k], across).T
-    variance = (square - jnp.sum(slope * across.T, axis=1)) / n_star
-    return Population(mean, covariance, slope, variance)
-
-
-def _error_scale(layout: Layout, m: Moments, data: _Data, n_star: int) -> np.ndarray:
-    """Mean square of (catalogue - truth), in units of what was stated, (label,).
-
-    For direct labels the spectrum did not know the catalogue: its own variance is taken off, and
-    what the fit of the label scale used up is given back. Carried labels are inferred with the
-    catalogue value, so the posterior variance is added (EM).
-    """
-    weight = data.precision  # 0 for padding
-    known = jnp.sum((weight > 0).astype(float), axis=0)
-    squared = (data.observed - m.labels) ** 2
-    variance = jnp.einsum("nii->ni", m.covariance)
-    carried = np.isin(np.arange(layout.n_label), layout.carried)
-    sign = jnp.asarray(np.where(carried, 1.0, -1.0))
-    scale2 = jnp.sum(weight * (squared + sign[None] * variance), axis=0) / jnp.maximum(known, 1)
-    freedom = np.where(carried, 1.0, n_star / (n_star - layout.n_latent))
-    # a label that no star has keeps the errors that were stated
-    scale2 = np.where(np.asarray(known) > 0, np.asarray(scale2) * freedom, 1.0)
-    return np.maximum(scale2, MIN_ERROR_SCALE**2)
-
-
-def _without_undetermined(layout: Layout, p: Parameters, data: _Data) -> tuple[Parameters, int]:
+def _without_undetermined(layout: Layout, p: Parameters, data: Data) -> tuple[Parameters, int]:
     """Set to zero the factors that spectra cannot tell from a change of labels."""
     ivar = jnp.asarray(data.ivar.sum(axis=0, dtype=float) / jnp.sum(data.use))
     weight = ivar / (1.0 + ivar * p.scatter2)

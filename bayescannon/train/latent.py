@@ -135,36 +135,36 @@ class Moments(NamedTuple):
     covariance: Float[Array, "star label label"]
 
 
+class Sums(NamedTuple):
+    """What spectra say of u, pixels summed: -2 ln L = u.gram.u - 2 right.u + constant."""
+
+    gram: Float[Array, "star latent latent"]
+    right: Float[Array, "star latent"]
+    constant: Stars
+
+    def in_terms_of(self, back: Float[Array, "latent latent"]) -> "Sums":
+        """Say the same of u' where u = back @ u'."""
+        gram = jnp.einsum("ji,njk,kl->nil", back, self.gram, back)
+        return Sums(gram, self.right @ back, self.constant)
+
+
 @partial(jax.jit, static_argnames="layout")
-def infer_stars(
+def sum_pixels(
     layout: Layout,
     parameters: Parameters,
     flux: StarPixels,
     ivar: StarPixels,
-    observed: StarLabels,
-    precision: StarLabels,
     own: Float[Array, "star latent"],
-    start: StarLabels,
-) -> Cloud:
-    """Posterior of labels and factors of a block of stars (the E-step).
+) -> Sums:
+    """Sum up the spectra of a block of stars.
 
     Parameters
     ----------
     layout, parameters
     flux, ivar : (star, pixel)
-    observed, precision : (star, label)
-        Carried labels as observed, and the inverse variance of their errors; the precision of a
-        direct label is 0: the spectrum knows better, and a label that judges the spectrum must
-        not have told it.
     own : (star, latent)
         E[u] of each star as it went into the loadings. Its pull on them is taken out again (in
         expectation): the star is inferred as if it had been left out. 0 for stars that were.
-    start : (star, label)
-        Where Newton's method begins.
-
-    Returns
-    -------
-    Cloud
     """
     row, column = layout.pairs
     p = parameters
@@ -177,9 +177,36 @@ def infer_stars(
     log_weight = jnp.where(measured, jnp.log(jnp.where(measured, weight, 1.0)), 0.0)
     n_measured = jnp.sum(measured.astype(float), axis=1)
     constant = jnp.sum(weight * flux**2, axis=1) - jnp.sum(log_weight, axis=1)
-    constant = constant + n_measured * jnp.log(2 * jnp.pi)
-    one = partial(_one_star, layout, p.gamma, p.population)
-    stars = (gram, right, constant, observed, precision, start)
+    return Sums(gram, right, constant + n_measured * jnp.log(2 * jnp.pi))
+
+
+@partial(jax.jit, static_argnames="layout")
+def infer_stars(
+    layout: Layout,
+    parameters: Parameters,
+    sums: Sums,
+    observed: StarLabels,
+    precision: StarLabels,
+    start: StarLabels,
+) -> Cloud:
+    """Posterior of labels and factors of a block of stars (the E-step).
+
+    Parameters
+    ----------
+    layout, parameters, sums
+    observed, precision : (star, label)
+        Carried labels as observed, and the inverse variance of their errors; the precision of a
+        direct label is 0: the spectrum knows better, and a label that judges the spectrum must
+        not have told it.
+    start : (star, label)
+        Where Newton's method begins.
+
+    Returns
+    -------
+    Cloud
+    """
+    one = partial(_one_star, layout, parameters.gamma, parameters.population)
+    stars = (*sums, observed, precision, start)
     return map_stars(lambda star: one(*star), stars, STARS_AT_ONCE)
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 
 from ..typing import Array, Coefficients, Factors, Pixels, StarLabels
 from .latent import Layout, Moments, Parameters
+from .relation import Relation
 
 
 class Round(NamedTuple):
@@ -17,6 +18,20 @@ class Round(NamedTuple):
     moved: list[float]
     error_scale: list[float]
     factors: int
+
+
+class Group(NamedTuple):
+    """How some stars' labels lead to factors; the pixels are those of all.
+
+    Their coefficients are those of all plus factors @ offset, their factors are factors @ root.
+    """
+
+    offset: Float[Array, "factor feature"]
+    root: Float[Array, "factor factor"]
+    label_covariance: Float[Array, "label label"]
+    error_scale: Float[Array, "label"]
+    labels: StarLabels
+    """Of all stars: those of the group by its own relation, the others as they were."""
 
 
 class Joint(NamedTuple):
@@ -38,6 +53,7 @@ class Joint(NamedTuple):
     labels: StarLabels
     history: list[Round]
     converged: bool
+    groups: tuple[Group, ...] = ()
 
 
 def assemble(
@@ -87,6 +103,34 @@ def assemble(
         labels=np.asarray(m.labels),
         history=history,
         converged=converged,
+    )
+
+
+def in_terms_of(joint: Joint, layout: Layout, p: Parameters, relation: Relation) -> Group:
+    """Say by what a group differs from all stars.
+
+    Parameters
+    ----------
+    joint : Joint
+        Of all stars.
+    layout, p
+        What it was assembled from.
+    relation : Relation
+        Of the group, on the same pixels.
+    """
+    k, kept = layout.n_spectral, joint.factors.shape[1]
+    _, _, turn = np.linalg.svd(np.asarray(p.loadings[:, k:]), full_matrices=False)
+    turn, back = turn[:kept], np.asarray(relation.back)
+    offset = np.zeros((kept, joint.coefficients.shape[1]))
+    offset[:, layout.spectral] = turn @ back[k:, :k]
+    own = back[k:, k:] @ np.asarray(relation.gamma) - np.asarray(p.gamma)
+    offset[:, layout.through] = turn @ own
+    root = turn @ back[k:, k:]
+    covariance = joint.label_covariance.copy()
+    for i in layout.carried:
+        covariance[i, i] = relation.carried_variance[i]
+    return Group(
+        offset, np.linalg.cholesky(root @ root.T), covariance, relation.error_scale, relation.labels
     )
 
 

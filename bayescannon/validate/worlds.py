@@ -12,7 +12,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..ages import Parsec, infer_ages
-from ..ages.run import salaris
+from ..ages.draws import salaris
 from ..ages.selfcheck import draw_ages
 from ..ages.states import default_classifier, p_clump
 from ..data import model_path
