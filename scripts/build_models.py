@@ -6,12 +6,11 @@ python scripts/build_models.py
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from astropy.table import Table
 
 import bayescannon as bc
-from bayescannon.data import apokasc
 from bayescannon.model.by_state import train_by_state
+from bayescannon.simulate import with_published_ages
 from bayescannon.validate.abundances import real_giants
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
@@ -84,20 +83,6 @@ def build_abundances(name: str, mass: str, source: str) -> None:
     print(f"{name}: {models.id}, f {f}")
 
 
-def labels_of(made) -> Table:
-    """Labels of the set, with published ages where there are any."""
-    real = apokasc()
-    row = {str(name): i for i, name in enumerate(real["star_id"])}
-    rows = [row[str(name)] for name in made.labels["star_id"]]
-    age, error = (
-        np.ma.filled(np.ma.asarray(real[column]).astype(float), np.nan)[rows]
-        for column in ("age_apokasc2", "age_apokasc2_err")
-    )
-    labels = made.labels.copy()
-    labels["ln_age"], labels["ln_age_err"] = np.log(age), error / age
-    return labels
-
-
 def build(name: str, made, labels: Table) -> None:
     model = bc.train(made.spectra, labels, bc.Recipe.load(MODELS / name / "recipe.toml"))
     report = {k: v for k, v in (model.report or {}).items() if k != "seconds"}
@@ -119,6 +104,6 @@ if __name__ == "__main__":
     for name, (mass, source) in ABUNDANCES.items():
         build_abundances(name, mass, source)
     made = bc.make_apokasc(seed=0)
-    table = labels_of(made)
+    table = with_published_ages(made.labels)
     for name in WHAT:
         build(name, made, table)

@@ -31,8 +31,9 @@ def paper_table(table: QTable) -> Table:
     Table
         Posterior means and standard deviations of the labels it has; of ln age the median, and
         half the distance of the 16 and 84 % quantiles. The age is that of a model trained on
-        age where the catalogue has one, as in the paper; else that from the mass. Stars without
-        a posterior have blanks. Our flags come last.
+        age where the catalogue has one, as in the paper, and that from the mass follows as
+        `lnAgeM`; else `lnAge` is that from the mass. Stars without a posterior have blanks. Our
+        flags come last.
     """
     out = Table({"ID": np.asarray(table["star_id"])})
     out["ID"].description = "Name of the star"
@@ -40,14 +41,11 @@ def paper_table(table: QTable) -> Table:
         if f"{name}_mean" in table.colnames:
             _add(out, short, _value(table, f"{name}_mean"), unit, words, form)
             _add(out, f"e_{short}", _value(table, f"{name}_std"), unit, f"Error of {short}", form)
-    for name, words in AGES.items():
-        if f"{name}_q50" in table.colnames:
-            low, middle, high = (
-                np.log(_value(table, f"{name}_{q}")) for q in ("q16", "q50", "q84")
-            )
-            _add(out, "lnAge", middle, None, words, "%.3f")
-            _add(out, "e_lnAge", (high - low) / 2, None, "Error of lnAge", "%.3f")
-            break
+    known = [name for name in AGES if f"{name}_q50" in table.colnames]
+    for short, name in zip(("lnAge", "lnAgeM"), known, strict=False):
+        low, middle, high = (np.log(_value(table, f"{name}_{q}")) for q in ("q16", "q50", "q84"))
+        _add(out, short, middle, None, AGES[name], "%.3f")
+        _add(out, f"e_{short}", (high - low) / 2, None, f"Error of {short}", "%.3f")
     _add(out, "chi2", _value(table, "chi2_red"), None, "Reduced chi2", "%.3f")
     out["Flags"] = np.asarray(table["flags"])
     out["Flags"].description = "Bits of bayescannon.flags; 0 is good"

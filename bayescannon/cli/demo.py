@@ -32,6 +32,7 @@ from ..files import write_beside
 from ..infer import infer, stack_draws
 from ..labels import label_arrays
 from ..model import Model, train
+from ..paper.spectra import unlike_the_star
 from ..recipe import Recipe
 from ..simulate import Made, make_apokasc, make_mock
 from ..spectra import Spectra
@@ -44,7 +45,7 @@ RECIPE, AGE_MODEL = "apokasc-mass", "apokasc-age"
 STRIDE = 5
 """Cross-validation takes every fifth pixel, so that the demo ends in three minutes."""
 KEPT = 20
-"""So many spectra of test stars are kept, to draw them later."""
+"""So many spectra of test stars are kept, to be drawn: those most like the paper's star."""
 
 
 def demo(
@@ -101,7 +102,9 @@ def demo(
         validation.save(beside / "crossval.npz")
         training.labels.write(beside / "training.ecsv")
         test.truth.write(beside / "truth.ecsv")
-        test.spectra[:KEPT].save(beside / "spectra.zarr")
+        truth, _ = label_arrays(test.truth, model.labels, test.spectra.star_id)
+        near = np.sort(np.argsort(unlike_the_star(truth, model), kind="stable")[:KEPT])
+        test.spectra[near].save(beside / "spectra.zarr")
         summary = _summary(model, validation, test, post, ages, seconds)
         text = json.dumps(summary, indent=1, sort_keys=True) + "\n"
         (beside / "summary.json").write_text(text, encoding="utf-8")
@@ -204,6 +207,7 @@ def _summary(
     summary: dict[str, float | str] = {
         "data": "semi-synthetic",
         "model_id": model.id,
+        "crossval_stride": STRIDE,
         "stars.training": len(validation.star_id),
         "stars.test": len(test.spectra),
         "stars.flagged": int((array(post, "sample_stats/flags") != 0).sum()),

@@ -64,9 +64,9 @@ def draw(
     fig = canvas(fig, 9.5, 8.2)
     axes = fig.subplots(3, 1, sharex=True, height_ratios=[1.25, 1, 1])
     pixels = window(wavelength, centre, width)
-    _zeroth(axes[0], model, wavelength, pixels, lines)
-    _first(axes[1], model, wavelength, pixels, label)
-    _generated(axes[2], model, wavelength, pixels, place, values)
+    zeroth_order(axes[0], model, wavelength, pixels, lines)
+    first_orders(axes[1], model, wavelength, pixels, label)
+    generated(axes[2], model, wavelength, pixels, place, values)
     for ax in axes:
         ax.axvline(found, color=GREY, ls="dotted", lw=1.2, zorder=0)
     axes[2].set_xlabel(r"vacuum wavelength [$\AA$]")
@@ -76,7 +76,10 @@ def draw(
     return fig
 
 
-def _zeroth(ax: Axes, model: Model, wavelength, pixels: slice, lines: Table | None) -> None:
+def zeroth_order(
+    ax: Axes, model: Model, wavelength, pixels: slice, lines: Table | None, most: int = 70
+) -> None:
+    """Draw the zeroth-order coefficient in some pixels; above it room for `most` names of lines."""
     constant = np.where(model.usable, model.coefficients[:, 0], np.nan)
     x, y = wavelength[pixels], broken(wavelength, constant)[pixels]
     ax.plot(x, y, color=BLACK)
@@ -91,7 +94,7 @@ def _zeroth(ax: Axes, model: Model, wavelength, pixels: slice, lines: Table | No
     at, species = at[inside], np.asarray(lines["species"], str)[inside]
     ax.set_title("identified lines, molecules in red", fontsize=9, loc="left")
     ax.vlines(at, high + 0.06 * room, high + 0.12 * room, color=GREY, lw=0.8)
-    for line in _deepest(at, x, y, apart=(x[-1] - x[0]) / 70):
+    for line in _deepest(at, x, y, apart=(x[-1] - x[0]) / most):
         colour = VERMILLION if species[line] in MOLECULES else BLACK
         ax.text(
             at[line],
@@ -117,7 +120,8 @@ def _deepest(at: np.ndarray, x: np.ndarray, y: np.ndarray, apart: float) -> list
     return chosen
 
 
-def _first(ax: Axes, model: Model, wavelength, pixels: slice, label: str) -> None:
+def first_orders(ax: Axes, model: Model, wavelength, pixels: slice, label: str) -> None:
+    """Draw each first-order coefficient over its largest absolute value, one label in bold."""
     linear = first_order(model)
     largest = np.nanmax(np.abs(linear), axis=0)
     for i, name in enumerate(model.labels):
@@ -137,7 +141,8 @@ def _first(ax: Axes, model: Model, wavelength, pixels: slice, label: str) -> Non
     ax.legend(ncols=len(model.labels), loc="upper left")
 
 
-def _generated(ax: Axes, model: Model, wavelength, pixels: slice, place: int, values) -> None:
+def generated(ax: Axes, model: Model, wavelength, pixels: slice, place: int, values) -> None:
+    """Draw the flux at some values of one label, the other labels at their pivots."""
     labels = np.tile(np.asarray(model.scaling.pivot, float), (len(values), 1))
     labels[:, place] = values
     name = model.labels[place]

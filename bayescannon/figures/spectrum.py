@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from ..model import Model
 from .names import number, symbol, unit
 from .style import BLACK, GREY, VERMILLION, canvas, styled, title
-from .windows import axis, broken, strongest_wavelengths, window
+from .windows import PAPER_OF_LABEL, axis, broken, strongest_wavelengths, window
 
 
 @styled
@@ -20,6 +20,7 @@ def draw(
     labels: np.ndarray,
     centres: np.ndarray | None = None,
     *,
+    sd: np.ndarray | None = None,
     width: float = 24.0,
     star_id: str = "",
     note: str = "",
@@ -37,6 +38,9 @@ def draw(
         Where the model is evaluated: the posterior mean, in label units.
     centres : (window,), optional
         Middles of the windows [Angstrom]; by default the strongest pixel of each label.
+    sd : (pixel,), optional
+        Half the width of the band around the model, as `Model.predict_sd` gives it; by default
+        the intrinsic scatter.
     width : float
         Of each window [Angstrom].
     star_id, note : str
@@ -48,10 +52,11 @@ def draw(
     -------
     Figure
         Two axes per window. Grey band: one standard deviation of the noise around the flux;
-        red band: the model's intrinsic scatter.
+        red band: that of the model.
     """
     wavelength = axis(model)
-    names = [""] * (0 if centres is None else len(centres))
+    known = {at: symbol(name) for name, windows in PAPER_OF_LABEL.items() for at in windows}
+    names = [known.get(float(at), "") for at in ([] if centres is None else centres)]
     if centres is None:
         centres = strongest_wavelengths(model)[:, 0]
         names = [f"strongest for {symbol(name)}" for name in model.labels]
@@ -59,7 +64,8 @@ def draw(
     good = (np.asarray(ivar) > 0) & np.isfinite(flux) & np.isfinite(predicted)
     seen = np.where(good, flux, np.nan)
     noise = 1 / np.sqrt(np.where(good, ivar, np.nan))
-    curves = [seen, noise, predicted, np.where(model.usable, model.scatter, np.nan)]
+    band = model.scatter if sd is None else np.asarray(sd, float)
+    curves = [seen, noise, predicted, np.where(model.usable, band, np.nan)]
     curves = [broken(wavelength, curve) for curve in curves]
 
     rows = -(-len(centres) // 2)
@@ -72,7 +78,8 @@ def draw(
         top = fig.add_subplot(grid[row, column])
         low = fig.add_subplot(grid[row + 1, column], sharex=top)
         pixels = window(wavelength, float(centre), span)
-        _window(top, low, wavelength[pixels], *(curve[pixels] for curve in curves))
+        words = "intrinsic scatter, 1 sd" if sd is None else "model, 1 sd"
+        _window(top, low, wavelength[pixels], *(curve[pixels] for curve in curves), words)
         top.set_title(rf"{names[i]} {centre:.1f} $\AA$".strip(), loc="left")
         top.set_xlim(centre - span / 2, centre + span / 2)
     handles, words = fig.axes[0].get_legend_handles_labels()
@@ -81,7 +88,7 @@ def draw(
     return fig
 
 
-def _window(top: Axes, low: Axes, x, flux, noise, predicted, scatter) -> None:
+def _window(top: Axes, low: Axes, x, flux, noise, predicted, scatter, words: str) -> None:
     style: dict[str, Any] = {
         "color": GREY,
         "alpha": 0.4,
@@ -92,7 +99,7 @@ def _window(top: Axes, low: Axes, x, flux, noise, predicted, scatter) -> None:
     top.fill_between(x, flux - noise, flux + noise, **style)
     top.step(x, flux, where="mid", color=BLACK, lw=1, label="observed")
     band = (predicted - scatter, predicted + scatter)
-    top.fill_between(x, *band, color=VERMILLION, alpha=0.3, lw=0, label="intrinsic scatter, 1 sd")
+    top.fill_between(x, *band, color=VERMILLION, alpha=0.3, lw=0, label=words)
     top.plot(x, predicted, color=VERMILLION, label="model")
     top.set_ylabel("flux\n[continuum = 1]")
     top.tick_params(labelbottom=False)

@@ -72,6 +72,16 @@ PAPER_WINDOWS = (15221.0, 15241.0, 15338.0, 15720.0, 15770.0, 16191.0, 16370.0, 
 of [Fe/H], mass, Teff, Teff, log g, mass, [alpha/Fe] and log g."""
 
 
+PAPER_OF_LABEL = {
+    "logg": (15770.0, 16810.0),
+    "teff": (15338.0, 15720.0),
+    "feh": (15221.0,),
+    "afe": (16370.0,),
+    "ln_mass": (15241.0, 16191.0),
+}
+"""The same, label by label, the strongest first (Figs. 3 to 6)."""
+
+
 def paper_windows(model: Model) -> np.ndarray:
     """Middles of the paper's eight windows [Angstrom], (window,).
 

@@ -2,11 +2,27 @@
 
 from collections.abc import Callable
 
+from .ages import fig12, fig13
+from .coefficients import fig3, fig4, fig5, fig6
+from .crossval import fig1, fig11
 from .item import Item, NotHere, write_item
 from .source import Source
-from .tables import table1
+from .spectra import fig2
+from .tables import section4, table1
 
-ITEMS: dict[str, Callable[[Source], Item]] = {"table1": table1}
+ITEMS: dict[str, Callable[[Source], Item]] = {
+    "fig1": fig1,
+    "fig2": fig2,
+    "fig3": fig3,
+    "fig4": fig4,
+    "fig5": fig5,
+    "fig6": fig6,
+    "fig11": fig11,
+    "fig12": fig12,
+    "fig13": fig13,
+    "section4": section4,
+    "table1": table1,
+}
 """Name of an item -> what makes it, in the paper's order."""
 
 __all__ = ["ITEMS", "Item", "NotHere", "Source", "make_item", "write_item"]

@@ -115,6 +115,31 @@ def make_mock(n_star: int, seed: int = 0, world: World | None = None) -> Made:
     )
 
 
+def with_published_ages(labels: Table) -> Table:
+    """Add `ln_age` and `ln_age_err` of the real giants, as APOKASC-2 published them.
+
+    Parameters
+    ----------
+    labels : Table
+        Of `make_apokasc`.
+
+    Returns
+    -------
+    Table
+        A copy; NaN where there is no published age.
+    """
+    real = read_apokasc()
+    row = {str(name): i for i, name in enumerate(real["star_id"])}
+    rows = [row[str(name)] for name in labels["star_id"]]
+    age, error = (
+        np.ma.filled(np.ma.asarray(real[column]).astype(float), np.nan)[rows]
+        for column in ("age_apokasc2", "age_apokasc2_err")
+    )
+    out = labels.copy()
+    out["ln_age"], out["ln_age_err"] = np.log(age), error / age
+    return out
+
+
 @cache
 def real_giants() -> Giants:
     """Fit what the real giants look like (once)."""

@@ -6,7 +6,7 @@
 # quoted error, the evolutionary state is the catalogue's. So the comparison is of the step from
 # mass to age alone. No spectrum and no model is used.
 #
-# The script also runs as it is: `python notebooks/02_ages_and_apokasc2.py [FOLDER]` writes the
+# The script also runs as it is: `python notebooks/08_ages_and_apokasc2.py [FOLDER]` writes the
 # figures to FOLDER (default: `figures`) and prints the numbers.
 
 # %%
