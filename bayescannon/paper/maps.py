@@ -58,7 +58,7 @@ def fig8(source: Source, line=LINE, box=BOX) -> Item:
     cells = sort_into_cells(
         sky.feh, sky.afe, np.arange(-0.9, 0.4, step[0]), np.arange(-0.05, 0.32, step[1])
     )
-    found = map_ages(sky.measured, cells, sky.models, sky.prior, sky.seed)
+    found = map_ages(sky.measured, cells, sky.model, sky.prior, sky.seed)
     truth = None
     if sky.true_age is not None:
         truth = _grid(found, median_of_cells(sky.true_age, cells))
@@ -95,23 +95,24 @@ def fig8(source: Source, line=LINE, box=BOX) -> Item:
     }
     caption = f"""# Fig. 8: ages of red-clump stars over abundances
 
-{_made(sky)}**Drawn.** Median age of the stars of each cell, its density, the uncertainty of the
-median{", the true median age" if truth is not None else ""}; below, [Fe/H] against R_GAL of young and
-of intermediate-age and old stars under the dashed line (the low-alpha sequence). Each star counts
-with its probability of being so old, under the age distribution of the whole sample.
+{_made(sky)}**Drawn.** Median age of the stars of each cell, density, half the 68 % interval of
+the median{", and the true median" if truth else ""}. Below, [Fe/H] against R_GAL of young and of
+old stars under the dashed line (the low-alpha sequence). Each star counts with its probability of being so
+old, under the age distribution of the whole sample.
 
 **Cuts and numbers.** Reduced chi2 < 2: {len(sky.z)} stars kept, {dropped} dropped. Cells with fewer
-than {LEAST} stars are grey with a dot; {cells.n_cell} are filled. {young.sum():.0f} stars are younger than 1 Gyr,
-{old.sum():.0f} older than 5 Gyr. [Fe/H] of low-alpha stars falls by {-slopes[0]:.3f} dex/kpc (young) and
-{-slopes[1]:.3f} (older than 5 Gyr), with a scatter of {numbers["scatter young [dex]"]:.2f} and
-{numbers["scatter old [dex]"]:.2f} dex about it. The dividing line is ours: the paper draws one and
-does not give it (`bayescannon.paper.maps.fig8(source, line=..., box=...)`).
+than {LEAST} stars are grey with a dot; {cells.n_cell} are filled. {young.sum():.0f} stars are
+younger than 1 Gyr, {old.sum():.0f} older than 5 Gyr. [Fe/H] of low-alpha stars falls by
+{-slopes[0]:.3f} dex/kpc (young) and {-slopes[1]:.3f} dex/kpc (old); scatter about that:
+{numbers["scatter young [dex]"]:.3f} and {numbers["scatter old [dex]"]:.3f} dex.
+The dividing line is ours, as the paper draws one and does not give it: it is a parameter
+(`bayescannon.paper.maps.fig8(source, line=..., box=...)`).
 
 **The paper found** 17,065 stars below chi2 = 2, 1669 younger than 1 Gyr, 6716 older than 5 Gyr, and
 [Fe/H] less tightly correlated with radius for older stars: radial mixing.
 
-**Ours differs**: each cell's median is inferred from the age draws of all its stars with the age
-prior divided out, not from point ages, and no mass is clipped to the oldest isochrone.
+**Ours differs.** A cell's median is inferred from the age draws of all its stars with the age prior
+divided out, not from point ages, and no mass is clipped to the oldest isochrone.
 """
     return Item({"fig8": fig}, caption, numbers)
 
@@ -136,12 +137,13 @@ def _places(source: Source, name: str, sample: str, most_chi2, who, reach, heigh
     low = is_low_alpha(sky.feh, sky.afe)
     box = (sky.feh >= BOX[0]) & (sky.feh < BOX[1]) & (sky.afe >= BOX[2]) & (sky.afe < BOX[3])
     parts = {"all stars": np.ones(len(low), bool), "low alpha": low, "one abundance bin": box}
-    maps, numbers = {}, {"stars": len(low), "dropped by chi2": dropped}
+    maps: dict[str, AgeMap] = {}
+    numbers: dict[str, float] = {"stars": len(low), "dropped by chi2": dropped}
     for title, here in parts.items():
         part = sky.of(here)
         cells = sort_into_cells(part.radius, part.z, *edges)
         maps[f"{title}, {here.sum()}"] = map_ages(
-            part.measured, cells, sky.models, sky.prior, sky.seed
+            part.measured, cells, sky.model, sky.prior, sky.seed
         )
         numbers |= {f"stars {title}": int(here.sum()), f"cells {title}": cells.n_cell}
     rows = [
@@ -154,7 +156,8 @@ def _places(source: Source, name: str, sample: str, most_chi2, who, reach, heigh
     histograms = [_heights(sky, height)]
     figures, words = {}, ""
     if sky.true_age is not None:
-        rows.append(_truth(maps, sky, parts, lambda age: age, "true median age [Gyr]"))
+        true = [sky.true_age[here] for here in parts.values()]
+        rows.append(_truth(maps, true))
         recovery = recover(next(iter(maps.values())), sky.true_age)
         if len(recovery.truth):
             numbers |= _judge(recovery)
@@ -164,42 +167,7 @@ def _places(source: Source, name: str, sample: str, most_chi2, who, reach, heigh
     figures[name] = age_maps.draw(
         rows, histograms, heading=f"{who}: ages over the Galaxy", note=sky.note
     )
-    error = "5 %" if sample == "clump" else "30 %"
-    caption = f"""# Fig. {name.removeprefix("fig")}: ages of {who.lower()} over the Galaxy
-
-{
-        _made(sky)
-    }**Drawn.** Over (R_GAL, z): the median age of the stars of each cell and half its 68 % interval{
-        ", the share of stars younger than 5 Gyr and its uncertainty" if name == "fig10" else ""
-    }{", and the true median age" if sky.true_age is not None else ""}; all stars, the low-alpha
-sequence, one abundance bin ([Fe/H] {BOX[0]} to {BOX[1]}, [alpha/Fe] {BOX[2]} to {
-        BOX[3]
-    }). Right: heights of young
-(below {KINDS[0]:g} Gyr), intermediate and old (above {
-        KINDS[1]:g} Gyr) stars; each star counts with its probability.
-
-**Cuts and numbers.** Reduced chi2 < {most_chi2:g}: {len(low)} stars kept, {
-        dropped
-    } dropped. Cells of {step[0]:g} by {step[1]:g} kpc with
-fewer than {LEAST} stars are grey with a dot. Distances {
-        "as made, with errors of " + error
-        if sky.true_age is not None
-        else "as given or photometric"
-    }. R_GAL and z
-by astropy's Galactocentric frame `{FRAME}`: the Sun at 8.122 kpc, 20.8 pc above the plane.
-
-{
-        words
-    }**The paper found** young stars in the plane at all radii, older ones away from it and further in, and the
-young disc flaring outwards{
-        "; its caption says median age, its text the share younger than 5 Gyr: both are here"
-        if name == "fig10"
-        else ""
-    }. Its R0 is not stated.
-
-**Ours differs**: medians from draws of all stars of a cell, the age prior divided out; every cell with its
-uncertainty, which holds the error of the mass scale that all its stars share.
-"""
+    caption = _caption(name, who, most_chi2, step, dropped, sky) + words + PAPER_PLACES[name]
     return Item(figures, caption, numbers)
 
 
@@ -212,11 +180,11 @@ def _row(quantity: str, maps: dict[str, AgeMap], what: str, limits, colours) -> 
     return Row(quantity, grids, limits, colours)
 
 
-def _truth(maps: dict[str, AgeMap], sky: Sky, parts, of, quantity: str) -> Row:
+def _truth(maps: dict[str, AgeMap], true_ages: Sequence[np.ndarray]) -> Row:
     grids = {}
-    for (name, found), here in zip(maps.items(), parts.values(), strict=True):
-        grids[name] = _grid(found, median_of_cells(sky.true_age[here], found.cells))
-    return Row(quantity, grids, (1.0, 10.0), AGE_COLOURS)
+    for (name, found), ages in zip(maps.items(), true_ages, strict=True):
+        grids[name] = _grid(found, median_of_cells(ages, found.cells))
+    return Row("true median age [Gyr]", grids, (1.0, 10.0), AGE_COLOURS)
 
 
 def _heights(sky: Sky, height: float) -> Histogram:
@@ -247,10 +215,48 @@ def _judge(recovery) -> dict[str, float]:
     }
 
 
+def _caption(name: str, who: str, most_chi2: float, step, dropped: int, sky: Sky) -> str:
+    share = ", the share of stars younger than 5 Gyr with the same" if name == "fig10" else ""
+    made = sky.true_age is not None
+    error = "5 %" if name == "fig9" else "30 %"
+    distances = f"have errors of {error}" if made else "are the catalogue's, or photometric"
+    return f"""# Fig. {name.removeprefix("fig")}: ages of {who.lower()} over the Galaxy
+
+{_made(sky)}**Drawn.** Over (R_GAL, z): the median age of the stars of each cell and half its 68 %
+interval{share}{", and the true median" if made else ""}. From the left: all stars, the low-alpha
+sequence (under the line of Fig. 8), one abundance bin ([Fe/H] {BOX[0]} to {BOX[1]}, [alpha/Fe]
+{BOX[2]} to {BOX[3]}); heights of young (below {KINDS[0]:g} Gyr), intermediate and old (above
+{KINDS[1]:g} Gyr) stars, each counted with its probability. The limits are ours.
+
+**Cuts and numbers.** Reduced chi2 < {most_chi2:g}: {len(sky.z)} stars kept, {dropped} dropped.
+Cells are {step[0]:g} by {step[1]:g} kpc; those with fewer than {LEAST} stars are grey with a dot.
+Distances {distances}. R_GAL and z by astropy's Galactocentric frame
+`{FRAME}`: the Sun at 8.122 kpc, 20.8 pc above the plane (the paper does not state its R0).
+
+"""
+
+
+PAPER_PLACES = {
+    "fig9": """**The paper found** young stars in the plane at all radii, older ones away from it
+and further in, and young stars reaching higher in the outer disc (flaring), for all three selections.
+
+**Ours differs.** Medians come from the draws of all stars of a cell, the age prior divided out;
+every cell has its uncertainty, with the error of the mass scale that all its stars share.
+""",
+    "fig10": """**The paper found** the same trends as for the clump over a larger volume. Its
+caption says median age, its text the share younger than 5 Gyr: both are here.
+
+**Ours differs.** As for Fig. 9; the paper takes all these stars for first-ascent giants, ours are
+on the branch or in the clump with the probability that their spectra give.
+""",
+}
+
+
 def _recovery_words(numbers, name: str) -> str:
-    return f"""**Recovery** (`{name}b.png`). The true median age of a cell's stars lies in its quoted 95 % interval in
-{100 * numbers["truth in 95 % interval"]:.0f} % of {numbers["cells judged"]} cells with {LEAST} stars or more; medians are off by
-{numbers["mean offset [dex]"]:+.3f} dex in the mean and {numbers["rms offset [dex]"]:.3f} dex rms.
+    share, cells = 100 * numbers["truth in 95 % interval"], numbers["cells judged"]
+    return f"""**Recovery** (`{name}b.png`). The true median age of a cell's stars lies in its
+quoted 95 % interval in {share:.0f} % of {cells} cells with {LEAST} stars or more; inferred medians are off
+by {numbers["mean offset [dex]"]:+.3f} dex in the mean, {numbers["rms offset [dex]"]:.3f} dex rms.
 
 """
 
@@ -258,8 +264,9 @@ def _recovery_words(numbers, name: str) -> str:
 def _made(sky: Sky) -> str:
     if sky.true_age is None:
         return ""
-    return """**Semi-synthetic**: a mock Milky Way (`bayescannon.simulate.make_galaxy`), clump stars at the real places
-in the sky of the DR12 red-clump sample; ages, abundances, spectra and distances are made, and known.
+    return """**Semi-synthetic**: a mock Milky Way (`bayescannon.simulate.make_galaxy`), its clump
+stars at the real places in the sky of the DR12 red-clump sample. Ages, abundances, spectra and
+distances are made, and known.
 
 """
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from ..ages import salaris
 from ..ages.population import age_likelihood, infer_population
 from ..galaxy import absolute_h, extinction_h, galactocentric, photometric_distance
-from ..model.by_state import StateModels
+from ..model import AnyModel
 from ..simulate import make_galaxy
 from ..simulate.galaxy import CLUMP
 from ..trees import array
@@ -42,10 +42,10 @@ class Sky:
     note : str
         What titles must say (`semi-synthetic`).
     seed : int
-    models : StateModels or None
+    model : Model or None
         What the stars were inferred with: its mass scale has an error that all share.
-    true_age, true_place : ndarray or None
-        [Gyr] (star,), and (radius, z) [kpc], of made stars.
+    true_age : ndarray or None
+        [Gyr] (star,), of made stars.
     """
 
     measured: Measured
@@ -54,14 +54,14 @@ class Sky:
     prior: str
     note: str
     seed: int
-    models: StateModels | None = None
+    model: AnyModel | None = None
     true_age: np.ndarray | None = None
 
     def of(self, rows: np.ndarray) -> "Sky":
         """Keep some of the stars."""
         true = None if self.true_age is None else self.true_age[rows]
         places = self.radius[rows], self.z[rows]
-        rest = self.prior, self.note, self.seed, self.models, true
+        rest = self.prior, self.note, self.seed, self.model, true
         return Sky(self.measured.of(rows), *places, *rest)
 
     @property
@@ -110,11 +110,11 @@ def _mock(stars: int, seed: int) -> dict[str, Sky]:
     clump = min(CLUMP, round(CLUMP_SHARE * stars))
     galaxy = make_galaxy(clump, stars - clump, seed)
     stride = 1 if stars >= MANY else 5
-    models = train_by_mock(seed, stride)
-    found = measure(galaxy, models, stride=stride, seed=seed)
+    model = train_by_mock(seed, stride)
+    found = measure(galaxy, model, stride=stride, seed=seed)
     made: Table = galaxy.stars
     age, radius, z = (np.asarray(made[name]) for name in ("ln_age", "radius", "z"))
-    rest = AGE_PRIOR, "semi-synthetic", seed, models, np.exp(age)
+    rest = AGE_PRIOR, "semi-synthetic", seed, model, np.exp(age)
     every = Sky(found, radius, z, *rest)
     is_clump = np.asarray(made["sample"]) == "clump"
     return {"clump": every.of(is_clump), "giants": every.of(~is_clump)}

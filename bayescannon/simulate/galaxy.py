@@ -13,9 +13,8 @@ import numpy as np
 from astropy.table import Table, vstack
 from scipy.spatial import KDTree
 
-from ..ages import Parsec
+from ..ages import Parsec, salaris
 from ..ages.grid import State, evaluate
-from ..ages.run import salaris
 from ..ages.selfcheck import draw_masses
 from ..data import clump_ids
 from ..galaxy import absolute_h, coordinates_of_id, galactocentric, photometric_distance

@@ -1,7 +1,8 @@
 """The mock Milky Way measured as the survey would be, and what its maps recover of the truth."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import replace
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -10,7 +11,8 @@ from ..ages.population import age_likelihood
 from ..galaxy import AgeMap, Cells, age_map
 from ..infer import infer
 from ..infer.label_map import error_of_mean
-from ..model.by_state import StateModels, train_by_state
+from ..model import AnyModel, Model, train
+from ..model.by_state import states_of
 from ..simulate import MockGalaxy, make_mock
 from ..trees import array, point_sd, release
 from .worlds import every_pixel, recipe, thinned
@@ -40,19 +42,21 @@ class Measured(NamedTuple):
         return Measured(*(a[rows] for a in self))
 
 
-def train_by_mock(seed: int = 0, stride: int = 1, n_star: int = 1639) -> StateModels:
-    """Train models by state on mock giants, every `stride`-th pixel.
+def train_by_mock(seed: int = 0, stride: int = 1, n_star: int = 1639) -> Model:
+    """Train a model that knows the states on mock giants, every `stride`-th pixel.
 
     The mock Galaxy's masses come from the maker of `make_mock`: a model trained on `make_apokasc`
     believes masses to follow from spectra more closely than they do there (docs/calibration.md).
     """
     made = thinned(make_mock(n_star, seed), stride)
-    return train_by_state(made.spectra, made.labels, np.asarray(made.labels["state"]), recipe())
+    ours = recipe()
+    settings = replace(ours.training, by_state=True)
+    return train(made.spectra, made.labels, replace(ours, training=settings))
 
 
 def measure(
     galaxy: MockGalaxy,
-    models: StateModels,
+    model: AnyModel,
     draws: int = 300,
     stride: int = 1,
     seed: int = 0,
@@ -63,7 +67,7 @@ def measure(
     Parameters
     ----------
     galaxy : MockGalaxy
-    models : StateModels
+    model : Model or StateModels
         From `train_by_mock`, of the same stride.
     draws : int
         Age draws kept of each star.
@@ -74,13 +78,14 @@ def measure(
         Called with the number of stars done.
     """
     parts, done = [], 0
-    for name, model, p_rc in (("clump", models.rc, 1.0), ("giants", models, None)):
+    clump = model if (by_state := states_of(model)) is None else by_state.rc
+    for name, used, p_rc in (("clump", clump, 1.0), ("giants", model, None)):
         rows = np.flatnonzero(np.asarray(galaxy.stars["sample"]) == name)
         for start in range(0, len(rows), STARS_AT_ONCE):
             block = slice(rows[start], rows[min(start + STARS_AT_ONCE, len(rows)) - 1] + 1)
             spectra = every_pixel(galaxy.spectra(block), stride)
             # flat: the label prior is divided out anyway
-            post = infer(model, spectra, "importance", "flat", draws=draws, seed=seed)
+            post = infer(used, spectra, "importance", "flat", draws=draws, seed=seed)
             ages = infer_ages(post, prior=AGE_PRIOR, p_rc=p_rc)
             parts.append(_measured(post, ages))
             release(post, ages)
@@ -101,20 +106,25 @@ def _measured(post, ages) -> Measured:
     )
 
 
-def shared_error(models: StateModels, stars: Measured, cell: np.ndarray) -> np.ndarray:
+def shared_error(model: AnyModel, stars: Measured, cell: np.ndarray) -> np.ndarray:
     """Error of log10 age that the stars of a cell share [dex], (cell,).
 
-    It comes from the mass scale of the models, which training labels fix only so well.
+    It comes from the mass scale of the model, which training labels fix only so well.
     """
     found = 0.0
     known = np.isfinite(stars.mean).all(axis=1)
     cell = np.where(known, cell, -1)
-    for model, share in ((models.rgb, 1 - stars.p_rc), (models.rc, stars.p_rc)):
-        if model.label_map is None:
+    both = states_of(model)
+    if both is None:
+        parts = [(cast(Model, model), np.ones(len(cell)))]
+    else:
+        parts = [(both.rgb, 1 - stars.p_rc), (both.rc, stars.p_rc)]
+    for part, share in parts:
+        if part.label_map is None:
             continue
-        scaled = model.scaled(np.where(known[:, None], stars.mean, model.scaling.pivot))
-        error = error_of_mean(model.label_map, scaled, np.nan_to_num(share), cell)
-        found = found + (error[:, -1] * model.scaling.scale[-1]) ** 2
+        scaled = part.scaled(np.where(known[:, None], stars.mean, part.scaling.pivot))
+        error = error_of_mean(part.label_map, scaled, np.nan_to_num(share), cell)
+        found = found + (error[:, -1] * part.scaling.scale[-1]) ** 2
     return AGE_PER_MASS * np.sqrt(found) / np.log(10)
 
 
@@ -146,10 +156,10 @@ def recover(found: AgeMap, true_age: np.ndarray) -> Recovery:
 def map_ages(
     stars: Measured,
     cells: Cells,
-    models: StateModels | None = None,
+    model: AnyModel | None = None,
     prior: str = AGE_PRIOR,
     seed: int = 0,
 ) -> AgeMap:
-    """Map the ages of stars; with the models, errors include that of the mass scale."""
-    shared = 0.0 if models is None else shared_error(models, stars, cells.cell)
+    """Map the ages of stars; with the model, errors include that of the mass scale."""
+    shared = 0.0 if model is None else shared_error(model, stars, cells.cell)
     return age_map(age_likelihood(stars.age, prior), cells, shared, seed)
