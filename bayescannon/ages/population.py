@@ -161,9 +161,9 @@ def infer_population(
     done = 0
     for k in np.unique(size[stars > 0]):
         here = np.flatnonzero((size == k) & (stars > 0))
-        for start in range(0, len(here), CELLS_AT_ONCE):
-            numbers = here[start : start + CELLS_AT_ONCE]
-            at_once = min(CELLS_AT_ONCE, len(here))
+        at_once = 1 if len(here) == 1 else CELLS_AT_ONCE
+        for start in range(0, len(here), at_once):
+            numbers = here[start : start + at_once]
             padded = _pad([likelihood[members[i]] for i in numbers], SIZES[k], at_once)
             keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(
                 jnp.asarray(np.resize(numbers, at_once))

@@ -50,14 +50,16 @@ def fig7(source: Source) -> Item:
         "slope error": error,
         "slope in log age": log_slope,
         "slope error in log age": log_error,
-        "correlation": float(np.corrcoef(*residual)[0, 1]),
+        "correlation": float(np.corrcoef(residual)[0, 1]),
         "dispersion within bins [Gyr]": within,
     }
-    made = "**Semi-synthetic** spectra, real masses. " if source.semi_synthetic else ""
+    made = "**Semi-synthetic** spectra, real catalogue masses." if source.semi_synthetic else ""
     caption = f"""# Fig. 7: ages within mono-abundance bins
 
-{made}**Drawn.** Mean age of the training stars of each bin of [Fe/H] and [alpha/Fe], from the mass
-that cross-validation finds, with counts; its dispersion; and for each star that age and the one
+{made}
+
+**Drawn.** Mean age of the training stars of each bin of [Fe/H] and [alpha/Fe], from the mass that
+cross-validation finds, with counts; its dispersion; and for each star that age and the one
 from its catalogue mass, both less their means in the bin. Ages through our isochrones at the
 posterior mean of ln mass, each star in the state that asteroseismology gives it.
 

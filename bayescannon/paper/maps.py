@@ -93,12 +93,13 @@ def fig8(source: Source, line=LINE, box=BOX) -> Item:
         "scatter young [dex]": _scatter(sky.radius[low], sky.feh[low], young[low]),
         "scatter old [dex]": _scatter(sky.radius[low], sky.feh[low], old[low]),
     }
+    truth_word = ", and the true median" if truth else ""
     caption = f"""# Fig. 8: ages of red-clump stars over abundances
 
 {_made(sky)}**Drawn.** Median age of the stars of each cell, density, half the 68 % interval of
-the median{", and the true median" if truth else ""}. Below, [Fe/H] against R_GAL of young and of
-old stars under the dashed line (the low-alpha sequence). Each star counts with its probability of being so
-old, under the age distribution of the whole sample.
+the median{truth_word}. Below, [Fe/H] against R_GAL of young and of old stars under the dashed line
+(the low-alpha sequence). Each star counts with its probability of being so old, under the age
+distribution of the whole sample.
 
 **Cuts and numbers.** Reduced chi2 < 2: {len(sky.z)} stars kept, {dropped} dropped. Cells with fewer
 than {LEAST} stars are grey with a dot; {cells.n_cell} are filled. {young.sum():.0f} stars are
@@ -238,7 +239,7 @@ Distances {distances}. R_GAL and z by astropy's Galactocentric frame
 
 PAPER_PLACES = {
     "fig9": """**The paper found** young stars in the plane at all radii, older ones away from it
-and further in, and young stars reaching higher in the outer disc (flaring), for all three selections.
+and further in, and young stars reaching higher in the outer disc (flaring), in all three maps.
 
 **Ours differs.** Medians come from the draws of all stars of a cell, the age prior divided out;
 every cell has its uncertainty, with the error of the mass scale that all its stars share.
@@ -255,8 +256,9 @@ on the branch or in the clump with the probability that their spectra give.
 def _recovery_words(numbers, name: str) -> str:
     share, cells = 100 * numbers["truth in 95 % interval"], numbers["cells judged"]
     return f"""**Recovery** (`{name}b.png`). The true median age of a cell's stars lies in its
-quoted 95 % interval in {share:.0f} % of {cells} cells with {LEAST} stars or more; inferred medians are off
-by {numbers["mean offset [dex]"]:+.3f} dex in the mean, {numbers["rms offset [dex]"]:.3f} dex rms.
+quoted 95 % interval in {share:.0f} % of {cells} cells with {LEAST} stars or more. Inferred
+medians are off by {numbers["mean offset [dex]"]:+.3f} dex in the mean,
+{numbers["rms offset [dex]"]:.3f} dex rms.
 
 """
 
