@@ -31,7 +31,7 @@ DIVISIBLE = ("flat-age", "flat-log-age")
 """Age priors that are the same for all stars and both states."""
 YOUNG = 5.0
 """Stars below this age count as young [Gyr] (Ness et al. 2016, Fig. 10)."""
-WARM_UP = 200
+WARM_UP = 150
 MAX_TREE_DEPTH = 5
 CELLS_AT_ONCE = 16
 SIZES = tuple(32 * 4**i for i in range(7))
@@ -114,7 +114,7 @@ def infer_population(
     likelihood: Float[np.ndarray, "star bin"],
     cell: Int[np.ndarray, "star"] | None = None,
     shared: Float[np.ndarray, "cell"] | float = 0.0,
-    draws: int = 400,
+    draws: int = 300,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Ages:
@@ -169,7 +169,9 @@ def infer_population(
                 jnp.asarray(np.resize(numbers, at_once))
             )
             error = jnp.asarray(np.resize(shared[numbers], at_once))
-            found = _many_cells(keys, *padded, error, draws)
+            # NumPyro's own NUTS divides floats by integers
+            with jax.numpy_dtype_promotion("standard"):
+                found = _many_cells(keys, *padded, error, draws)
             for array, values in zip(out, found, strict=True):
                 array[numbers] = np.asarray(values)[: len(numbers)]
             done += len(numbers)
