@@ -1,8 +1,8 @@
 """Bayesian masses and ages of red giants from their spectra.
 
 The rooms, in the order of the data: spectra, continuum, labels, train, model, calibration,
-infer, ages, catalog, validate, figures. Arrays in and arrays out in the numerical ones; files at
-the ends.
+infer, ages, catalog, validate, figures, paper. Arrays in and arrays out in the numerical ones;
+files at the ends.
 """
 
 from importlib.metadata import version

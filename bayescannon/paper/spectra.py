@@ -68,9 +68,9 @@ def fig2(source: Source) -> Item:
     caption = f"""# Fig. 2: spectrum and model in eight windows
 
 Black: {kind}, {star}, of the {len(rows)} whose spectra this run keeps the one most like the
-paper's (4843 K, 2.5, -0.06, 0.04, 1.0 Msun). Grey: noise, one standard deviation. Red: the model at the
-posterior mean ({found}), with a band
-of one standard deviation: {band}.
+paper's (4843 K, 2.5, -0.06, 0.04, 1.0 Msun). Grey: noise, one standard deviation. Red: the model
+at the posterior mean ({found}),
+with a band of one standard deviation: {band}.
 Windows: those of Figs 3 to 6 of the paper. Below each: residual over noise and band.
 
 Reduced chi2 over {numbers["pixels"]} pixels: {chi2:.2f}, intrinsic scatter s^2 included, as in the

@@ -166,7 +166,8 @@ box of labels (4054 to 5120 K, 1.35 to 3.3, -0.85 to 0.30, -0.03 to 0.30). Of th
 paper leaves it undefined; ours is the contour that holds 95 % of the real giants
 (`bayescannon/labels/selection.py`). Ages (medians of posteriors): median {np.median(a):.1f} Gyr
 inside, {np.median(b):.1f} Gyr outside; Kolmogorov-Smirnov distance {distance:.2f},
-p = {p_value:.3f} (by {PERMUTATIONS} permutations): {verdict}. The paper finds them the same. {why}"""
+p = {p_value:.3f} (by {PERMUTATIONS} permutations): {verdict}. The paper finds them the same.
+{why}"""
     x, y = carbon_and_nitrogen(np.asarray(labels["c_m"]), np.asarray(labels["n_m"]))
     figure = outliers.draw(x, y, inside, outside, age, note=source.note)
     return figure, numbers, words
