@@ -25,7 +25,7 @@ from bayescannon.validate.verdict import (
 )
 from bayescannon.validate.worlds import Size, mass_from_age
 
-TINY = Size(training=300, known=100, test=80, aged=60, folds=2, stride=12)
+TINY = Size(training=300, known=100, test=80, folds=2, stride=12)
 
 
 def made_sample(n=4000, seed=0, width=1.0, error=0.0):

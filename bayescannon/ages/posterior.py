@@ -23,8 +23,14 @@ import bayescannon.precision  # noqa: F401
 from ..typing import Array, Stars
 from .grid import Parsec, State, Table, profile
 
-AgePrior = Literal["flat-log-mass", "flat-log-age", "flat-age", "population"]
-AGE_PRIORS: tuple[AgePrior, ...] = ("flat-log-mass", "flat-log-age", "flat-age", "population")
+AgePrior = Literal["flat-log-mass", "flat-log-age", "flat-age", "population", "as-inferred"]
+AGE_PRIORS: tuple[AgePrior, ...] = (
+    "flat-log-mass",
+    "flat-log-age",
+    "flat-age",
+    "population",
+    "as-inferred",
+)
 
 N_AGE = 512
 MASS_LOSS_SCATTER = 0.03
@@ -85,10 +91,11 @@ def age_density(draws: MassDraws, tables: StateTables, prior: AgePrior) -> AgeDe
         Draws of current mass and metallicity.
     tables : StateTables
         Of that state.
-    prior : {"flat-log-mass", "flat-log-age", "flat-age", "population"}
+    prior : {"flat-log-mass", "flat-log-age", "flat-age", "population", "as-inferred"}
         Density of x before the mass is known, normalised over the grid's ages. `flat-log-mass`
         is what pushing draws through a table assumes; `population` is a constant star formation
-        rate times the number of stars that an isochrone of that age has in the state.
+        rate times the number of stars that an isochrone of that age has in the state;
+        `as-inferred` is `flat-log-mass` for draws that keep the prior they were inferred under.
 
     Returns
     -------
@@ -173,7 +180,7 @@ def log_age_prior(
 
 def _log_density_of_x(prior: AgePrior, tables: StateTables, mh: Stars, logg: Stars) -> Array:
     log_age = jnp.log(10.0) * tables.log_mass.x[None]
-    if prior == "flat-log-mass":
+    if prior in ("flat-log-mass", "as-inferred"):
         log_mass = lax.optimization_barrier(profile(tables.log_mass, mh, logg))
         return jnp.log(-jnp.asarray(jnp.gradient(log_mass, axis=1)))
     if prior == "flat-log-age":

@@ -30,6 +30,7 @@ from .posterior import AGE_PRIORS, AgePrior, MassDraws, age_density, state_table
 from .states import STATE_LABELS, default_classifier, p_clump
 
 STARS_PER_BLOCK = 1024
+AS_INFERRED = "as-inferred"
 MANY = 0.05
 """A flag is raised where more than this share of a posterior is concerned."""
 FEW_DRAWS = 0.2
@@ -60,8 +61,9 @@ def infer_ages(
         labels `afe` [dex] and `logg` [dex]; `sample_stats/log_prior` is divided out.
     grid : Parsec, optional
         Isochrone grid; the shipped PARSEC v1.2S one by default.
-    prior : {"flat-age", "flat-log-age", "flat-log-mass", "population"}
-        Prior on age; see `age_density`.
+    prior : {"flat-age", "flat-log-age", "flat-log-mass", "population", "as-inferred"}
+        Prior on age; see `age_density`. `as-inferred` leaves the label prior in: ages are what
+        the masses of the training set's stars at such labels make likely.
     p_rc : float or array (star,), optional
         Probability that a star burns helium in its core (red clump), known without its mass. By
         default learned from teff, logg, feh and afe (`bayescannon.ages.states`), averaged over
@@ -100,8 +102,10 @@ def infer_ages(
         if name not in labels:
             raise UserError(f"the posterior has no label {name!r}, which an age needs")
     n_star = labels.sizes["star"]
-    if p_rc is None and post.attrs.get("states") == "classified":
+    if p_rc is None and "p_rc" in stats and (prior == AS_INFERRED or _is_classified(post)):
         p_rc = stats["p_rc"].values
+    if prior == AS_INFERRED:
+        stats = stats.assign(log_prior=xr.zeros_like(stats["log_prior"]))
     source, given = _source_of_p_rc(p_rc, labels)
     if p_rc is None and "rc" in stats:
         source += ", and from how well each state's model explains the spectrum"
@@ -125,6 +129,11 @@ def infer_ages(
         "post": dict(post.attrs),
     }
     return _tree(done, labels.star.values, attrs)
+
+
+def _is_classified(post: xr.DataTree) -> bool:
+    """Whether a classifier that had all channels before it told the states apart."""
+    return post.attrs.get("states") == "classified"
 
 
 def _source_of_p_rc(p_rc, labels: xr.Dataset) -> tuple[str, np.ndarray | None]:

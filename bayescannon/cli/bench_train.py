@@ -74,7 +74,8 @@ def _mock(seed: int, stars: int, stated: float, plain: bool) -> None:
     told = {k: stated * v for k, v in recipe.training.label_errors.items()}
     settings = replace(recipe.training, label_errors=told)
     if plain:
-        settings = replace(settings, noisy_labels=False, carried=(), shrinkage=False)
+        off = {"noisy_labels": False, "shrinkage": False, "by_state": False}
+        settings = replace(settings, carried=(), **off)
     recipe = replace(recipe, training=settings)
     training, test = make_mock(1639, seed), make_mock(stars, 1000 + seed)
     labels = training.labels.copy()

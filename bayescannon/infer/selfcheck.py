@@ -3,12 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from ..errors import UserError
 from ..keys import star_generator
 from ..labels import Mixture
 from ..model import Model
+from ..model.by_state import StateModels, states_of
 from ..spectra import Spectra
 from .label_map import draw_shift
 from .prior import population_prior
@@ -32,6 +33,7 @@ def make_stars(
     seed: int = 0,
     prior: Mixture | None = None,
     labels: Float[np.ndarray, "star label"] | None = None,
+    rc: Bool[np.ndarray, "star"] | None = None,
 ) -> MadeStars:
     """Draw labels from the `population` prior and spectra from the model.
 
@@ -49,12 +51,17 @@ def make_stars(
         Density of scaled labels to draw from instead.
     labels : (star, label), optional
         True labels; nothing is drawn then.
+    rc : (star,), optional
+        Which stars are in the clump, for a model that knows the states; drawn if not given.
 
     Raises
     ------
     UserError
         If the model has no population and no prior is given.
     """
+    states = states_of(model)
+    if states is not None:
+        return _of_states(states, n, seed, prior, labels, rc)
     if prior is None:
         if model.population is None:
             raise UserError(f"model {model.name!r} does not know its training labels")
@@ -91,3 +98,17 @@ def make_stars(
     axis = {"channel": model.channel}
     spectra = Spectra(model.wavelength, np.where(model.usable, flux, 0.0), ivar, star_id, **axis)
     return MadeStars(labels, snr, spectra)
+
+
+def _of_states(states: StateModels, n: int, seed: int, prior, labels, rc) -> MadeStars:
+    """Make every star in both states, and keep the one it is in."""
+    a, b = (make_stars(part, n, seed, prior, labels) for part in states.parts)
+    if rc is None:
+        levels = [star_generator(seed, f"state of {name}").uniform() for name in a.spectra.star_id]
+        rc = np.array(levels) < states.share_rc
+    chosen = np.asarray(rc)[:, None]
+    (flux, ivar), (other, _) = (s.spectra.arrays() for s in (a, b))
+    axis = {"channel": states.channel}
+    flux = np.where(chosen, other, flux)
+    spectra = Spectra(states.wavelength, flux, ivar, a.spectra.star_id, **axis)
+    return MadeStars(np.where(chosen, b.labels, a.labels), a.snr, spectra)

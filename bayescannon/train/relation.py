@@ -44,7 +44,7 @@ def fit_relation(
     sums: Sums,
     labels: StarLabels,
     scale2: Float[np.ndarray, "label"],
-    use: Bool[np.ndarray, "star"],
+    use: Bool[np.ndarray, "real_star"],
 ) -> Relation:
     """Fit the relation of a group of stars.
 
@@ -53,9 +53,9 @@ def fit_relation(
     layout, p, data, sums
         Of all stars, trained.
     labels, scale2
-        Labels of all stars, and squared error scales, in the last round.
-    use : (star,)
-        Which stars are of the group.
+        Labels of all stars, padding included, and squared error scales, in the last round.
+    use : (real_star,)
+        Which stars are of the group; of the others here some are padding.
 
     Returns
     -------
@@ -75,9 +75,9 @@ def fit_relation(
         here, back = m.labels, back @ jnp.linalg.inv(change)
         if moved.max() < TOLERANCE:
             break
-    known = part.precision > 0
-    missed = jnp.where(known, part.observed - here, 0.0)
-    spread = jnp.sum(missed**2, axis=0) / jnp.maximum(jnp.sum(known, axis=0), 1)
+    known = (part.precision > 0).astype(float)
+    missed = known * (part.observed - here)
+    spread = jnp.sum(missed**2, axis=0) / jnp.maximum(jnp.sum(known, axis=0), 1.0)
     spread += jnp.einsum("nii->i", m.covariance) / len(rows)
     # the leverage is that of all stars; the relation has only these
     spread *= float(jnp.sum(data.use)) / len(rows)
@@ -107,11 +107,11 @@ def carried_error_scale(
         # the posterior knew the catalogue value: taken out again
         share = np.clip(1.0 - both / (stated * scale2[i]), 1e-3, 1.0)
         missed, own = left / share, both / share
-        out[i] = _error_scale(missed**2, own, stated) ** 2
+        out[i] = error_scale_of(missed**2, own, stated) ** 2
     return out
 
 
-def _error_scale(missed2: np.ndarray, own: np.ndarray, stated: np.ndarray) -> float:
+def error_scale_of(missed2: np.ndarray, own: np.ndarray, stated: np.ndarray) -> float:
     """Posterior mean of f, all arrays (star,): squared misses, own and stated variances."""
     log_posterior = np.empty((len(SCALES), len(OPEN)))
     for i, f in enumerate(SCALES):

@@ -76,8 +76,8 @@ def _trained(setting: Setting, size: Size, seed: int, kept: Path, tell: Progress
     model = Model.load(folder)
     plain, plain_rms = train_plain(training, seed, kept / f"plain-{name}")
     about["error_scale"] = (model.report or {})["error_scale"]
-    total = size.test + size.aged
-    found = run_trained(model, plain, setting, size, seed, lambda n: tell("test stars", n, total))
+    show = lambda n: tell("test stars", n, size.test)  # noqa: E731
+    found = run_trained(model, plain, setting, size, seed, show)
     rivals = mock_rivals(training, found.inputs, found.plain, plain_rms, seed)
     return found.samples, rivals
 

@@ -17,7 +17,8 @@ from ..errors import UserError
 from ..files import write_beside
 from ..infer import infer, stack_draws
 from ..labels import label_arrays
-from ..model import train
+from ..model import Model, train
+from ..model.by_state import parts_of
 from ..recipe import Recipe
 from ..spectra import Spectra
 from ..trees import array, point_sd
@@ -146,7 +147,7 @@ def cross_validate(
                 "distance": array(post, "sample_stats/distance"),
                 "flags": array(post, "sample_stats/flags"),
                 "draws": np.swapaxes(thin(stack_draws(post, names)), 0, 1).astype(np.float32),
-                "error": model.label_errors(stated[test]),
+                "error": _label_errors(model, stated[test], post),
             }
             if path is not None:
                 with write_beside(path) as beside, beside.open("wb") as file:
@@ -161,6 +162,15 @@ def cross_validate(
             progress(k + 1)
     parts["error"] = np.where(judged_by == handed, parts["error"], 0.0)
     return CrossValidation(names, spectra.star_id, fold, judged_by, **parts)
+
+
+def _label_errors(model: Model, stated: np.ndarray, post: xr.DataTree) -> np.ndarray:
+    """Errors of labels as training found them, those of the states by P(rc), (star, label)."""
+    errors = [part.label_errors(stated) for part in parts_of(model)]
+    if len(errors) == 1:
+        return errors[0]
+    p = array(post, "sample_stats/p_rc")[:, None]
+    return np.sqrt((1 - p) * errors[0] ** 2 + p * errors[1] ** 2)
 
 
 def assign_folds(stratum: np.ndarray, folds: int, seed: int) -> np.ndarray:

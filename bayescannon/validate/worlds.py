@@ -8,11 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
+from scipy.stats import norm
 
 from ..ages import Parsec, infer_ages
 from ..ages.draws import salaris
+from ..ages.posterior import MassDraws, age_density, quantiles, state_tables
 from ..ages.selfcheck import draw_ages
 from ..ages.states import default_classifier, p_clump
 from ..data import model_path
@@ -28,6 +31,8 @@ from .sample import LABELS, Sample, age_sample, join, label_sample
 
 RECIPE = "apokasc-mass"
 AGE_PRIOR = "flat-age"
+SHARP, N_SHARP = 0.002, 200
+"""A known mass, as draws: sd in dex, and how many."""
 STARS_AT_ONCE = 2000
 """Spectra of so many stars are made, inferred and forgotten."""
 
@@ -39,16 +44,14 @@ class Size(NamedTuple):
     known: int
     """Of `known`, labels and ages each."""
     test: int
-    """Of every trained model, labels."""
-    aged: int
-    """Of every trained model, ages."""
+    """Of every trained model."""
     folds: int
     stride: int
     """Every so many-th pixel is used in training."""
 
 
-FULL = Size(1639, 20_000, 6700, 3000, 5, 1)
-QUICK = Size(800, 1000, 1000, 500, 2, 10)
+FULL = Size(1639, 20_000, 6700, 5, 1)
+QUICK = Size(800, 1000, 1000, 2, 10)
 
 
 class Setting(NamedTuple):
@@ -58,28 +61,8 @@ class Setting(NamedTuple):
     training: World
     test: World
     n_seed: int = 1
-
-
-MASSIVE, OLD = 1.0, -1.0
-WORLDS = {
-    "quadratic": Setting("quadratic spectra, errors as quoted", World(), World(), 3),
-    "curved": Setting(
-        "NON-quadratic: cubic and saturating terms", World(curved=True), World(curved=True)
-    ),
-    "errors-small": Setting(
-        "photon errors quoted 20 % too small, in training and test",
-        World(quoted=0.8),
-        World(quoted=0.8),
-    ),
-    "errors-small-new": Setting(
-        "photon errors quoted 20 % too small, in the test stars only", World(), World(quoted=0.8)
-    ),
-    "shifted": Setting(
-        "test stars older and more metal-poor than training",
-        World(preference=MASSIVE),
-        World(preference=OLD),
-    ),
-}
+    any_age: bool = False
+    """Test stars have ages from `AGE_PRIOR`, whatever masses training knows at their labels."""
 
 
 def recipe(plain: bool = False) -> Recipe:
@@ -87,7 +70,9 @@ def recipe(plain: bool = False) -> Recipe:
     ours = Recipe.load(model_path(RECIPE) / "recipe.toml")
     if not plain:
         return ours
-    settings = replace(ours.training, noisy_labels=False, carried=(), shrinkage=False)
+    settings = replace(
+        ours.training, noisy_labels=False, carried=(), shrinkage=False, by_state=False
+    )
     return replace(ours, training=settings)
 
 
@@ -125,6 +110,57 @@ def mass_from_age(labels: np.ndarray, state: np.ndarray, rng: np.random.Generato
     return np.log(10) * log_mass, np.log(10) * x
 
 
+def age_from_mass(
+    labels: np.ndarray, ln_mass: np.ndarray, state: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """ln age [ln Gyr] of stars of these masses, (star,); NaN where no isochrone has the mass.
+
+    Of the ages that a mass allows in its state one is drawn, each d ln mass alike: `as-inferred`.
+    """
+    grid, out = Parsec.default(), np.full(len(ln_mass), np.nan)
+    mh = np.clip(salaris(labels[:, 2], labels[:, 3]), grid.mh[0], grid.mh[-1])
+    around = SHARP * norm.ppf((np.arange(N_SHARP) + 0.5) / N_SHARP)
+    for name, here in (("rc", state == "RC"), ("rgb", state != "RC")):
+        known = (ln_mass[here, None] / np.log(10) + around, np.repeat(mh[here, None], N_SHARP, 1))
+        weight = np.full(known[0].shape, 1.0 / N_SHARP)
+        draws = MassDraws(*map(jnp.asarray, (*known, weight, labels[here, 1])))
+        tables = state_tables(grid, name)
+        found = age_density(draws, tables, "as-inferred")
+        level = jnp.asarray(rng.uniform(size=(here.sum(), 1)))
+        x = np.asarray(quantiles(found.density, tables.log_mass.x, level))[:, 0]
+        inside = np.asarray(found.supported & (found.p_trunc + found.p_young < 0.5))
+        out[here] = np.where(inside, np.log(10) * x, np.nan)
+    return out
+
+
+MASSIVE, OLD = 1.0, -1.0
+WORLDS = {
+    "quadratic": Setting("quadratic spectra, errors as quoted", World(), World(), 3),
+    "curved": Setting(
+        "NON-quadratic: cubic and saturating terms", World(curved=True), World(curved=True)
+    ),
+    "errors-small": Setting(
+        "photon errors quoted 20 % too small, in training and test",
+        World(quoted=0.8),
+        World(quoted=0.8),
+    ),
+    "errors-small-new": Setting(
+        "photon errors quoted 20 % too small, in the test stars only", World(), World(quoted=0.8)
+    ),
+    "shifted": Setting(
+        "test stars older and more metal-poor than training",
+        World(preference=MASSIVE),
+        World(preference=OLD),
+    ),
+    "any-age": Setting(
+        "test stars of any age: masses that no training star has at such labels",
+        World(),
+        World(age=mass_from_age),
+        any_age=True,
+    ),
+}
+
+
 def run_known(size: Size, seed: int, progress: Callable[[int], None]) -> dict[str, Sample]:
     """Judge stars made by the shipped model, labels from its prior, ages from theirs."""
     model = Model.load(model_path(RECIPE))
@@ -139,8 +175,8 @@ def run_known(size: Size, seed: int, progress: Callable[[int], None]) -> dict[st
         state = np.where(rng.uniform(size=n) < p_rc, "RC", "RGB")
         ln_mass, ln_age = mass_from_age(made.labels[:, :4], state, rng)
         true = np.column_stack([made.labels[:, :4], ln_mass])
-        made = make_stars(model, n, part + 500, labels=true)
-        ages.append(_ages(model, made.spectra, ln_age, made.snr, part))
+        made = make_stars(model, n, part + 500, labels=true, rc=state == "RC")
+        ages.append(_flat_ages(model, made.spectra, ln_age, made.snr, part))
         progress(start + n)
     return {"labels": join(labels), "ages": join(ages)}
 
@@ -174,19 +210,20 @@ def run_trained(
         n = min(STARS_AT_ONCE, size.test - start)
         test = thinned(make_mock(n, 10_000 * (seed + 1) + part, setting.test), size.stride)
         truth, _ = label_arrays(test.truth, LABELS, test.spectra.star_id)
+        snr, state = np.asarray(test.truth["snr"]), np.asarray(test.truth["state"], str)
         post = infer(model, test.spectra, "importance", "population", seed=seed)
-        labels.append(label_sample(post, truth, np.asarray(test.truth["snr"])))
+        labels.append(label_sample(post, truth, snr))
+        if setting.any_age:
+            ln_age = np.asarray(test.truth["ln_age"])
+            ages.append(_flat_ages(model, test.spectra, ln_age, snr, seed))
+        else:
+            rng = np.random.default_rng([seed, part])
+            ln_age = age_from_mass(truth[:, :4], truth[:, 4], state, rng)
+            ages.append(age_sample(post, infer_ages(post, prior="as-inferred"), ln_age, snr))
         inputs.append(formula_inputs(test.truth))
         post = infer(plain, test.spectra, "laplace", "population", draws=8, seed=seed)
         plain_mean.append(array(post, "point/mean")[:, -1])
         progress(start + n)
-    aged = setting.test._replace(age=mass_from_age)
-    for part, start in enumerate(range(0, size.aged, STARS_AT_ONCE)):
-        n = min(STARS_AT_ONCE, size.aged - start)
-        test = thinned(make_mock(n, 10_000 * (seed + 1) + 1000 + part, aged), size.stride)
-        snr, ln_age = (np.asarray(test.truth[name]) for name in ("snr", "ln_age"))
-        ages.append(_ages(model, test.spectra, ln_age, snr, seed))
-        progress(size.test + start + n)
     samples = {"labels": join(labels), "ages": join(ages)}
     return Trained(samples, np.concatenate(inputs), np.concatenate(plain_mean))
 
@@ -196,7 +233,7 @@ def formula_inputs(truth: Table) -> np.ndarray:
     return np.column_stack([np.asarray(truth[n]) for n in (*LABELS[:4], "c_m", "n_m")])
 
 
-def _ages(model: Model, spectra, ln_age, snr, seed: int) -> Sample:
+def _flat_ages(model: Model, spectra, ln_age, snr, seed: int) -> Sample:
     # flat: the label prior is divided out anyway, and few draws have to carry heavy weights
     post = infer(model, spectra, "importance", "flat", seed=seed)
     return age_sample(post, infer_ages(post, prior=AGE_PRIOR), ln_age, snr)
