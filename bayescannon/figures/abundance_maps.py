@@ -67,7 +67,7 @@ def draw(
     corner = (box[0], box[2])
     size = (box[1] - box[0], box[3] - box[2])
     ax.add_patch(Rectangle(corner, *size, fill=False, ec=VERMILLION, lw=1.8, label="bin of Fig. 9"))
-    ax.legend(loc="lower left")
+    ax.legend(loc="upper right")
     shown = draw_map(axes[0, 2], error, (0.0, error_limit), ERROR_COLOURS)
     axes[0, 2].set_title("uncertainty of the median")
     fig.colorbar(shown, ax=axes[0, 2], label="half 68 % interval [dex]", extend="max")

@@ -2,9 +2,12 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from .ages import log_age_axis
 from .style import BLUE, GREY, VERMILLION, canvas, styled, title
+
+AGE_TICKS, STAR_TICKS = (1, 1.5, 2, 3, 5, 8, 12), (20, 30, 50, 100, 200, 500, 1000, 2000)
 
 
 @styled
@@ -57,8 +60,13 @@ def draw(
         right.errorbar(stars[here], off, sides, ls="none", **style)
     left.set(xlabel="true median age of the cell's stars [Gyr]", ylabel="inferred median age [Gyr]")
     log_age_axis(left, ends[0], ends[1], "xy")
+    for axis in (left.xaxis, left.yaxis):
+        axis.set_major_locator(FixedLocator(AGE_TICKS))
     left.legend(loc="upper left")
     right.axhline(0.0, color=GREY, ls="--")
     right.set(xscale="log", xlabel="stars in the cell", ylabel="inferred - true [dex]")
+    right.xaxis.set_major_locator(FixedLocator(STAR_TICKS))
+    right.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    right.xaxis.set_minor_formatter(NullFormatter())
     title(fig, heading, note)
     return fig

@@ -154,11 +154,16 @@ def _places(source: Source, name: str, sample: str, most_chi2, who, reach, heigh
     if name == "fig10":
         rows.append(_row("younger than 5 Gyr", maps, "young", (0.0, 1.0), SHARE_COLOURS))
         rows.append(_row("its uncertainty", maps, "young_error", (0.0, 0.15), ERROR_COLOURS))
-    histograms = [_heights(sky, height)]
+    below = np.nan_to_num(share_younger(sky.likelihood, sky.whole, KINDS))
+    known = (sky.likelihood.sum(axis=1) > 0).astype(float)
+    histograms: list[Histogram | None] = [_heights(sky.z, below, known, height, "heights by age")]
     figures, words = {}, ""
     if sky.true_age is not None:
         true = [sky.true_age[here] for here in parts.values()]
         rows.append(_truth(maps, true))
+        below = (sky.true_age[:, None] < np.array(KINDS)[None]).astype(float)
+        histograms += [None] * (len(rows) - 2)
+        histograms.append(_heights(sky.z, below, np.ones(len(low)), height, "by true age"))
         recovery = recover(next(iter(maps.values())), sky.true_age)
         if len(recovery.truth):
             numbers |= _judge(recovery)
@@ -188,17 +193,15 @@ def _truth(maps: dict[str, AgeMap], true_ages: Sequence[np.ndarray]) -> Row:
     return Row("true median age [Gyr]", grids, (1.0, 10.0), AGE_COLOURS)
 
 
-def _heights(sky: Sky, height: float) -> Histogram:
-    below = np.nan_to_num(share_younger(sky.likelihood, sky.whole, KINDS))
-    known = (sky.likelihood.sum(axis=1) > 0).astype(float)
+def _heights(z, below: np.ndarray, known: np.ndarray, height: float, heading: str) -> Histogram:
     edges = np.arange(-height, height + 0.1, 0.25)
     chances = {
         f"< {KINDS[0]:g} Gyr": below[:, 0],
         f"{KINDS[0]:g} to {KINDS[1]:g} Gyr": below[:, 1] - below[:, 0],
         f"> {KINDS[1]:g} Gyr": known - below[:, 1],
     }
-    numbers = {k: np.histogram(sky.z, edges, weights=c)[0] for k, c in chances.items()}
-    return Histogram(edges, numbers, r"$z$ [kpc]", "heights of stars by age")
+    numbers = {k: np.histogram(z, edges, weights=c)[0] for k, c in chances.items()}
+    return Histogram(edges, numbers, r"$z$ [kpc]", heading)
 
 
 def _judge(recovery) -> dict[str, float]:
