@@ -4,6 +4,8 @@ Bounds on shares are from 3.3 binomial errors; seeds are fixed, and each fails o
 a thousand.
 """
 
+from types import SimpleNamespace
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 import bayescannon as bc
 from bayescannon.ages.population import EDGES, age_likelihood, infer_population, share_younger
 from bayescannon.ages.selfcheck import as_posterior
-from bayescannon.data import absolute_magnitude, clump_ids
+from bayescannon.data import absolute_magnitude, clump_ids, model_path
 from bayescannon.galaxy import (
     absolute_h,
     age_map,
@@ -25,6 +27,7 @@ from bayescannon.galaxy import (
     sort_into_cells,
 )
 from bayescannon.paper import maps, sky
+from bayescannon.paper.item import NotHere
 from bayescannon.paper.source import Source
 from bayescannon.simulate import make_galaxy
 from bayescannon.validate.galaxy import Measured
@@ -204,6 +207,38 @@ def test_maps_of_honest_ages_hold_the_truth_and_mark_few_stars(clump):
     assert np.nanmax(found.error) > 0.02
     young = found.young[~few]
     assert ((young >= 0) & (young <= 1)).all()
+
+
+def test_a_catalogue_with_places_is_mapped_itself():
+    """Distances as given or photometric; a catalogue without either says what to add."""
+    model = bc.Model.load(model_path("apokasc-mass"))
+    stars = bc.make_mock(30, seed=5).spectra
+    post = bc.infer(model, stars, "laplace", draws=50)
+    ages = bc.infer_ages(post)
+    table = bc.build_catalog(post, ages)
+    table["ra"], table["dec"] = np.linspace(0, 350, 30), np.linspace(-30, 60, 30)
+    source = SimpleNamespace(catalog=table, ages=ages, note="", seed=0, stars=0)
+    with pytest.raises(NotHere, match="distance"):
+        sky.sky_of(source, "giants", 2.0)
+    table["h"], table["w2"] = 10.0, 9.9
+    seen = [sky.sky_of(source, sample, 2.0)[0] for sample in ("clump", "giants")]
+    assert sum(len(s.z) for s in seen) > 25
+    place = galactocentric(0.0, -30.0, _distance_of_first(table))
+    assert any(np.isclose(s.radius, place[0]).any() for s in seen)
+    table["distance"] = 2000.0 * u.pc
+    found, _ = sky.sky_of(source, "giants", 2.0)
+    assert found.true_age is None
+    assert np.abs(found.z).max() < 2.1
+    assert found.prior == "flat-age"
+
+
+def _distance_of_first(table):
+    teff, logg, feh, afe, ln_mass = (
+        float(getattr(table[f"{n}_mean"][0], "value", table[f"{n}_mean"][0]))
+        for n in ("teff", "logg", "feh", "afe", "ln_mass")
+    )
+    absolute = absolute_h(teff, logg, bc.ages.salaris(feh, afe), ln_mass)
+    return photometric_distance(10.0, absolute, extinction_h(10.0, 9.9))
 
 
 def test_items_of_the_maps(clump, monkeypatch):

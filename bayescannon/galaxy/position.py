@@ -69,7 +69,7 @@ def galactocentric(
     at_one = SkyCoord(ra * u.deg, dec * u.deg, distance=1 * u.kpc).transform_to(frame)
     sun = SkyCoord(0 * u.deg, 0 * u.deg, distance=0 * u.kpc).transform_to(frame)
     start = sun.cartesian.xyz.to_value(u.kpc)
-    step = at_one.cartesian.xyz.to_value(u.kpc) - start[:, None]
+    step = (at_one.cartesian.xyz.to_value(u.kpc).T - start).T
     # the frame is a shift and a turn: places along a line of sight lie on a straight line
     x, y, z = (start[i] + step[i] * distance for i in range(3))
     return np.hypot(x, y), z
