@@ -363,6 +363,27 @@ def test_a_part_that_the_run_lacks_is_named(tmp_path):
     assert "'age_trained_q50'" in make_item("fig12", Source(tmp_path)).caption
 
 
+def test_a_catalogue_run_names_its_model_and_the_survey_its_labels(tmp_path, run, mass_model):
+    """Of a run of `catalog`: the shipped model by its id, or a reason; labels that a user adds."""
+    catalog = QTable.read(run / "catalog.fits")
+    bc.write_catalog(catalog, tmp_path / "catalog.fits")
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"model": "apokasc-mass", "model id": mass_model.id}))
+    source = Source(tmp_path)
+    assert source.model.id == mass_model.id
+    assert source.semi_synthetic
+    assert "survey.ecsv" in make_item("section4", source).caption
+    truth = Table.read(run / "truth.ecsv")
+    truth["teff"] = np.asarray(truth["teff"]) + 16.0
+    truth.write(tmp_path / "survey.ecsv")
+    numbers = make_item("section4", source).numbers
+    away = catalog["teff_mean"].value - np.asarray(truth["teff"])
+    assert numbers["mean.catalogue.survey.teff"] == pytest.approx(away.mean())
+    assert numbers["outside_region"] > 0
+    manifest.write_text(json.dumps({"model": "apokasc-mass", "model id": "another"}))
+    assert "not the one that ships" in make_item("fig6", Source(tmp_path)).caption
+
+
 def test_items_go_in_the_papers_order():
     figures = [int(name[3:]) for name in ITEMS if name.startswith("fig")]
     assert figures == sorted(figures)

@@ -16,6 +16,9 @@ CLUMP = 0.5
 TRACKS = (0.3, -0.7)
 """[Fe/H] of the tracks of Fig. 12."""
 CHECK_MASSES = (1.0, 1.2, 1.5, 2.0)
+WHY = """Why: the ages trained on are APOKASC-2's, of corrected seismic masses and other isochrones,
+while the masses are those of the plain scaling relation; for the clump, published ages and our grid
+differ by 0.16 dex already at the same mass (README, Ages)."""
 
 
 def clump_track(feh: float) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +78,8 @@ def fig12(source: Source) -> Item:
 {numbers["stars"]} {kind} with P(rc) above {CLUMP:g} (from Teff, log g, [Fe/H], [alpha/Fe]; the
 paper takes Bovy et al.'s sample). Medians of the mass by the model trained on mass, and of the age
 by the one trained on age; colour: [Fe/H]. Tracks: PARSEC current mass in the core-helium phase (its
-median over the phase), Reimers eta 0.2. Their ages at {", ".join(f"{m:g}" for m in CHECK_MASSES)}
+median over the phase), Reimers eta 0.2. Dotted: 14 Gyr. Below: density of the
+ages. The tracks' ages at {", ".join(f"{m:g}" for m in CHECK_MASSES)}
 Msun: {"; ".join(told)}.
 
 The age distribution peaks at {numbers["peak_age"]:.1f} Gyr (the paper: 2.5), its median is
@@ -84,9 +88,8 @@ The age distribution peaks at {numbers["peak_age"]:.1f} Gyr (the paper: 2.5), it
 
 Against the track at its own metallicity the trained age of a star is {offset:+.2f} dex off in the
 median, scatter {scatter:.2f} dex ({numbers["without_track"]} stars have a mass that no clump
-isochrone has). Why: the ages trained on are APOKASC-2's, of corrected seismic masses and other
-isochrones, while the masses are those of the plain scaling relation; for the clump, published ages
-and our grid differ by 0.16 dex already at the same mass (README, Ages).
+isochrone has).
+{WHY if source.semi_synthetic else ""}
 """
     tracks = {f"PARSEC clump, [Fe/H] = {track:+.1f}": clump_track(track) for track in TRACKS}
     figure = mass_age.draw(mass, age, feh, tracks, heading="Red clump", note=source.note)

@@ -129,6 +129,11 @@ class Source:
         return Table.read(self._path("truth.ecsv", "true labels"))
 
     @cached_property
+    def survey(self) -> Table:
+        """The survey's own labels, where the user put them into the run's folder."""
+        return Table.read(self._path("survey.ecsv", "the survey's labels"))
+
+    @cached_property
     def spectra(self) -> Spectra:
         """A few stars' spectra, stars of the catalogue."""
         return Spectra.open(self._path("spectra.zarr", "spectra"))

@@ -101,6 +101,8 @@ def _offsets(source: Source) -> tuple[Table, dict[str, float | str]]:
     references = {"real labels": real}
     with contextlib.suppress(NotHere):
         references["what went in"] = source.truth
+    with contextlib.suppress(NotHere):
+        references["survey"] = source.survey
     rows, numbers = [], {}
     for what, (star_id, means) in stars.items():
         for against, table in references.items():
@@ -110,6 +112,8 @@ def _offsets(source: Source) -> tuple[Table, dict[str, float | str]]:
                 continue
             there = [row[name] for name in star_id[both]]
             for name in PAPER_OFFSETS:
+                if name not in means or name not in table.colnames:
+                    continue
                 away = means[name][both] - plain(table[name])[there]
                 away = away[np.isfinite(away)]
                 three = float(away.mean()), float(away.std()), half_width(away)
@@ -117,7 +121,10 @@ def _offsets(source: Source) -> tuple[Table, dict[str, float | str]]:
                 key = f"{what}.{against}.{name}".replace(" ", "_")
                 numbers |= {f"mean.{key}": three[0], f"sd.{key}": three[1]}
     if not rows:
-        raise NotHere("no star of the catalogue is among the 1639 real giants, and none was made")
+        raise NotHere(
+            "no star of the catalogue is among the 1639 real giants, and none was made: put the "
+            f"survey's labels (`bc.read_all_star`) as survey.ecsv into {source.run}"
+        )
     heads = ("stars of", "against", "label", "n", "mean", "sd", "robust")
     return Table(rows=rows, names=heads), numbers
 
@@ -178,12 +185,16 @@ def _abundances(source: Source, star_id: np.ndarray) -> np.ndarray:
     out = np.full((2, len(star_id)), np.nan)
     tables = [apokasc()]
     with contextlib.suppress(NotHere):
+        tables.append(source.survey)
+    with contextlib.suppress(NotHere):
         tables.append(source.truth)
     for table in tables:
+        if not {"c_m", "n_m"} <= set(table.colnames):
+            continue
+        values = np.stack([plain(table[name]) for name in ("c_m", "n_m")])
         row = {str(name): i for i, name in enumerate(table["star_id"])}
-        for i, name in enumerate(star_id):
-            if name in row:
-                out[:, i] = [float(plain(table[k][[row[name]]])[0]) for k in ("c_m", "n_m")]
+        there = np.array([row.get(name, -1) for name in star_id])
+        out[:, there >= 0] = values[:, there[there >= 0]]
     return out
 
 
