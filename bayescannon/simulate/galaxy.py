@@ -120,7 +120,7 @@ def _sample(name: str, star_id, ra, dec, rng: np.random.Generator) -> tuple[Tabl
     magnitude = absolute_h(
         pool.labels[like, 0], logg, salaris(*pool.labels[like, 2:].T), pool.ln_mass[like]
     )
-    if name == "clump":  # its stars have one luminosity, whatever their log g says
+    if name == "clump" and len(like):  # its stars have one luminosity, whatever their log g says
         magnitude = np.mean(magnitude) + CLUMP_SPREAD * rng.normal(size=len(like))
     distance = _distances(ra, dec, magnitude, rng)
     radius, z = galactocentric(ra, dec, distance)
