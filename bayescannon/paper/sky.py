@@ -21,7 +21,7 @@ from .source import Source
 CLUMP_SHARE = 2 / 7
 """Of the mock's stars: 20,000 of the paper's 70,000."""
 STRIDE = 5
-"""Every fifth pixel, as in the demo's cross-validation: what limits a mass is how closely it follows
+"""Every fifth pixel, as in the demo: what limits a mass is how closely it follows
 from carbon and nitrogen, not photons."""
 SURE_CLUMP = 0.9
 """Stars of a user's catalogue count as clump stars above this P(rc)."""
