@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import bayescannon as bc
 from bayescannon.ages.population import EDGES, age_likelihood, infer_population, share_younger
 from bayescannon.ages.selfcheck import as_posterior
-from bayescannon.data import absolute_magnitude, clump_ids, model_path
+from bayescannon.data import absolute_magnitude, apokasc, clump_ids, model_path
 from bayescannon.galaxy import (
     absolute_h,
     age_map,
@@ -27,6 +27,7 @@ from bayescannon.galaxy import (
     sort_into_cells,
 )
 from bayescannon.paper import maps, sky
+from bayescannon.paper.bins import fig7
 from bayescannon.paper.item import NotHere
 from bayescannon.paper.source import Source
 from bayescannon.simulate import make_galaxy
@@ -263,3 +264,27 @@ def test_items_of_the_maps(clump, monkeypatch):
     low = maps.is_low_alpha(np.array([0.0, 0.0]), np.array([0.0, 0.2]))
     np.testing.assert_array_equal(low, [True, False])
     assert maps.is_low_alpha(0.0, 0.2, ((-1.0, 0.3), (1.0, 0.3)))
+
+
+def test_residuals_within_abundance_bins():
+    """Exact masses have slope 1; masses that bins alone explain have none of their own."""
+    table = apokasc()[::2]
+    names = ("teff", "logg", "feh", "afe")
+    truth = np.column_stack([np.asarray(table[n], float) for n in names])
+    truth = np.column_stack([truth, np.log(np.asarray(table["mass"], float))])
+    found = SimpleNamespace(
+        labels=(*names, "ln_mass"),
+        star_id=np.asarray(table["star_id"], str),
+        truth=truth,
+        mean=truth,
+    )
+    source = SimpleNamespace(validation=found, training=table, note="", semi_synthetic=False)
+    item = fig7(source)
+    assert item.numbers["slope"] == pytest.approx(1.0)
+    assert item.numbers["slope error"] < 1e-6
+    assert item.numbers["bins"] > 10
+    rng = np.random.default_rng(2)
+    found.mean = truth.copy()
+    found.mean[:, 4] = rng.permutation(truth[:, 4])
+    shuffled = fig7(source)
+    assert abs(shuffled.numbers["slope"]) < 4 * shuffled.numbers["slope error"]

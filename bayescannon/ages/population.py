@@ -114,7 +114,7 @@ def infer_population(
     likelihood: Float[np.ndarray, "star bin"],
     cell: Int[np.ndarray, "star"] | None = None,
     shared: Float[np.ndarray, "cell"] | float = 0.0,
-    draws: int = 300,
+    draws: int = 500,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Ages:

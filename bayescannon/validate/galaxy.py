@@ -37,7 +37,7 @@ class Measured(NamedTuple):
     chi2_red: np.ndarray
     flags: np.ndarray
 
-    def of(self, rows: np.ndarray) -> "Measured":
+    def of(self, rows: np.ndarray | slice) -> "Measured":
         """Keep some of the stars."""
         return Measured(*(a[rows] for a in self))
 
