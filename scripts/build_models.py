@@ -91,6 +91,7 @@ def build(name: str, made, labels: Table) -> None:
     words = {
         "scale": ", ".join(f"{k} {v:.2f}" for k, v in report["error_scale"].items()),
         "missing": f" {lacking} stars have no {what} and help with the rest." if lacking else "",
+        "states": _states(report.get("states"), what),
         "factors": report["factors"],
         "stars": report["stars"],
     }
@@ -98,6 +99,19 @@ def build(name: str, made, labels: Table) -> None:
     model = replace(model, card=card, report=report, uncertainty=None)
     model.save(MODELS / name)
     print(f"{name}: model {model.id}, {report}")
+
+
+def _states(said: dict | None, what: str) -> str:
+    """Say what a model knows of the states; nothing where it knows none."""
+    if not said:
+        return ""
+    (_, carried), parts = what.split(), (said["rgb"], said["rc"])
+    scale = " and ".join(f"{part['error_scale'][f'ln_{carried}']:.2f}" for part in parts)
+    stars = " branch and ".join(str(part["stars"]) for part in parts)
+    return (
+        f"\n\n**States.** {what} has a relation to the factors for each state, from {stars} clump "
+        f"stars;\nits errors in units of what was stated: {scale}. Posteriors come with P(rc)."
+    )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from bayescannon.train.latent import (
     Population,
     infer_stars,
     moments,
+    sum_pixels,
 )
 
 ERRORS = np.array([0.1, 0.1, 0.1, 0.5])
@@ -127,10 +128,16 @@ def _linear_problem():
     return layout, p, flux, ivar, observed, precision
 
 
+def _cloud() -> Cloud:
+    layout, p, flux, ivar, observed, precision = _linear_problem()
+    sums = sum_pixels(layout, p, jnp.asarray(flux), jnp.asarray(ivar), jnp.zeros((4, 5)))
+    known = (jnp.asarray(observed), jnp.asarray(precision))
+    return infer_stars(layout, p, sums, *known, jnp.zeros((4, 3)))
+
+
 def test_posterior_of_a_linear_star_is_the_one_done_by_hand():
     layout, p, flux, ivar, observed, precision = _linear_problem()
-    arrays = map(jnp.asarray, (flux, ivar, observed, precision))
-    cloud = infer_stars(layout, p, *arrays, jnp.zeros((4, 5)), jnp.zeros((4, 3)))
+    cloud = _cloud()
     m = moments(layout, cloud, jnp.zeros((4, 3)))
     loadings, gamma = np.asarray(p.loadings), np.asarray(p.gamma)
     for n in range(4):
@@ -164,9 +171,8 @@ def test_posterior_of_a_linear_star_is_the_one_done_by_hand():
 
 
 def test_evidence_of_a_linear_star_is_the_density_of_its_data():
-    layout, p, flux, ivar, observed, precision = _linear_problem()
-    arrays = map(jnp.asarray, (flux, ivar, observed, precision))
-    cloud = infer_stars(layout, p, *arrays, jnp.zeros((4, 5)), jnp.zeros((4, 3)))
+    _, p, flux, ivar, observed, precision = _linear_problem()
+    cloud = _cloud()
     psi = np.asarray(p.population.covariance)
     slope = np.asarray(p.population.slope)[0]
     mean_x = np.asarray(p.population.mean)
@@ -417,7 +423,6 @@ def test_without_carried_labels_and_without_factors(noisy):
 
 def test_a_cloud_is_a_pytree_of_stars():
     """Blocks of stars are concatenated field by field: every field must lead with the star."""
-    layout, p, *rest = _linear_problem()
-    cloud = infer_stars(layout, p, *map(jnp.asarray, rest), jnp.zeros((4, 5)), jnp.zeros((4, 3)))
+    cloud = _cloud()
     assert isinstance(cloud, Cloud)
     assert {a.shape[0] for a in cloud} == {4}

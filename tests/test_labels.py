@@ -194,7 +194,7 @@ def test_noise_is_taken_out_of_the_population(noisy):
 
 def test_the_density_is_that_of_a_gaussian_mixture(noisy):
     mixture = fit_population(*(jnp.asarray(a) for a in noisy[1:]))
-    parts = [np.asarray(part) for part in mixture]
+    parts = [np.asarray(part) for part in mixture[:3]]
     for x in noisy[0][:5]:
         by_hand = sum(w * multivariate_normal(m, c).pdf(x) for w, m, c in zip(*parts, strict=True))
         np.testing.assert_allclose(mixture.log_prob(jnp.asarray(x)), np.log(by_hand), rtol=1e-10)
@@ -222,7 +222,7 @@ def test_population_does_not_depend_on_order_or_padding(noisy):
     one = fit_population(jnp.asarray(scaled), jnp.asarray(variance))
     order = np.random.default_rng(0).permutation(400)
     two = fit_population(jnp.asarray(scaled[order]), jnp.asarray(variance[order]))
-    for a, b in zip(one, two, strict=True):
+    for a, b in zip(one[:3], two[:3], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-9)
 
 
