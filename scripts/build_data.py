@@ -2,8 +2,9 @@
 
     python scripts/build_data.py DATA
 
-DATA holds the public files that NOTICE.md lists. The isochrone grid has a script of its own,
-`scripts/build_grid.py`; `models/apokasc-mass` is made by `scripts/build_models.py`.
+DATA holds the public files that NOTICE.md lists. Scripts of their own make the isochrone grid
+(`build_grid.py`), the absolute magnitudes (`build_absolute_magnitude.py`), and
+`models/apokasc-mass` (`build_models.py`).
 """
 
 import gzip
@@ -98,6 +99,14 @@ def build_labels(data: Path) -> None:
     table.write(SHIPPED / "apokasc.ecsv", overwrite=True)
 
 
+def build_sky(data: Path) -> None:
+    """Keep the ids as they are; gzipped without a date."""
+    ids = gzip.decompress((data / "sky" / "apogee_dr12_red_clump_ids.txt.gz").read_bytes())
+    target = SHIPPED / "clump_ids.txt.gz"
+    with open(target, "wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
+        packed.write(ids)
+
+
 def build_test_spectra(data: Path) -> None:
     """Keep the HDUs that are read (0 to 3), all rows, gzipped without a date."""
     target = ROOT / "tests" / "data"
@@ -122,5 +131,5 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     folder = Path(sys.argv[1])
-    for build in (build_four_label, build_lines, build_labels, build_test_spectra):
+    for build in (build_four_label, build_lines, build_labels, build_sky, build_test_spectra):
         build(folder)

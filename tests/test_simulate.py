@@ -26,7 +26,7 @@ def apokasc():
 
 @pytest.fixture(scope="module")
 def drawn():
-    giants, rng = made._giants(), np.random.default_rng(3)
+    giants, rng = made.real_giants(), np.random.default_rng(3)
     return giants, [giants.draw(rng) for _ in range(2000)]
 
 
@@ -57,11 +57,11 @@ def test_another_seed_gives_the_real_stars_other_noise(apokasc):
 
 
 def test_a_star_does_not_depend_on_the_stars_before_it(apokasc, monkeypatch):
-    giants = made._giants()
+    giants = made.real_giants()
     rows = np.array([900, 3, 77])
     part = ("star_id", "labels", "ln_mass", "ln_mass_error", "carbon_nitrogen", "state", "snr")
     some = giants._replace(**{name: getattr(giants, name)[rows] for name in part})
-    monkeypatch.setattr(made, "_giants", lambda: some)
+    monkeypatch.setattr(made, "real_giants", lambda: some)
     alone = make_apokasc(seed=0)
     np.testing.assert_allclose(alone.spectra.flux, apokasc.spectra[rows].flux, rtol=1e-6)
     np.testing.assert_array_equal(_columns(alone.labels), _columns(apokasc.labels)[rows])
@@ -129,7 +129,7 @@ def test_carbon_lines_weaken_with_carbon(apokasc):
     """Regress the residual on [C/M] of the real stars: -0.10 per dex where the sensitivity is 1."""
     model, windows = made._base_model(), data.element_windows()
     residual = apokasc.spectra.flux - model.predict(_columns(apokasc.truth, made.BASE_LABELS))
-    cn = made._giants().carbon_nitrogen
+    cn = made.real_giants().carbon_nitrogen
     inverse = np.linalg.inv(cn.T @ cn)
     slope = (inverse @ cn.T @ np.where(model.usable, residual, 0.0))[:, model.usable]
     strength = np.stack([windows[f"sensitivity_dr16_{e}"] for e in "CN"])[:, model.usable]

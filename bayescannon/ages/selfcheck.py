@@ -106,13 +106,19 @@ def draw_ages(grid, state, prior, mh, logg, rng) -> tuple[np.ndarray, np.ndarray
     tables = state_tables(grid, state, N_AGE)
     density = jnp.exp(log_age_prior(prior, tables, jnp.asarray(mh), jnp.asarray(logg)))
     x = quantiles(density, tables.log_mass.x, jnp.asarray(rng.uniform(size=(mh.size, 1))))[:, 0]
+    x = np.asarray(x)
+    return x, draw_masses(grid, state, x, mh, logg, rng)
+
+
+def draw_masses(grid, state, x, mh, logg, rng) -> np.ndarray:
+    """Current log10 M of stars of one state whose log10 age, [M/H] and log g are given (star,)."""
     log_mass = np.asarray(grid.log_mass(x, mh, state, logg))
     if state == "rc":
         spread = np.asarray(evaluate(grid.table("spread", "rc"), x, mh))
         log_mass = log_mass + spread * rng.normal(size=mh.size)
         lost = MASS_LOSS_SCATTER * rng.normal(size=mh.size)
         log_mass = np.log10(np.maximum(10**log_mass - lost, 0.05))
-    return np.asarray(x), log_mass
+    return log_mass
 
 
 def as_posterior(sampled: dict[str, np.ndarray], star_id, log_prior=None) -> xr.DataTree:

@@ -19,6 +19,9 @@ def paper(
         Path | None,
         typer.Option(help="Folder of a finished `demo` or `catalog`; what ships, without."),
     ] = None,
+    stars: Annotated[
+        int, typer.Option(min=100, help="Stars of the mock Milky Way; the paper has 70000.")
+    ] = 6000,
     seed: Seed = 0,
 ) -> None:
     """Make the figures and tables of Ness et al. 2016, each with a caption and its numbers."""
@@ -26,7 +29,7 @@ def paper(
     for name in names:
         if name not in ITEMS:
             raise UserError(f"--only {name}: no such item; there are {', '.join(ITEMS)}")
-    source = Source(run, seed)
+    source = Source(run, seed, stars)
     for name in names:
         with console.status(f"{name} ..."):
             item = make_item(name, source)

@@ -1,5 +1,7 @@
 """What the package ships, by name. Sources and licences are in NOTICE.md."""
 
+import gzip
+import json
 from functools import cache
 from pathlib import Path
 
@@ -75,3 +77,16 @@ def apokasc() -> Table:
 def lines() -> Table:
     """Identified lines of a giant's H band: vacuum wavelength [Angstrom] and species."""
     return Table.read(HERE / "lines.ecsv")
+
+
+@cache
+def absolute_magnitude() -> dict:
+    """Coefficients of the absolute H magnitude, made by `scripts/build_absolute_magnitude.py`."""
+    return json.loads((HERE / "absolute_magnitude.json").read_text(encoding="utf-8"))
+
+
+@cache
+def clump_ids() -> np.ndarray:
+    """2MASS ids of the 19,937 stars of the DR12 red-clump sample."""
+    with gzip.open(HERE / "clump_ids.txt.gz", "rt", encoding="ascii") as file:
+        return np.array(file.read().split())

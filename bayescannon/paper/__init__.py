@@ -3,9 +3,11 @@
 from collections.abc import Callable
 
 from .ages import fig12, fig13
+from .bins import fig7
 from .coefficients import fig3, fig4, fig5, fig6
 from .crossval import fig1, fig11
 from .item import Item, NotHere, write_item
+from .maps import fig8, fig9, fig10
 from .source import Source
 from .spectra import fig2
 from .tables import section4, table1
@@ -17,6 +19,10 @@ ITEMS: dict[str, Callable[[Source], Item]] = {
     "fig4": fig4,
     "fig5": fig5,
     "fig6": fig6,
+    "fig7": fig7,
+    "fig8": fig8,
+    "fig9": fig9,
+    "fig10": fig10,
     "fig11": fig11,
     "fig12": fig12,
     "fig13": fig13,

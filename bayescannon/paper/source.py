@@ -34,6 +34,8 @@ class Source:
         Folder of the run.
     seed : int
         Of whatever an item draws at random.
+    stars : int
+        Of the mock Milky Way, for a run whose stars have no places.
 
     Raises
     ------
@@ -43,6 +45,7 @@ class Source:
 
     run: Path | None = None
     seed: int = 0
+    stars: int = 6000
 
     def __post_init__(self) -> None:
         if self.run is not None and not any((self.run / name).exists() for name in CATALOGS):

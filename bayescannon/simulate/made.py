@@ -56,13 +56,13 @@ def make_apokasc(seed: int = 0) -> Made:
     the real catalogue's, as it is. `truth` holds the four labels that went in and, as there is no
     truth for mass, the catalogue's again.
     """
-    giants = _giants()
+    giants = real_giants()
     star_id = giants.star_id
     truth = np.column_stack([giants.labels, giants.ln_mass])
     rng = [star_generator(seed, name) for name in star_id]
     handed = truth.copy()
     handed[:, :4] += np.stack([r.normal(size=4) for r in rng]) * LABEL_ERROR
-    spectra = _spectra(star_id, giants.labels, giants.carbon_nitrogen, giants.snr, rng)
+    spectra = make_spectra(star_id, giants.labels, giants.carbon_nitrogen, giants.snr, rng)
     return Made(
         spectra,
         _table(star_id, handed, giants.ln_mass_error, giants.state, giants.snr),
@@ -88,7 +88,7 @@ def make_mock(n_star: int, seed: int = 0, world: World | None = None) -> Made:
         What is to be different: spectra that are not quadratic, wrong photon errors, another
         population, masses that follow from ages.
     """
-    world, giants = world or World(), _giants()
+    world, giants = world or World(), real_giants()
     star_id = np.array([f"mock-{seed}-{i:07d}" for i in range(n_star)])
     rng = [star_generator(seed, name) for name in star_id]
     drawn = [giants.draw(r, world.preference) for r in rng]
@@ -109,7 +109,7 @@ def make_mock(n_star: int, seed: int = 0, world: World | None = None) -> Made:
     if ln_age is not None:
         true["ln_age"] = ln_age
     return Made(
-        _spectra(star_id, labels, carbon_nitrogen, snr, rng, world),
+        make_spectra(star_id, labels, carbon_nitrogen, snr, rng, world),
         _table(star_id, handed, error, state, snr),
         true,
     )
@@ -141,7 +141,8 @@ def with_published_ages(labels: Table) -> Table:
 
 
 @cache
-def _giants() -> Giants:
+def real_giants() -> Giants:
+    """Fit what the real giants look like (once)."""
     return fit_giants(read_apokasc())
 
 
@@ -150,7 +151,8 @@ def _base_model() -> Model:
     return Model.load(model_path(BASE_MODEL))
 
 
-def _spectra(star_id, labels, carbon_nitrogen, snr, rng, world: World | None = None) -> Spectra:
+def make_spectra(star_id, labels, carbon_nitrogen, snr, rng, world: World | None = None) -> Spectra:
+    """Make spectra of given stars: labels (star, 4), residuals of [C/M] and [N/M], S/N."""
     world = world or World()
     model, windows = _base_model(), element_windows()
     cn = np.stack([windows["sensitivity_dr16_C"], windows["sensitivity_dr16_N"]])
@@ -188,7 +190,7 @@ def _table(star_id, labels, ln_mass_error, state, snr, carbon_nitrogen=None) -> 
             table[f"{name}_err"] = errors[:, i]
             table[f"{name}_err"].unit = UNITS[name]
     if carbon_nitrogen is not None:
-        table["c_m"], table["n_m"] = _giants().abundances(labels[:, :4], carbon_nitrogen).T
+        table["c_m"], table["n_m"] = real_giants().abundances(labels[:, :4], carbon_nitrogen).T
     table["state"] = state
     table["snr"] = snr
     table.meta["comment"] = "semi-synthetic: made by bayescannon, not observed"

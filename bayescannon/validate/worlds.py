@@ -25,6 +25,7 @@ from ..labels import label_arrays
 from ..model import Model
 from ..recipe import Recipe
 from ..simulate import Made, World, make_mock
+from ..spectra import Spectra
 from ..trees import array
 from .sample import LABELS, Sample, age_sample, join, label_sample
 
@@ -78,12 +79,15 @@ def recipe(plain: bool = False) -> Recipe:
 
 def thinned(made: Made, stride: int) -> Made:
     """Keep every so many-th pixel."""
+    return made._replace(spectra=every_pixel(made.spectra, stride))
+
+
+def every_pixel(spectra: Spectra, stride: int) -> Spectra:
+    """Keep every so many-th pixel."""
     if stride == 1:
-        return made
-    flux, ivar = (a[:, ::stride] for a in made.spectra.arrays())
-    axis = np.asarray(made.spectra.wavelength)[::stride]
-    spectra = type(made.spectra)(axis, flux, ivar, made.spectra.star_id)
-    return made._replace(spectra=spectra)
+        return spectra
+    flux, ivar = (a[:, ::stride] for a in spectra.arrays())
+    return Spectra(np.asarray(spectra.wavelength)[::stride], flux, ivar, spectra.star_id)
 
 
 def mass_from_age(labels: np.ndarray, state: np.ndarray, rng: np.random.Generator):
