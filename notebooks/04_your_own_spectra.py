@@ -21,6 +21,7 @@
 
 # %%
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -99,12 +100,12 @@ for row, star in enumerate(map(str, spectra.star_id)):
         print("   ", line)
 
 # %% [markdown]
-# The first giant with its model in the paper's windows: look at your own stars like this before
-# you believe a label.
+# The first giant with its model in two of the paper's windows: look at your own stars like this
+# before you believe a label.
 
 # %%
 row = list(spectra.star_id).index("2M00004994+1621552")
-centres = np.sort([at for windows in PAPER_OF_LABEL.values() for at in windows])[:8]
+centres = np.array([PAPER_OF_LABEL["feh"][0], PAPER_OF_LABEL["teff"][0]], float)
 figure = spectrum.draw(
     model, flux[row], ivar[row], mean[row], centres, star_id=str(spectra.star_id[row]), note="real"
 )
@@ -140,7 +141,8 @@ real_ivar = np.divide(1.0, error**2, out=np.zeros(error.shape), where=good)  # 0
 star_id = [f"giant-{i:03d}" for i in range(len(labels))]
 mine = bc.Spectra(np.linspace(15168.0, 15189.0, 100), real_flux, real_ivar, star_id)
 table = Table({"star_id": star_id} | dict(zip(recipe.labels.names, labels.T, strict=True)))
-table.write(folder / "labels.ecsv", overwrite=True)
+scratch = Path(tempfile.mkdtemp())
+table.write(scratch / "labels.ecsv")
 print(table[:3])
 
 # %% [markdown]
@@ -150,12 +152,15 @@ print(table[:3])
 # %%
 held_out = np.arange(len(mine)) % 4 == 0
 own = bc.train(mine[~held_out], table[~held_out], recipe)
-own.save(folder / "my-first-model")
+own.save(scratch / "my-first-model")
 judged = bc.infer(own, mine[held_out], "importance", seed=0)
 off = judged["point"]["mean"].values - labels[held_out]
 width = point_sd(judged)
-flagged = int((judged["sample_stats"]["flags"] != 0).sum())
-print(f"trained on {(~held_out).sum()} stars; {held_out.sum()} held out, {flagged} of them flagged")
+flags = judged["sample_stats"]["flags"].values
+print(f"trained on {(~held_out).sum()} stars, judged on {held_out.sum()}")
+for flag in bc.flags.Flag:
+    if count := int((flags & flag != 0).sum()):
+        print(f"   {count} flagged {flag.name}")
 for i, name in enumerate(own.labels):
     robust = 1.4826 * np.median(np.abs(off[:, i] - np.median(off[:, i])))
     print(

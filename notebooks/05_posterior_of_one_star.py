@@ -91,7 +91,7 @@ def log_density_of_pixels(labels):
     return -0.5 * (off @ np.linalg.solve(covariance, off) + log_det)
 
 
-for labels in (truth, truth + [30, 0.05, 0.02, 0.02, 0.1]):
+for labels in (truth, truth + np.array([30, 0.05, 0.02, 0.02, 0.1])):
     v = features(jnp.asarray(model.scaling.to_scaled(labels)), 2)
     compressed, full = float(log_likelihood(one, v)), log_density_of_pixels(labels)
     print(f"log likelihood: summary {compressed:.6f}, all pixels {full:.6f}")
@@ -109,9 +109,8 @@ sd = model.scaling.scale * np.sqrt(np.diag(fit.cholesky[0] @ fit.cholesky[0].T))
 for name, peak, width, true in zip(
     model.labels, model.scaling.to_labels(np.asarray(fit.mean[0])), sd, truth, strict=True
 ):
-    print(
-        f"{name:8s} {peak:9.3f} +- {width:.3f}   true {true:9.3f}   off {(peak - true) / width:+.1f} sd"
-    )
+    off = (peak - true) / width
+    print(f"{name:8s} {peak:9.3f} +- {width:.3f}   true {true:9.3f}   off {off:+.1f} sd")
 
 # %% [markdown]
 # ## 3. Three ways to draws, and the check
@@ -167,8 +166,9 @@ print("flags:", bc.flags.explain(int(stats["flags"])) or "none")
 # ## 5. Another prior, without the spectrum
 #
 # Every draw carries the log prior that it was made with. `reweight` divides it out and puts another
-# in. Here: what a parallax-based log g (the true one, +- 0.02) adds. `ess` says how many draws are left to
-# carry the new posterior; when a new prior fights the old one, few are, and `LOW_ESS` is raised.
+# in. Here: what a log g known from elsewhere (the true one, +- 0.02) adds. `ess` says how many
+# draws are left to carry the new posterior; where the new prior cares for other places than the old
+# posterior did, few are, and `LOW_ESS` is raised: then infer again with the new prior.
 
 # %%
 width = jnp.array([500.0, 0.02, 1.0, 0.5, 1.0])  # nearly flat in the other labels
