@@ -5,7 +5,7 @@
 # posterior is N(y / 2, 1 / 2). Nothing can be more honest. `bayescannon calibrate --out DIR` draws
 # the same pictures for stars (all of them semi-synthetic).
 #
-# The script also runs as it is: `python notebooks/05_calibration.py [FOLDER]` writes the figures
+# The script also runs as it is: `python notebooks/06_calibration.py [FOLDER]` writes the figures
 # to FOLDER (default: `figures`) and prints the numbers.
 
 # %%
