@@ -12,8 +12,8 @@
 # %% [markdown]
 # # Masses and ages from a survey's catalogue: everything here is real
 #
-# No spectra, only six numbers a star: Teff, log g, [M/H], [alpha/M], [C/M], [N/M]. A giant's surface
-# carbon and nitrogen were changed by the first dredge-up, and by how much depends on its mass. The
+# No spectra, only six numbers a star: Teff, log g, [M/H], [alpha/M], [C/M], [N/M]. The first
+# dredge-up changed a giant's surface carbon and nitrogen, and by how much depends on its mass. The
 # training stars are 1502 Kepler giants with APOGEE abundances and seismic masses.
 
 # %%
