@@ -116,8 +116,8 @@ for name, peak, width, true in zip(
 # ## 3. Three ways to draws
 #
 # `importance` proposes around the maximum and weighs each draw by the exact posterior; k-hat says
-# whether the weights can be trusted (below 0.7). `nuts` walks on the summary. (`reference`, NumPyro's
-# NUTS on all pixels, is the definition of them all; it is slow, and not run here.)
+# whether the weights can be trusted (below 0.7). `nuts` walks on the summary. (`reference`,
+# NumPyro's NUTS on all pixels, is the definition of them all; it is slow, and not run here.)
 
 # %%
 DRAWS = {"laplace": 2000, "importance": 2000, "nuts": 2000}

@@ -100,16 +100,23 @@ def test_both_relations_are_found_and_posteriors_are_honest(
     assert single.states is None
     assert single.report["states"].startswith("none")
     other = bc.infer(single, test_set.spectra, "laplace", draws=8)["point/mean"].values[:, 3]
-    assert np.std(off) < 0.9 * np.std(other - test_set.truth[:, 3])
+    # a ratio of two rms errors of the same 512 stars is known to 0.03: better by 3 of them
+    assert np.std(off) < 0.91 * np.std(other - test_set.truth[:, 3])
     assert model.report["states"]["unknown"] == 10
     # what all stars share is that of a model without states
     np.testing.assert_allclose(model.coefficients, single.coefficients, atol=1e-9)
 
 
 def test_p_rc_is_calibrated(post, test_set):
-    """Mean P(rc) in thirds against the share of clump stars: 4 binomial errors and 0.03."""
+    """Mean P(rc) in thirds against the share of clump stars: 4 binomial errors and 0.03.
+
+    The likelier state must be right as often as P(rc) itself says, within 4 binomial errors.
+    """
     p = post["sample_stats/p_rc"].values
-    assert np.mean((p > 0.5) == test_set.rc) > 0.8
+    promised = np.maximum(p, 1 - p).mean()
+    right = np.mean((p > 0.5) == test_set.rc)
+    assert abs(right - promised) < 4 * np.sqrt(promised * (1 - promised) / len(p))
+    assert right > max(np.mean(test_set.rc), 1 - np.mean(test_set.rc)) + 0.1
     for part in np.array_split(np.argsort(p), 3):
         error = np.sqrt(max(np.mean(p[part] * (1 - p[part])), 0.01) / len(part))
         assert abs(test_set.rc[part].mean() - p[part].mean()) < 4 * error + 0.03
