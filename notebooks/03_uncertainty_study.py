@@ -29,6 +29,7 @@ import matplotlib
 import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 import bayescannon as bc
 from bayescannon.data import model_path
@@ -124,9 +125,9 @@ photons = np.array([fisher_sd(middle_star, s, 0 * world.scatter)[0] for s in gri
 #
 # ## 2. Number of training stars
 #
-# Exact labels, S/N 100. With p = 15 coefficients a pixel, each with an error, n stars predict a
-# spectrum with a variance larger by about p / (n - p - 1). So errors of labels grow as the root of
-# 1 + p / (n - p - 1). The quoted width does not know.
+# Exact labels, S/N 100. With p = 15 coefficients a pixel, each with an error, n stars predict the
+# flux of a star like them with a variance larger by about p / (n - p - 1). If errors of labels grow
+# alike, they are the root of 1 + p / (n - p - 1) times what is quoted.
 
 # %%
 EXACT = bc.Recipe.loads(f'name = "exact"\n[labels]\nnames = {list(NAMES)}\n')
@@ -145,13 +146,13 @@ for n in sizes:
     )
 
 # %% [markdown]
-# **Not learned:** with exact labels nothing tells `infer` how uncertain the coefficients are, and
-# few training stars make overconfident widths, worst for stars that they do not surround (the rms
-# error has these, the robust column hardly). A few hundred training stars make the loss small.
+# **Not learned:** with exact labels nothing tells `infer` how uncertain the coefficients are: the
+# quoted width does not know the size of the training set. Small sets make overconfident widths, by
+# more than the rule of thumb says; a few hundred stars make the loss small.
 #
 # ## 3. Errors of the training labels
 #
-# The table states one error a label; the true noise is half of it, the same, and double. Once
+# The table states one error a label; the true noise is as large, and then twice as large. Once
 # labels are taken as exact (the plain Cannon), once as noisy (`noisy_labels = true`).
 
 # %%
@@ -167,7 +168,7 @@ label_errors = {{}}  # the table's own errors count
 """
 )
 noise = rng.normal(size=training.shape)
-times, z_of_noise = (0.5, 1.0, 2.0), {"exact": [], "noisy": []}
+times, z_of_noise = (1.0, 2.0), {"exact": [], "noisy": []}
 print("noise / stated, labels taken as: Teff sd, rms error [K]; error / sd; error_scale")
 for factor in times:
     handed = training + factor * STATED * noise
@@ -191,7 +192,7 @@ for factor in times:
 # per label, and follows the noise, because the spectra predict each label from all other stars.
 # Taken as exact, label noise ends up as scatter of the pixels and as flattened coefficients.
 # **Not learned:** an error that all training labels share, such as a zero point: spectra look the
-# same, and so does every test on the training set. Nor an error far below what the spectra tell.
+# same, and so does every test on the training set.
 #
 # ## 4. The prior on age
 #
@@ -200,7 +201,7 @@ for factor in times:
 # %%
 shipped = bc.Model.load(model_path("apokasc-mass"))
 stars = bc.make_mock(100, seed=2)
-post = bc.infer(shipped, stars.spectra, "importance", draws=500, seed=0)
+post = bc.infer(shipped, stars.spectra, "importance", prior="flat", draws=500, seed=0)
 sd_mass = point_sd(post)[:, list(shipped.labels).index("ln_mass")] / np.log(10)
 ages = {}
 print("age prior        median age [Gyr]   median half-width of 68 % [dex]")
@@ -212,6 +213,8 @@ for prior in ("flat-age", "flat-log-age", "flat-log-mass", "population"):
     print(f"{prior:<16} {10 ** np.nanmedian(middle):8.2f}           {half:8.3f}")
 shift = np.abs(ages["flat-age"][0] - ages["flat-log-age"][0])
 moved = np.nanmedian(shift / ages["flat-age"][1])
+ratio = np.nanmedian(ages["flat-log-age"][1] / sd_mass)
+print(f"half-width of log age / sd of log mass, flat-log-age: {ratio:.1f}")
 print(f"flat-age against flat-log-age: the median moves by {moved:.2f} half-widths")
 
 # %% [markdown]
@@ -235,7 +238,7 @@ with matplotlib.rc_context(STYLE):
 
     n = np.geomspace(25, 500, 100)
     by_size.semilogx(sizes, z_of_size, "o", color=BLUE, label="measured")
-    by_size.semilogx(n, np.sqrt(1 + 15 / (n - 16)), color=BLACK, label="coefficients not shrunk")
+    by_size.semilogx(n, np.sqrt(1 + 15 / (n - 16)), color=BLACK, label="rule of thumb")
     by_size.axhline(1, color=GREY, ls="dashed", label="honest")
     by_size.set(
         xlabel="training stars", ylabel="error / quoted sd", title="Size of the training set"
@@ -253,6 +256,9 @@ with matplotlib.rc_context(STYLE):
     mass = np.array([0, np.nanmax(sd_mass)])
     by_prior.plot(mass, 3 * mass, color=BLACK, label="3 x mass")
     by_prior.set(xlabel="sd of log10 mass", ylabel="half-width of log10 age", title="Prior on age")
+    for panel, ticks in ((by_snr, (20, 50, 100, 200, 500)), (by_size, sizes)):
+        panel.set_xticks(ticks, labels=map(str, ticks))
+        panel.xaxis.set_minor_formatter(NullFormatter())
     for panel in (by_snr, by_size, by_noise, by_prior):
         panel.legend()
 save(figure, folder / "uncertainty_study.png")
