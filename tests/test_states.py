@@ -96,7 +96,9 @@ def test_both_relations_are_found_and_posteriors_are_honest(
     off = post["point/mean"].values[:, 3] - test_set.truth[:, 3]
     z = off / np.sqrt(post["point/cov"].values[:, 3, 3])
     assert z.std() == pytest.approx(1.0, abs=0.2)
-    single = bc.train(training.spectra, training.labels["star_id", *NAMES], recipe)
+    stateless = training.labels.copy()
+    stateless.remove_column("state")
+    single = bc.train(training.spectra, stateless, recipe)
     assert single.states is None
     assert single.report["states"].startswith("none")
     other = bc.infer(single, test_set.spectra, "laplace", draws=8)["point/mean"].values[:, 3]
