@@ -46,12 +46,20 @@ def likely_together(models: StateModels | None, spectra: Spectra) -> np.ndarray 
     return slice(None) if p_rc is None else np.argsort(p_rc, kind="stable")
 
 
-def mix(models: StateModels, rgb: OfState, rc: OfState, spectra: Spectra, seed: int) -> Block:
+def mix(
+    models: StateModels,
+    rgb: OfState,
+    rc: OfState,
+    p: np.ndarray | None,
+    spectra: Spectra,
+    seed: int,
+) -> Block:
     """Mix draws by P(rc | spectrum).
 
     P(rc) is prior odds times the ratio of evidences: the odds are the share of clump stars in
     training where each state has its own population, and P(rc) at the labels under a prior that
-    both share. Models of channels have P(rc) from a classifier of all channels.
+    both share. Models of channels have P(rc) from a classifier of all channels: `p`, from
+    `classified`.
 
     Returns
     -------
@@ -62,7 +70,6 @@ def mix(models: StateModels, rgb: OfState, rc: OfState, spectra: Spectra, seed: 
         mixture's; every other statistic is that of the likelier state's model.
     """
     evidence = [s.log_evidence + _per_label_unit(s) for s in (rgb, rc)]
-    p = classified(models, spectra)
     if p is None:
         if isinstance(rgb.prior, WhiteMixture):
             before = np.full(len(spectra), models.share_rc)

@@ -251,7 +251,7 @@ def _infer_block(
         block = _crop(block, n_star)
         found[state] = OfState(block, evidence, part.prior, part.model.scaling.scale)
     only = next(iter(found.values()))
-    return mix(states, found.get(0, only), found.get(1, only), spectra, seed)
+    return mix(states, found.get(0, only), found.get(1, only), p_rc, spectra, seed)
 
 
 def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> tuple[Block, Problem]:

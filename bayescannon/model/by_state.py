@@ -16,12 +16,11 @@ from ..files import write_beside
 from ..labels import features, fit_logistic
 from ..recipe import Recipe
 from ..spectra import Spectra
-from .fit import train
+from .fit import RIDGE, train
 from .model import LabelMap, Model
 from .states import STATES, StateRelation
 from .store import load_model
 
-RIDGE = 0.3
 ODDS = "states.npz"
 
 
