@@ -1,6 +1,12 @@
-"""Two things that every numerical room does: many stars in turn, and packed symmetric matrices."""
+"""Things that every numerical room does: many stars in turn, blocks of them in threads, and packed
+symmetric matrices."""
 
-from collections.abc import Callable
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from itertools import islice
 from math import gcd
 
 import jax
@@ -9,17 +15,22 @@ from jax import lax
 
 
 def map_stars(function: Callable, stars, at_once: int):
-    """Apply a function of one star to many, of which only few fit the processor's cache.
+    """Apply a function of one star to many, of which only few fit the processor's cache."""
+    return map_groups(jax.vmap(function), stars, at_once)
 
-    Blocks are cut by hand: `lax.map` with a batch size cannot cut arrays of size 0, such as the
+
+def map_groups(function: Callable, stars, at_once: int):
+    """Do the same with a function of a few stars.
+
+    Groups are cut by hand: `lax.map` with a batch size cannot cut arrays of size 0, such as the
     factors of a model without any.
     """
     if jax.default_backend() != "cpu":
-        return jax.vmap(function)(stars)
+        return function(stars)
     n_star = len(jax.tree.leaves(stars)[0])
     at_once = gcd(n_star, at_once)
     cut = jax.tree.map(lambda a: a.reshape(n_star // at_once, at_once, *a.shape[1:]), stars)
-    out = lax.map(jax.vmap(function), cut)
+    out = lax.map(function, cut)
     return jax.tree.map(lambda a: a.reshape(n_star, *a.shape[2:]), out)
 
 
@@ -29,3 +40,30 @@ def unpack(packed, n: int):
     row, column = np.triu_indices(n)
     place[row, column] = place[column, row] = np.arange(row.size)
     return packed[..., place]
+
+
+def in_threads(work: Callable, items: Iterable) -> Iterator:
+    """Work on items, one per core at a time, and give what comes of them in their order.
+
+    No more than one result waits per core, so that memory does not grow with the items.
+    """
+    left = iter(items)
+    workers = os.cpu_count() or 1
+    waiting: deque[Future] = deque(_pool().submit(work, item) for item in islice(left, 2 * workers))
+    try:
+        while waiting:
+            done = waiting.popleft().result()
+            waiting.extend(_pool().submit(work, item) for item in islice(left, 1))
+            yield done
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads suffice: JAX and Zarr let go of Python's lock while they work.
+
+    They are kept: memory that new ones take from the system comes back late.
+    """
+    return ThreadPoolExecutor(os.cpu_count() or 1)

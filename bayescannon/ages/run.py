@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from ..batches import in_threads, map_groups
 from ..errors import UserError
 from ..flags import Flag, combine
 from ..keys import star_keys
+from ..typing import Array, Scalar, Stars
 from .draws import (
     STATES,
     USUAL_LOGG,
@@ -25,11 +29,13 @@ from .draws import (
     weigh,
 )
 from .grid import Parsec
-from .mixture import LEVELS, QUANTITIES, mix_states
-from .posterior import AGE_PRIORS, AgePrior, MassDraws, age_density, state_tables
+from .mixture import LEVELS, QUANTITIES, Mixed, mix_states
+from .posterior import AGE_PRIORS, AgePrior, MassDraws, StateTables, age_density, state_tables
 from .states import STATE_LABELS, default_classifier, p_clump
 
 STARS_PER_BLOCK = 1024
+STARS_AT_ONCE = 16
+"""Of how many stars the densities are worked on together: they fit the processor's cache."""
 AS_INFERRED = "as-inferred"
 MANY = 0.05
 """A flag is raised where more than this share of a posterior is concerned."""
@@ -49,6 +55,7 @@ def infer_ages(
     p_rc: float | np.ndarray | None = None,
     seed: int | None = None,
     progress: Callable[[int], None] | None = None,
+    draws: int | None = None,
 ) -> xr.DataTree:
     """Turn posteriors of ln mass into posteriors of age.
 
@@ -77,6 +84,9 @@ def infer_ages(
         For the age draws; that of `post` by default.
     progress : callable, optional
         Called with the number of stars done.
+    draws : int, optional
+        Age draws a star, 0 or more; as many as `post` has by default. Quantiles and moments do not
+        come from them.
 
     Returns
     -------
@@ -112,17 +122,23 @@ def infer_ages(
     if p_rc is None and "rc" in stats:
         source += ", and from how well each state's model explains the spectrum"
     seed = int(post.attrs.get("seed", 0)) if seed is None else seed
-    tables = {state: state_tables(grid, state) for state in ("rgb", "rc")}
-    done = []
-    for start in range(0, max(n_star, 1), STARS_PER_BLOCK):
+    if draws is None:
+        draws = labels.sizes["chain"] * labels.sizes["draw"]
+    tables = {state: state_tables(grid, state) for state in STATES}
+
+    def work(start: int) -> dict[str, np.ndarray]:
         rows = slice(start, start + STARS_PER_BLOCK)
         block = labels.isel(star=rows)
         raw = read_draws(block, stats.isel(star=rows))
         known = _learn_p_rc(block) if given is None else given[rows]
         keys = star_keys(seed, _pad(block.star.values))
-        done.append(_one_block(raw, known, p_rc is not None, tables, prior, grid, keys))
+        return _one_block(raw, known, p_rc is not None, tables, prior, grid, keys, draws)
+
+    done = []
+    for block in in_threads(work, range(0, max(n_star, 1), STARS_PER_BLOCK)):
+        done.append(block)
         if progress is not None:
-            progress(min(rows.stop, n_star))
+            progress(min(len(done) * STARS_PER_BLOCK, n_star))
     attrs = {
         "prior": prior,
         "grid": {**{k: grid.info[k] for k in ("family", "eta")}, "id": grid_id(grid)},
@@ -163,7 +179,7 @@ def _learn_p_rc(block: xr.Dataset) -> np.ndarray:
 
 
 def _one_block(
-    raw: Raw, p_rc: np.ndarray, is_given: bool, tables, prior, grid: Parsec, keys
+    raw: Raw, p_rc: np.ndarray, is_given: bool, tables, prior, grid: Parsec, keys, draws: int
 ) -> dict[str, np.ndarray]:
     n_star, n_draw = raw.mh.shape
     finite = raw.finite
@@ -174,14 +190,11 @@ def _one_block(
     if raw.rc is not None and not is_given:
         p_rc = np.where(good, p_rc_of(p_rc, *weighed), p_rc)
     p = jnp.asarray(_pad(np.where(good, p_rc, 0.5)))
-    rgb, rc = (
-        age_density(_mass_draws(raw, good, w, grid), tables[state], prior)
-        for state, w in zip(STATES, weighed, strict=True)
-    )
-    x, last_x = tables["rgb"].log_mass.x, jnp.log10(grid.last_age)
-    mixed = mix_states(rgb, rc, p, x, last_x, keys, n_draw)
+    rgb, rc = (_mass_draws(raw, good, w, grid) for w in weighed)
+    last_x = jnp.log10(grid.last_age)
+    mixed, supported = _ages_of_both(rgb, rc, p, keys, tables, last_x, prior, draws)
     out = {name: np.array(values[:n_star]) for name, values in mixed._asdict().items()}
-    in_rgb, in_rc = (good & np.asarray(s.supported)[:n_star] for s in (rgb, rc))
+    in_rgb, in_rc = (good & np.asarray(s)[:n_star] for s in supported)
     lost = ~((in_rgb & (p_rc < 1)) | (in_rc & (p_rc > 0)))
     _blank(out, lost, ~in_rgb, ~in_rc)
     share, left = out["p_rc_post"], [effective_share(w) for w in weighed]
@@ -196,6 +209,30 @@ def _one_block(
         Flag.LOW_ESS: out["ess"] < FEW_DRAWS,
     }
     return out | {"flags": combine(raised), "p_rc": p_rc}
+
+
+@partial(jax.jit, static_argnames=("prior", "n_draw"))
+def _ages_of_both(
+    rgb: MassDraws,
+    rc: MassDraws,
+    p_rc: Stars,
+    keys: jax.Array,
+    tables: dict[str, StateTables],
+    last_x: Scalar,
+    prior: AgePrior,
+    n_draw: int,
+) -> tuple[Mixed, tuple[Array, Array]]:
+    """Ages of a block of stars, and whether they have one, in either state."""
+
+    def some_stars(given):
+        rgb, rc, p_rc, keys = given
+        of_rgb, of_rc = (
+            age_density(d, tables[s], prior) for s, d in zip(STATES, (rgb, rc), strict=True)
+        )
+        mixed = mix_states(of_rgb, of_rc, p_rc, tables["rgb"].log_mass.x, last_x, keys, n_draw)
+        return mixed, (of_rgb.supported, of_rc.supported)
+
+    return map_groups(some_stars, (rgb, rc, p_rc, keys), STARS_AT_ONCE)
 
 
 def _blank(out: dict[str, np.ndarray], *without: np.ndarray) -> None:

@@ -98,7 +98,7 @@ def run_catalog(
         "age prior": age_prior,
     }
     described_run = describe_run(model, spectra, grid, run)
-    how = {**settings, "prior": prior}, {"prior": age_prior}
+    how = {**settings, "prior": prior}, {"prior": age_prior, "draws": draws if keep_draws else 0}
     make = BlockMaker(model, spectra, grid, out, *how, n_block, keep_draws)
     try:
         with alone_in(out):

@@ -40,10 +40,10 @@ def classified(models: StateModels, spectra: Spectra) -> np.ndarray | None:
     return np.where(p < NEGLIGIBLE, 0.0, np.where(p > 1 - NEGLIGIBLE, 1.0, p))
 
 
-def likely_together(models: StateModels | None, spectra: Spectra) -> np.ndarray | slice:
-    """Order stars so that a block's stars are of one state, as far as a classifier can tell."""
+def likely_together(models: StateModels | None, spectra: Spectra) -> np.ndarray | None:
+    """Order stars so that a block's stars are of one state; None where no classifier can tell."""
     p_rc = None if models is None else classified(models, spectra)
-    return slice(None) if p_rc is None else np.argsort(p_rc, kind="stable")
+    return None if p_rc is None else np.argsort(p_rc, kind="stable")
 
 
 def mix(

@@ -19,13 +19,13 @@ from scipy.special import gammaln
 from scipy.stats import f as fisher
 
 from ..batches import map_stars
-from ..labels import feature_rows, monomials
+from ..labels import feature_rows, features, monomials
 from ..typing import Array
 from .frame import Frame
 from .newton import Laplace
 from .prior import Prior, WhiteMixture
 from .psis import smooth_weights
-from .summary import STARS_AT_ONCE, Summary, log_likelihood_of_draws
+from .summary import STARS_AT_ONCE, Summary, log_likelihood, log_likelihood_of_draws
 
 PROPOSALS_PER_DRAW = 4
 MIN_PROPOSALS = 400
@@ -70,26 +70,17 @@ def importance(
         Equally weighted draws of scaled labels, k-hat, and the effective number of proposals.
     """
     n, n_label = max(draws * PROPOSALS_PER_DRAW, MIN_PROPOSALS), frame.mean.shape[1]
-    points = _points(n, n_label)
-    # single precision is enough in coordinates where the posterior has unit width
-    block = jnp.asarray(points.astype(np.float32))
-    constant = jnp.asarray(_log_student(points).astype(np.float32))
+    points = _in_single(n, n_label)
     turn, shift = jax.vmap(_random_turn, (0, None))(keys, n_label)
     turned = frame.cholesky @ turn
-    polynomial = jax.vmap(partial(_polynomial, degree=degree))(summary, frame.mean, turned)
-    log_like = polynomial.astype(jnp.float32) @ feature_rows(block, 2 * degree)
-    rows = feature_rows(block, 2)
+    log_like = _log_like_around(summary, frame.mean, turned, points, degree)
 
     def one_star(given):
         log_like, mean, turned, shift = given
-        if isinstance(prior, WhiteMixture) and prior.bend is None:
-            log_prior = prior.log_prob_along(mean, turned, rows)
-        else:
-            middle, axes = mean.astype(jnp.float32), turned.astype(jnp.float32)
-            log_prior = prior.log_prob(middle[:, None] + axes @ block)
-        log_ratio = log_like + log_prior.astype(jnp.float32) - constant
+        log_ratio = log_like + _log_prior_over_proposal(prior, mean, turned, points)
         chosen, khat, ess = _resample(log_ratio, shift, draws)
-        return Weighted((mean[:, None] + turned @ block[:, chosen].astype(float)).T, khat, ess)
+        draw = mean[:, None] + turned @ points.white[:, chosen].astype(float)
+        return Weighted(draw.T, khat, ess)
 
     return map_stars(one_star, (log_like, frame.mean, turned, shift), STARS_AT_ONCE)
 
@@ -129,21 +120,56 @@ def log_evidence(summary: Summary, frame: Frame, prior: Prior, degree: int) -> F
     By importance sampling with `MIN_PROPOSALS` points that do not depend on seed or method.
     """
     n_label = frame.mean.shape[1]
-    points = _points(MIN_PROPOSALS, n_label)
-    white, log_proposal = jnp.asarray(points), jnp.asarray(_log_student(points))
+    points = _in_single(MIN_PROPOSALS, n_label)
+    at_mean = jax.vmap(log_likelihood)(summary, features(frame.mean, degree))
+    log_like = _log_like_around(summary, frame.mean, frame.cholesky, points, degree)
     half = 0.5 * DEGREES_OF_FREEDOM
-    constant = gammaln(half + 0.5 * n_label) - gammaln(half)
+    constant = gammaln(half + 0.5 * n_label) - gammaln(half) + np.log(MIN_PROPOSALS)
     constant -= 0.5 * n_label * np.log(DEGREES_OF_FREEDOM * np.pi)
 
     def one_star(given):
-        summary, frame = given
-        scaled = frame.mean[:, None] + frame.cholesky @ white
-        log_target = log_likelihood_of_draws(summary, scaled, degree) + prior.log_prob(scaled)
-        log_det = jnp.sum(jnp.log(jnp.diagonal(frame.cholesky)))
-        log_ratio = log_target - log_proposal - constant + log_det
-        return logsumexp(log_ratio) - jnp.log(float(MIN_PROPOSALS))
+        log_like, at_mean, mean, cholesky = given
+        log_ratio = log_like + _log_prior_over_proposal(prior, mean, cholesky, points)
+        log_det = jnp.sum(jnp.log(jnp.diagonal(cholesky)))
+        return logsumexp(log_ratio).astype(float) + at_mean + log_det - constant
 
-    return map_stars(one_star, (summary, frame), STARS_AT_ONCE)
+    return map_stars(one_star, (log_like, at_mean, *frame), STARS_AT_ONCE)
+
+
+class _Points(NamedTuple):
+    """Proposals in white coordinates, in single precision: enough where posteriors have width 1."""
+
+    white: Float[Array, "label draw"]
+    log_density: Float[Array, "draw"]
+
+
+def _in_single(n: int, n_label: int) -> _Points:
+    points = _points(n, n_label)
+    return _Points(*(jnp.asarray(a.astype(np.float32)) for a in (points, _log_student(points))))
+
+
+def _log_like_around(
+    summary: Summary,
+    mean: Float[Array, "star label"],
+    frame: Float[Array, "star label label"],
+    points: _Points,
+    degree: int,
+) -> Float[Array, "star draw"]:
+    """Log likelihood at mean + frame @ points, minus that at mean."""
+    polynomial = jax.vmap(partial(_polynomial, degree=degree))(summary, mean, frame)
+    return polynomial.astype(jnp.float32) @ feature_rows(points.white, 2 * degree)
+
+
+def _log_prior_over_proposal(
+    prior: Prior, mean: Float[Array, "label"], frame: Float[Array, "label label"], points: _Points
+) -> Float[Array, "draw"]:
+    """Log prior at mean + frame @ points of one star, minus the log density of the points."""
+    if isinstance(prior, WhiteMixture) and prior.bend is None:
+        log_prior = prior.log_prob_along(mean, frame, feature_rows(points.white, 2))
+    else:
+        middle, axes = mean.astype(jnp.float32), frame.astype(jnp.float32)
+        log_prior = prior.log_prob(middle[:, None] + axes @ points.white)
+    return log_prior.astype(jnp.float32) - points.log_density
 
 
 def _log_mixture(scaled: Float[Array, "label draw"], modes: list) -> Float[Array, "draw"]:

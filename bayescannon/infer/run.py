@@ -1,11 +1,8 @@
 """`infer`: spectra in, posteriors out, in blocks of stars."""
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache, partial
-from itertools import islice
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -15,7 +12,7 @@ import xarray as xr
 from jax import lax
 from threadpoolctl import threadpool_limits
 
-from ..batches import map_stars
+from ..batches import in_threads, map_stars
 from ..errors import UserError
 from ..files import write_beside
 from ..flags import Flag
@@ -35,9 +32,8 @@ from .posterior import Block, TreeWriter, attributes, open_posterior, to_datatre
 from .prior import Prior, make_prior
 from .summary import STARS_AT_ONCE, PixelModel, Summary, compress, log_likelihood_of_draws
 
-MAX_STARTS, MAX_STARTS_OF_CHANNELS = 3, 1
-"""Newton starts at the pivot and at so many components of the population; most channels are labels
-themselves and leave little to search."""
+MAX_STARTS = 3
+"""Newton starts at the pivot and at so many components of the population."""
 STARS_PER_BLOCK = 256
 """Every block has this many stars, the last one padded: one compiled program serves all."""
 STARS_PER_BLOCK_OF_CHANNELS = 1024
@@ -110,74 +106,64 @@ def infer(
     block_of = partial(_infer_block, states, parts, method, draws, seed)
     if out is None:
         order = likely_together(states, spectra)
-        trees = list(_blocks(block_of, spectra[order], attrs, progress))
-        joined = xr.map_over_datasets(_concat_stars, *trees)
-        release(*trees)
-        return joined.isel(star=np.argsort(order)) if isinstance(order, np.ndarray) else joined
+        together = spectra if order is None else spectra[order]
+        whole = np.arange(len(spectra)) if order is None else order
+        block = _joined(_blocks(block_of, together, progress), whole)
+        return to_datatree(block, spectra.star_id, attrs)
     with write_beside(out) as beside:
         writer, done = None, 0
-        for tree in _blocks(block_of, spectra, attrs, progress):
+        for block in _blocks(block_of, spectra, progress):
+            stars = slice(done, done + len(block.mean))
+            tree = to_datatree(block, spectra.star_id[stars], attrs)
             writer = writer or TreeWriter.create(beside, tree, spectra.star_id)
             writer.write(tree, done)
-            done += tree["point"].sizes["star"]
+            done = stars.stop
             release(tree)
     return open_posterior(out)
 
 
-def _blocks(block_of, spectra, attrs, progress) -> Iterator[xr.DataTree]:
+def _blocks(block_of, spectra: Spectra, progress) -> Iterator[Block]:
     """Infer blocks of stars, one per core at a time, and give them in their order."""
     n_block = _block_size(spectra)
-    starts = range(0, max(len(spectra), 1), n_block)
-    workers = os.cpu_count() or 1
     done = 0
 
-    def work(start: int) -> xr.DataTree:
+    def work(start: int) -> Block:
         # taken here and let go: xarray keeps what it has read
         part = spectra[start : start + n_block]
         block = block_of(part)
         if "bad_star" in part.data.coords:
             bad = np.where(part.data["bad_star"], int(Flag.BAD_STAR), 0)
             block.per_star["flags"] |= bad
-        return to_datatree(block, part.star_id, attrs)
+        return block
 
-    waiting: deque[Future[xr.DataTree]] = deque()
     # LAPACK's own threads would fight over matrices of five rows
     with threadpool_limits(1, "blas"):
-        try:
-            # no more than one block waits per core, so that memory does not grow with the stars
-            waiting.extend(_pool().submit(work, start) for start in starts[: 2 * workers])
-            rest = iter(starts[len(waiting) :])
-            for _ in starts:
-                tree = waiting.popleft().result()
-                waiting.extend(_pool().submit(work, start) for start in islice(rest, 1))
-                done += tree["point"].sizes["star"]
-                yield tree
-                if progress is not None:
-                    progress(done)
-        finally:
-            for future in waiting:
-                future.cancel()
+        for block in in_threads(work, range(0, max(len(spectra), 1), n_block)):
+            done += len(block.mean)
+            yield block
+            if progress is not None:
+                progress(done)
 
 
 def _block_size(spectra: Spectra) -> int:
     return STARS_PER_BLOCK if spectra.channel is None else STARS_PER_BLOCK_OF_CHANNELS
 
 
-@cache
-def _pool() -> ThreadPoolExecutor:
-    """Threads suffice: JAX and Zarr let go of Python's lock while they work.
+def _joined(blocks: Iterator[Block], order: np.ndarray) -> Block:
+    """Put the stars of blocks, which come in this order, where they belong."""
+    whole, done = None, 0
+    for block in blocks:
+        if whole is None:
+            whole = jax.tree.map(lambda a: np.empty((len(order), *a.shape[1:]), a.dtype), block)
+        rows = order[done : done + len(block.mean)]
+        jax.tree.map(partial(_put_rows, rows), whole, block)
+        done += len(rows)
+    assert whole is not None  # there is one block at least
+    return whole
 
-    They are kept: memory that new ones take from the system comes back late.
-    """
-    return ThreadPoolExecutor(os.cpu_count() or 1)
 
-
-def _concat_stars(*parts: xr.Dataset) -> xr.Dataset:
-    if not parts[0].variables:
-        return parts[0]
-    return xr.concat(
-        parts, dim="star", data_vars="minimal", coords="minimal", compat="override", join="override"
-    )
+def _put_rows(rows: np.ndarray, whole: np.ndarray, part: np.ndarray) -> None:
+    whole[rows] = part
 
 
 def _check_grid(model: AnyModel, spectra: Spectra) -> None:
@@ -275,11 +261,11 @@ def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> tuple[Bl
 
 def _starts(model: Model) -> jax.Array:
     origin = jnp.zeros((1, len(model.labels)))
-    if model.population is None:
+    # channels are mostly labels themselves and leave nothing to search
+    if model.population is None or model.channel is not None:
         return origin
     # the components are ordered by weight: more starts cost time and find nothing new
-    most = MAX_STARTS if model.channel is None else MAX_STARTS_OF_CHANNELS
-    heaviest = model.population.labels_of(np.asarray(model.population.mean)[:most])
+    heaviest = model.population.labels_of(np.asarray(model.population.mean)[:MAX_STARTS])
     return jnp.concatenate([origin, jnp.asarray(heaviest)])
 
 
