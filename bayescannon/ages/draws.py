@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
-from scipy.special import expit, logit, logsumexp
+from scipy.special import expit, logit
 
 from .states import STATE_LABELS
 
@@ -82,11 +82,12 @@ def weigh(raw: Raw, good: Bool[np.ndarray, "star"]) -> tuple[Weighed, Weighed]:
 
 
 def _weighed(log_weight: np.ndarray, mine: np.ndarray) -> Weighed:
-    with np.errstate(divide="ignore"):
-        log_total = logsumexp(np.where(mine, log_weight, -np.inf), axis=1)
     used = mine | (mine.sum(axis=1) < FEW)[:, None]
     log_weight = np.where(used, log_weight, -np.inf)
-    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
+    peak = log_weight.max(axis=1)
+    weight = np.exp(log_weight - peak[:, None])
+    with np.errstate(divide="ignore"):
+        log_total = np.log(np.sum(weight, axis=1, where=mine)) + peak
     share = used / used.sum(axis=1, keepdims=True)
     return Weighed(share, weight / weight.sum(axis=1, keepdims=True), log_total)
 

@@ -46,10 +46,13 @@ def build_catalog(
     star_id = array(post, "posterior/star")
     labels = [str(name) for name in array(post, "point/parameter")]
     columns: dict[str, np.ndarray] = {"star_id": np.asarray(star_id, str)}
+    mass: dict[str, np.ndarray] = {}
     for name in labels:
-        columns |= _from_draws(name, array(post, f"posterior/{name}"))
-    if "ln_mass" in labels:
-        columns |= _from_draws("mass", np.exp(array(post, "posterior/ln_mass")))
+        draws = _in_order(array(post, f"posterior/{name}"))
+        columns |= _from_draws(name, draws)
+        if name == "ln_mass":
+            mass = _from_draws("mass", np.exp(draws))
+    columns |= mass
     stats = post["sample_stats"].to_dataset()
     flags = stats["flags"].values.astype(np.int64)
     meta = {f"post_{key}": value for key, value in post.attrs.items()}
@@ -62,7 +65,9 @@ def build_catalog(
         _same_stars(star_id, trained_on_age, "trained_on_age")
         if "ln_age" not in trained_on_age["posterior"]:
             raise UserError("trained_on_age has no label 'ln_age': infer with a model that has it")
-        columns |= _from_draws("age_trained", np.exp(array(trained_on_age, "posterior/ln_age")))
+        columns |= _from_draws(
+            "age_trained", np.exp(_in_order(array(trained_on_age, "posterior/ln_age")))
+        )
         meta["age_trained_model"] = trained_on_age.attrs["model"]
     columns |= _correlations(labels, array(post, "point/cov"), point_sd(post))
     columns["chi2_red"] = _ratio(stats["chi2"].values, stats["dof"].values)
@@ -79,19 +84,26 @@ def build_catalog(
     return table
 
 
-def _from_draws(name: str, draws: np.ndarray) -> dict[str, np.ndarray]:
-    flat = draws.reshape(-1, draws.shape[-1])
-    values = [*_quantiles(flat), flat.mean(axis=0), flat.std(axis=0, ddof=1)]
+def _in_order(draws: np.ndarray) -> np.ndarray:
+    """(chain, draw, star) -> (star, draw), each star's draws from low to high."""
+    return np.sort(np.ascontiguousarray(draws.reshape(-1, draws.shape[-1]).T), axis=1)
+
+
+def _from_draws(name: str, ordered: np.ndarray) -> dict[str, np.ndarray]:
+    mean = ordered.mean(axis=1)
+    away = ordered - mean[:, None]
+    std = np.sqrt(np.einsum("sd,sd->s", away, away) / (ordered.shape[1] - 1))
+    values = [*_quantiles(ordered).T, mean, std]
     return {f"{name}_{suffix}": v for suffix, v in zip(STATISTICS, values, strict=True)}
 
 
-def _quantiles(draws: np.ndarray) -> np.ndarray:
-    """As `np.quantile(draws, LEVELS, axis=0)`, in half its time: side by side draws sort fast."""
-    ordered = np.sort(np.ascontiguousarray(draws.T), axis=1)
-    place = np.array(LEVELS) * (len(draws) - 1)
-    below = np.minimum(place.astype(int), len(draws) - 2)
+def _quantiles(ordered: np.ndarray) -> np.ndarray:
+    """As `np.quantile(ordered, LEVELS, axis=1).T` of what is in order already."""
+    n = ordered.shape[1]
+    place = np.array(LEVELS) * (n - 1)
+    below = np.minimum(place.astype(int), n - 2)
     low, high = ordered[:, below], ordered[:, below + 1]
-    return (low + (place - below) * (high - low)).T
+    return low + (place - below) * (high - low)
 
 
 def _age_columns(ages: xr.DataTree) -> dict[str, np.ndarray]:

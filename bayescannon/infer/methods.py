@@ -40,7 +40,7 @@ MIN_PER_CHAIN = 4
 
 
 class Problem(NamedTuple):
-    """A block of stars to sample; beyond `n_star` the rows are padding."""
+    """A block of stars to sample."""
 
     keys: jax.Array
     summary: Summary
@@ -50,7 +50,8 @@ class Problem(NamedTuple):
     flux: jax.Array
     ivar: jax.Array
     draws: int
-    n_star: int
+    wanted: np.ndarray
+    """False for padding, and for stars that cannot be in the model's state: no pains are taken."""
     columns: Float[Array, "star feature label"] | None = None
     """Directions of the label scale's uncertainty, already integrated out of the summary."""
 
@@ -91,11 +92,11 @@ def sample_importance(problem: Problem) -> Sampled:
     draws, khat, ess = (np.array(part) for part in result)
     covers = np.asarray(covers)
     heavy = covers & (khat > MAX_KHAT)
-    for part, some in _groups(p, np.flatnonzero(heavy[: p.n_star])):
+    for part, some in _groups(p, np.flatnonzero(heavy & p.wanted)):
         around = _adapted(*_around(some))
         result = importance(_anew(some.keys), some.summary, around, p.prior, p.draws, p.degree)
         _put((draws, khat, ess), part, result)
-    for part, some in _groups(p, np.flatnonzero(~covers[: p.n_star])):
+    for part, some in _groups(p, np.flatnonzero(~covers & p.wanted)):
         result = importance_of_modes(some.keys, some.summary, some.fit, p.prior, p.draws, p.degree)
         _put((draws, khat, ess), part, result)
     ess = 1.0 / (1.0 / p.draws + 1.0 / ess)
@@ -121,7 +122,7 @@ def sample_nuts(problem: Problem) -> Sampled:
     ess, rhat = _diagnose(draws)
     khat, shift = _unknown(len(p.keys), 2)
     first = Sampled(draws, khat, ess, rhat, divergences, shift)
-    return _walk_longer(p, first, np.flatnonzero(_failed(first)[: p.n_star]))
+    return _walk_longer(p, first, np.flatnonzero(_failed(first) & p.wanted))
 
 
 def sample_auto(problem: Problem) -> Sampled:
@@ -134,7 +135,7 @@ def sample_auto(problem: Problem) -> Sampled:
     trusted = (first.khat <= MAX_KHAT) & (first.ess >= MIN_ESS_WEIGHTED * problem.draws)
     _, covers = make_frame(problem.summary, problem.fit, problem.prior, problem.degree)
     doubtful = ~trusted & np.asarray(covers)
-    return _walk_longer(problem, first, np.flatnonzero(doubtful[: problem.n_star]))
+    return _walk_longer(problem, first, np.flatnonzero(doubtful & problem.wanted))
 
 
 def sample_full_pixels(problem: Problem) -> Sampled:
@@ -142,7 +143,7 @@ def sample_full_pixels(problem: Problem) -> Sampled:
     model, n_label = problem.model, problem.fit.mean.shape[1]
     draws = np.full((len(problem.keys), CHAINS, problem.draws, n_label), np.nan)
     ess, rhat, divergences = _unknown(len(problem.keys), 3)
-    for star in range(problem.n_star):
+    for star in np.flatnonzero(problem.wanted):
         good = np.asarray(problem.ivar[star] > 0) & model.usable
         if not good.any():
             continue

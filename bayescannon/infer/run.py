@@ -201,7 +201,7 @@ class _Stars(NamedTuple):
     keys: jax.Array
     flux: jax.Array
     ivar: jax.Array
-    n_star: int
+    wanted: np.ndarray
 
 
 def _infer_block(
@@ -219,16 +219,19 @@ def _infer_block(
         arrays = tuple(np.pad(a, ((0, missing), (0, 0))) for a in arrays)
     flux, ivar = map(jnp.asarray, arrays)
     names = np.concatenate([spectra.star_id, np.full(missing, "padding")])
-    stars = _Stars(star_keys(seed, names), flux, ivar, n_star)
+    stars = _Stars(star_keys(seed, names), flux, ivar, np.arange(len(names)) < n_star)
     if states is None:
         block, _ = _infer_part(parts[0], stars, method, draws)
         return _crop(block, n_star)
     p_rc = classified(states, spectra)
     found: dict[int, OfState] = {}
     for state, part in enumerate(parts):
-        if p_rc is not None and (p_rc == 1 - state).all():
-            continue  # no star here can be in that state
-        block, problem = _infer_part(part, stars, method, draws)
+        can_be = stars.wanted.copy()
+        if p_rc is not None:
+            can_be[:n_star] = p_rc != 1 - state
+        if not can_be.any():
+            continue
+        block, problem = _infer_part(part, stars._replace(wanted=can_be), method, draws)
         evidence = np.zeros(n_star)
         if p_rc is None or ((p_rc > 0) & (p_rc < 1)).any():
             frame, _ = make_frame(problem.summary, problem.fit, problem.prior, problem.degree)
@@ -252,8 +255,8 @@ def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> tuple[Bl
         columns = scale_columns(leverage, covariance, fit.mean, degree)
         summary = with_label_map(summary, columns)
         fit = laplace(summary, prior, _best_modes(fit), degree)
-    keys, flux, ivar, n_star = stars
-    problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, n_star, columns)
+    keys, flux, ivar, wanted = stars
+    problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, wanted, columns)
     sampled = SAMPLERS[method](problem)
     log_prior, log_like = _log_densities(jnp.asarray(sampled.draws), summary, prior, problem.degree)
     return describe(model, summary, fit, sampled, log_prior, log_like), problem
