@@ -96,7 +96,8 @@ def _problem(target: Target) -> Problem:
     fit = laplace(summary, FLAT, starts, 2)
     keys = star_keys(11, np.arange(N_STAR).astype(str))
     model = SimpleNamespace(recipe=recipe_of("teff", "logg"))
-    return Problem(keys, summary, fit, FLAT, model, *2 * [jnp.zeros((1, 1))], N_DRAW, N_STAR)
+    wanted = np.ones(N_STAR, dtype=bool)
+    return Problem(keys, summary, fit, FLAT, model, *2 * [jnp.zeros((1, 1))], N_DRAW, wanted)
 
 
 @pytest.mark.parametrize("name", TARGETS)
