@@ -103,7 +103,7 @@ def test_catalogue_of_the_shipped_model():
 def test_catalogue_from_a_table_in_one_command(tmp_path, monkeypatch, capsys):
     path = all_star(tmp_path / "allStar.fits", STARFLAG=lambda t: np.arange(len(t)) == 3)
     out = tmp_path / "masses.fits"
-    words = ("catalog", "--table", path, "--out", out, "--method", "importance", "--draws", "50")
+    words = ("catalog", "--table", path, "--out", out, "--draws", "50")
     assert shell(monkeypatch, *words) == 0
     table = Table.read(out)
     assert list(table["star_id"]) == list(read_abundances(path).star_id)

@@ -54,9 +54,14 @@ def catalog(
         ),
     ] = None,
     formats: Annotated[
-        list[str], typer.Option("--format", help="With --model: suffix of a file; may be repeated.")
-    ] = ["fits"],  # noqa: B006
-    method: Annotated[str, typer.Option(help="As for `infer`.")] = "auto",
+        list[str] | None,
+        typer.Option(
+            "--format", help="With a folder: suffix of a file in it [fits]; may be repeated."
+        ),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="As for `infer` [auto; with --table importance].")
+    ] = None,
     prior: Annotated[str | None, typer.Option(help="As for `infer`.")] = None,
     age_prior: Annotated[str, typer.Option(help="As for `ages`.")] = "flat-age",
     grid: Annotated[Path | None, typer.Option(help="Isochrone grid; PARSEC without.")] = None,
@@ -97,7 +102,7 @@ def catalog(
         if model is None:
             table, target = _sum_up(source, ages), out or Path("catalog.fits")
             write_catalog(table, target)
-            _report(table, target, as_json)
+            _report(table, str(target), as_json)
             return
         spectra = Spectra.open(source)
     else:
@@ -105,14 +110,13 @@ def catalog(
     trained = load(model_path(model or Path(ABUNDANCES)))
     folder, targets = _targets(out or Path("catalog"), formats)
     check_suffixes(targets)
-    targets = [target for target in targets if target.name != PARTS]  # there in any case
     with progress("stars", len(spectra), rate=True) as update:
         table = run_catalog(
             trained,
             spectra,
             folder,
             grid=isochrones(grid),
-            method=method,
+            method=method or ("auto" if abundances is None else "importance"),
             prior=prior,
             age_prior=age_prior,
             draws=draws or (DRAWS if abundances is None else DRAWS_OF_TABLE),
@@ -124,19 +128,25 @@ def catalog(
             progress=update,
         )
     for target in targets:
-        write_catalog(table, target)
-    _report(table, folder, as_json)
+        if target != folder / PARTS:  # there in any case
+            write_catalog(table, target)
+    _report(table, ", ".join(map(str, targets)), as_json)
 
 
 def _sum_up(posteriors: Path, ages: Path | None) -> QTable:
     return build_catalog(open_posterior(posteriors), open_posterior(ages) if ages else None)
 
 
-def _targets(out: Path, formats: list[str]) -> tuple[Path, list[Path]]:
+def _targets(out: Path, formats: list[str] | None) -> tuple[Path, list[Path]]:
     """Folder of the run and the tables to write: in it, or the one file that `out` names."""
     if out.suffix in WRITERS and not out.is_dir():
+        if formats:
+            raise UserError(
+                f"--out {out} is a file, whose suffix is its format: leave --format out, or give "
+                "--out a folder"
+            )
         return out.with_suffix(""), [out]
-    return out, [out / f"catalog.{suffix}" for suffix in formats]
+    return out, [out / f"catalog.{suffix}" for suffix in formats or ["fits"]]
 
 
 def _read_table(path: Path, shift: bool) -> Spectra:
@@ -148,7 +158,7 @@ def _read_table(path: Path, shift: bool) -> Spectra:
     return stars
 
 
-def _report(table: QTable, out: Path, as_json: bool) -> None:
+def _report(table: QTable, out: str, as_json: bool) -> None:
     """Say how many stars there are, and how many with each flag."""
     flags = np.asarray(table["flags"])
     counts = {f.name: int((flags & f > 0).sum()) for f in Flag if (flags & f).any()}

@@ -103,6 +103,18 @@ def mix(
     )
 
 
+def of_one_state(found: OfState, is_rc: bool) -> Block:
+    """Give the block that `mix` makes of stars which can be in one state only, without mixing."""
+    block = found.block
+    per_unit = _per_label_unit(found) - np.log(found.scale).sum()
+    p = np.full(len(block.mean), float(is_rc))
+    return block._replace(
+        log_prior=block.log_prior + per_unit,
+        per_star=block.per_star | {"p_rc": p},
+        rc=np.full(block.log_prior.shape, is_rc),
+    )
+
+
 def _per_label_unit(state: OfState) -> float:
     """Priors that are no densities are constant per label unit: their integral needs the scale."""
     return 0.0 if isinstance(state.prior, WhiteMixture) else float(np.log(state.scale).sum())

@@ -8,6 +8,7 @@ the block's coordinates, so the weights of many stars are one matrix product.
 """
 
 from functools import cache, partial
+from itertools import product, zip_longest
 from typing import NamedTuple
 
 import jax
@@ -79,8 +80,9 @@ def importance(
         log_like, mean, turned, shift = given
         log_ratio = log_like + _log_prior_over_proposal(prior, mean, turned, points)
         chosen, khat, ess = _resample(log_ratio, shift, draws)
-        draw = mean[:, None] + turned @ points.white[:, chosen].astype(float)
-        return Weighted(draw.T, khat, ess)
+        # placing all proposals is one product; placing the chosen ones would copy them first
+        placed = mean[:, None] + turned @ points.white.astype(float)
+        return Weighted(placed[:, chosen].T, khat, ess)
 
     return map_stars(one_star, (log_like, frame.mean, turned, shift), STARS_AT_ONCE)
 
@@ -221,26 +223,30 @@ def _polynomial(
     `frame` leads from white to scaled labels. The features are polynomials of the white
     coordinates, too: as many points as there are features tell their coefficients.
     """
-    at, inverse, collect = _interpolation(mean.size, degree)
+    at, inverse, places = _interpolation(mean.size, degree)
     v = feature_rows(mean[:, None] + frame @ jnp.asarray(at), degree)
     to_features = (v @ jnp.asarray(inverse)).at[0, 0].add(-1.0)
     form = to_features.T @ summary.a @ to_features
     form = form.at[0].add(-2 * to_features.T @ summary.b)
-    return jnp.asarray(collect) @ (-0.5 * form.ravel()).at[0].set(0.0)
+    products = jnp.append((-0.5 * form.ravel()).at[0].set(0.0), 0.0)
+    return jnp.sum(products[places], axis=1)
 
 
 @cache
 def _interpolation(n_label: int, degree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (label, feature), inverse of the features there, and how products of features add up.
 
-    The last, (monomial, feature^2), is 1 where two features multiply to the monomial.
+    The last, (monomial, pair), says which of the feature^2 products make a monomial; feature^2
+    itself fills the row up.
     """
     small, large = monomials(n_label, degree), monomials(n_label, 2 * degree)
     at = np.random.default_rng(0).normal(size=(n_label, len(small)))
     inverse = np.linalg.inv(np.prod(np.vstack([np.ones((1, len(small))), at])[small.T], axis=0))
-    place = {tuple(powers): row for row, powers in enumerate(large)}
-    pairs = [place[tuple(sorted([*one, *two]))] for one in small for two in small]
-    return at, inverse, np.eye(len(large))[:, pairs]
+    pairs: dict[tuple, list[int]] = {tuple(powers): [] for powers in large}
+    for place, (one, two) in enumerate(product(small, small)):
+        pairs[tuple(sorted([*one, *two]))].append(place)
+    rows = zip_longest(*pairs.values(), fillvalue=len(small) ** 2)
+    return at, inverse, np.array(list(rows)).T
 
 
 def _resample(log_ratio: Float[Array, "n"], shift: Array, draws: int) -> tuple[Array, Array, Array]:

@@ -21,7 +21,7 @@ from ..model import Model
 from ..model.by_state import AnyModel, StateModels, parts_of, states_of
 from ..spectra import Spectra
 from ..trees import release
-from .by_state import CLASSIFIED, COMPARED, OfState, classified, likely_together, mix
+from .by_state import CLASSIFIED, COMPARED, OfState, classified, likely_together, mix, of_one_state
 from .describe import describe
 from .frame import make_frame
 from .importance import MAX_MODES, log_evidence
@@ -239,8 +239,10 @@ def _infer_block(
             evidence = np.asarray(evidence)[:n_star]
         block = _crop(block, n_star)
         found[state] = OfState(block, evidence, part.prior, part.model.scaling.scale)
-    only = next(iter(found.values()))
-    return mix(states, found.get(0, only), found.get(1, only), p_rc, spectra, seed)
+    if len(found) == 1:
+        ((state, only),) = found.items()
+        return of_one_state(only, state == 1)
+    return mix(states, found[0], found[1], p_rc, spectra, seed)
 
 
 def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> tuple[Block, Problem]:
