@@ -5,9 +5,9 @@
     python tests/benchmarks/kill.py dask --kills 3
 
 Semi-synthetic stars. Each trial starts the command, sends SIGKILL to it at a moment drawn evenly
-over the time that an undisturbed run takes after its start-up, runs the same command again, and
-compares all files. A trial that ended before its moment is drawn again. With `dask` it is one of
-two worker processes of a Dask cluster that is killed: the run must end all the same.
+over the time that an undisturbed run takes after its folder is there, runs the same command
+again, and compares all files. A trial that ended before its moment is drawn again. With `dask` it
+is one of two worker processes of a Dask cluster that is killed: the run must end all the same.
 """
 
 import argparse
@@ -79,8 +79,8 @@ def _kill_runs(folder: Path, words: Callable[[Path], list[str]], options) -> int
     length, whole = _undisturbed(folder, words)
     same = killed = 0
     while killed < options.kills:
-        after, name = rng.uniform(0.3, 1.0) * length, f"trial-{killed}"
-        running = subprocess.Popen(words(folder / name), stdout=-3, stderr=-3)
+        after, name = rng.uniform() * length, f"trial-{killed}"
+        running = _started(folder, words, name)
         try:
             running.wait(after)
             print(f"ended before {after:.1f} s: drawn again", flush=True)
@@ -126,11 +126,20 @@ def _kill_dask_workers(folder: Path, words: Callable[[Path], list[str]], kills: 
 
 def _undisturbed(folder: Path, words: Callable[[Path], list[str]]) -> tuple[float, dict]:
     subprocess.run(words(folder / "warm"), check=True, capture_output=True)
-    begin = time.perf_counter()
-    subprocess.run(words(folder / "whole"), check=True, capture_output=True)
+    running, begin = _started(folder, words, "whole"), time.perf_counter()
+    if running.wait():
+        raise SystemExit("the undisturbed run failed")
     length, whole = time.perf_counter() - begin, _digests(folder, "whole")
     print(f"undisturbed: {length:.1f} s, {len(whole)} files", flush=True)
     return length, whole
+
+
+def _started(folder: Path, words: Callable[[Path], list[str]], name: str) -> subprocess.Popen:
+    """Start a run, and wait until its folder or store is there."""
+    running = subprocess.Popen(words(folder / name), stdout=-3, stderr=-3)
+    while running.poll() is None and not any(folder.glob(f"{name}*")):
+        time.sleep(0.02)
+    return running
 
 
 def _digests(folder: Path, name: str) -> dict[str, str]:
