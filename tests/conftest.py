@@ -77,8 +77,7 @@ def wait_for_workers(monkeypatch):
             ready.result()
             yield pool, ready
 
-    for room in ("ingest.run", "catalog.executors"):
-        monkeypatch.setattr(f"bayescannon.{room}.worker_pool", ready_pool)
+    monkeypatch.setattr("bayescannon.catalog.executors.worker_pool", ready_pool)
 
 
 class World(NamedTuple):

@@ -127,10 +127,16 @@ def test_killed_at_any_write_it_opens_and_goes_on_to_the_same_bytes(
     assert kill_at > 60
 
 
-def test_two_workers_write_the_same_bytes(files, tmp_path, wait_for_workers):
-    for workers in (1, 2):
+def test_workers_write_the_same_bytes_and_leave_warnings_as_they_were(
+    files, tmp_path, small_chunks
+):
+    bc.ingest_files(files, out=tmp_path / "1.zarr")
+    before = list(warnings.filters)
+    for workers in (2, 4):
         bc.ingest_files(files, out=tmp_path / f"{workers}.zarr", workers=workers)
     assert digests(tmp_path / "1.zarr") == digests(tmp_path / "2.zarr")
+    assert digests(tmp_path / "1.zarr") == digests(tmp_path / "4.zarr")
+    assert warnings.filters == before
 
 
 def test_new_files_are_appended_and_known_ones_are_not_read_again(files, tmp_path, monkeypatch):

@@ -53,7 +53,7 @@ def ingest(
     recipe: Annotated[
         Path | None, typer.Option(help="Recipe whose [pixels] to follow; the defaults without.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that read files.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that read files.")] = 1,
     resample: Annotated[
         bool, typer.Option("--resample", help="Resample other wavelength grids (specutils).")
     ] = False,

@@ -2,9 +2,8 @@
 
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import batched
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +14,6 @@ from astropy.table import Table
 from ..errors import UserError
 from ..recipe import PixelRecipe
 from ..spectra import STARS_PER_CHUNK, Spectra, apogee_wavelength
-from ..workers import worker_pool
 from .block import FILES_PER_BLOCK, Block, continuum_mask, join, read_block
 from .store import GrowingStore
 
@@ -56,7 +54,8 @@ def ingest_files(
         that it holds are skipped and the rest is appended. Killed at any moment, it opens with
         what was committed, and the same call again brings it to the same content.
     workers : int
-        Processes that read. A script that asks for several needs `if __name__ == "__main__":`.
+        Threads that read. Reading, checksum, continuum and compression leave Python's lock, so
+        that two make use of two cores, and threads need no seconds to start.
     resample : bool
         Resample files on other grids, with a `CovarianceWarning`, instead of refusing them.
 
@@ -81,12 +80,11 @@ def ingest_files(
         for part in batched(paths, FILES_PER_BLOCK)
     ]
     done = sum(path is None for part in parts for path in part)
-    with _blocks([part for part in parts if any(part)], pixels, workers, resample) as blocks:
-        for block in blocks:
-            stars.add(block)
-            done += block.files
-            if progress is not None:
-                progress(done)
+    for block in _blocks([part for part in parts if any(part)], pixels, workers, resample):
+        stars.add(block)
+        done += block.files
+        if progress is not None:
+            progress(done)
     stars.flush()
     if not stars.count:
         first = stars.bad[0][1]
@@ -162,33 +160,21 @@ class _Stars:
         self._waiting = [whole.take(slice(stars, None))]
 
 
-@contextmanager
 def _blocks(
     parts: list[Part], pixels: PixelRecipe, workers: int, resample: bool
-) -> Generator[Iterator[Block]]:
-    """Give an iterator over blocks in the order of the files, whoever reads them."""
-    if workers == 1:
-        yield (read_block(part, pixels, resample) for part in parts)
-        return
-    with worker_pool(workers) as (pool, ready):
-        yield _in_order(pool, ready, parts, pixels, resample, workers * IN_FLIGHT)
-
-
-def _in_order(
-    pool: ProcessPoolExecutor,
-    ready: Future,
-    parts: list[Part],
-    pixels: PixelRecipe,
-    resample: bool,
-    most: int,
 ) -> Iterator[Block]:
-    futures: deque[Future[Block]] = deque()
-    for part in parts:
-        if not ready.done():
-            yield read_block(part, pixels, resample)
-            continue
-        futures.append(pool.submit(read_block, part, pixels, resample))
-        if len(futures) >= most:
-            yield futures.popleft().result()
-    while futures:
-        yield futures.popleft().result()
+    """Read blocks in the order of the files; several workers read ahead of who takes them."""
+    if workers == 1:
+        yield from (read_block(part, pixels, resample) for part in parts)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        ahead: deque[Future[Block]] = deque()
+        try:
+            for part in parts:
+                ahead.append(pool.submit(read_block, part, pixels, resample))
+                if len(ahead) >= workers * IN_FLIGHT:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -6,7 +6,6 @@ all shapes at once and are written last: readers believe them, and so does the n
 """
 
 import json
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from zarr.codecs import BloscCodec
 
 from ..errors import UserError
 from ..files import write_beside
+from ..quiet import ignored
 from ..recipe import PixelRecipe
 from ..spectra import STARS_PER_CHUNK, apogee_wavelength
 
@@ -101,16 +101,14 @@ def _create(path: Path, pixels: PixelRecipe, how: str) -> None:
     for name in ("flux", "ivar"):
         codec = BloscCodec(cname="zstd", clevel=1, shuffle="shuffle")
         encoding[name] = {"chunks": (STARS_PER_CHUNK, size), "compressors": codec}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Consolidated metadata")
+    with ignored(message="Consolidated metadata"):
         data.to_zarr(path, mode="w", consolidated=True, encoding=encoding)
 
 
 def _commit(path: Path) -> None:
-    with warnings.catch_warnings():
-        # zarr warns that the specification of format 3 does not have them yet: a reader that does
-        # not know them sees the arrays' own metadata, which agree once the ingest has ended
-        warnings.filterwarnings("ignore", "Consolidated metadata")
+    # zarr warns that the specification of format 3 does not have them yet: a reader that does not
+    # know them sees the arrays' own metadata, which agree once the ingest has ended
+    with ignored(message="Consolidated metadata"):
         zarr.consolidate_metadata(path)
 
 

@@ -5,7 +5,6 @@ import io
 import math
 import os
 import re
-import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from astropy.io import fits
 from xxhash import xxh3_128_hexdigest
 
 from ..errors import UserError
+from ..quiet import ignored
 from .bits import BAD_PIXEL
 from .grid import apogee_wavelength, index_of_log10
 from .resample import resample_flux
@@ -76,9 +76,7 @@ def read_spectrum(
     try:
         stored = path.read_bytes()
         plain = gzip.decompress(stored) if stored.startswith(_GZIP) else stored
-        with warnings.catch_warnings():
-            # the survey's own headers break the standard's letter
-            warnings.filterwarnings("ignore", module="astropy")
+        with ignored(module="astropy"):  # the survey's own headers break the standard's letter
             head, stop = _primary(plain)
             star = _parse(_images(plain, stop), bad_pixel, resample)
     except UserError as error:
