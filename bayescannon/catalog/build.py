@@ -138,7 +138,8 @@ def described(columns: dict[str, np.ndarray]) -> QTable:
     table = QTable()
     for name, values in columns.items():
         entry = column(name)
-        table[name] = values if entry.unit is None else u.Quantity(values, entry.unit)
+        made = values if entry.unit is None else u.Quantity(values, entry.unit, copy=False)
+        table.add_column(made, name=name, copy=False)
         table[name].info.description = entry.description
         table[name].info.meta = {"ucd": entry.ucd}
     return table

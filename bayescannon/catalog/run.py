@@ -184,5 +184,9 @@ def _columns(parts: Path | list[Path], names: list[str] | None = None) -> dict[s
         stored = pyarrow.parquet.read_table(parts, columns=names)
     except pyarrow.ArrowException as error:
         raise UserError(f"{parts}: damaged ({error}); delete it and run again") from error
-    columns = {name: stored[name].to_numpy() for name in stored.column_names}
-    return {name: a.astype(str) if a.dtype == object else a for name, a in columns.items()}
+    columns = {}
+    for name in stored.column_names:
+        values = stored[name].to_numpy()
+        columns[name] = values.astype(str) if values.dtype == object else values
+        stored = stored.drop_columns(name)  # a large table is not held twice
+    return columns

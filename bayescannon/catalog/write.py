@@ -1,9 +1,11 @@
 """Write a catalogue in the formats that astronomers read."""
 
+import io
 import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from .glossary import column
 from .paper import paper_table
 
 FAILED = b"failed"
+FITS_ROWS, FITS_BLOCK = 8192, 2880
 
 
 def write_catalog(table: QTable, path: str | os.PathLike) -> None:
@@ -128,14 +131,27 @@ def _run(table: QTable) -> str:
 def _write_fits(table: QTable, path: Path) -> None:
     plain = _without_dex(table)
     plain.meta = {}  # nested values do not fit FITS cards: they go to one long JSON card
-    hdu = fits.table_to_hdu(plain)
+    hdu = fits.table_to_hdu(plain[:0])
     hdu.name = "CATALOG"
     for i, name in enumerate(table.colnames, 1):
         # FITS has no standard for column descriptions: TCOMM and TUCD are what readers look for
         hdu.header[f"TCOMM{i}"] = plain[name].description
         hdu.header[f"TUCD{i}"] = column(name).ucd
     hdu.header["BCMETA"] = _run(table)
-    hdu.writeto(path)
+    hdu.header["NAXIS2"] = len(table)
+    # astropy would hold the whole table three times
+    with closing(fits.StreamingHDU(path, hdu.header)) as stream:
+        for start in range(0, len(table), FITS_ROWS):
+            stream.write(_as_stored(plain[start : start + FITS_ROWS]))
+
+
+def _as_stored(rows: Table) -> np.ndarray:
+    """Give the bytes of rows as FITS lays them out."""
+    hdu, whole = fits.table_to_hdu(rows), io.BytesIO()
+    hdu.writeto(whole)
+    size = hdu.header["NAXIS1"] * len(rows)
+    start = whole.tell() + -size // FITS_BLOCK * FITS_BLOCK  # what fills the last block follows
+    return np.frombuffer(whole.getbuffer(), np.uint8, size, start)
 
 
 WRITERS: dict[str, Callable[[QTable, Path], None]] = {

@@ -18,6 +18,7 @@ from ..infer import infer, open_posterior
 from ..infer.selfcheck import make_stars
 from ..model import Model
 from ..spectra import Spectra
+from ..workers import worker_pool
 from .bench_disk import BARE, bare_times, forget, repeat_spectra
 from .bench_infer import DIFFERENT_STARS, SHIPPED, ModelOption, peak_memory
 from .bench_infer import SeedOption as Seed
@@ -50,8 +51,9 @@ def catalog(
         if generate:
             spectra: Spectra = MadeSpectra(trained, np.arange(stars), seed)
         else:
-            different = make_stars(trained, min(stars, DIFFERENT_STARS), seed).spectra
-            spectra = repeat_spectra(different, stars, store)
+            with worker_pool(1) as (pool, _):  # what making them takes is not the run's memory
+                pool.submit(_make_store, model, stars, seed, store).result()
+            spectra = Spectra.open(store)
         settings: dict[str, Any] = {"method": method, "draws": draws, "seed": seed}
         _warm(trained, spectra, Path(folder) / "warm", settings)
         forget(Path(folder))
@@ -67,8 +69,8 @@ def catalog(
             f"{stars} stars, {method}, {workers} worker{'s' * (workers > 1)}: {whole:.1f} s "
             f"({1000 * whole / stars:.3f} ms a star), of which {whole - blocks:.1f} s for the FITS "
             f"file and the last bytes to the disk; {flagged} flagged; peak memory "
-            f"{peak_memory():.2f} GiB, largest worker {peak_memory(resource.RUSAGE_CHILDREN):.2f} "
-            f"GiB; load {os.getloadavg()[0]:.1f}"
+            f"{peak_memory():.2f} GiB, largest other process "
+            f"{peak_memory(resource.RUSAGE_CHILDREN):.2f} GiB; load {os.getloadavg()[0]:.1f}"
         )
         if not generate:
             bare = bare_times(store, [out / POSTERIORS, out / AGES], Path(folder) / "copy")
@@ -78,6 +80,11 @@ def catalog(
             )
         _stages(trained, spectra, out, settings)
         _one_star(out / POSTERIORS, str(spectra.star_id[-1]))
+
+
+def _make_store(model: Path, stars: int, seed: int, store: Path) -> None:
+    different = make_stars(Model.load(model_path(model)), min(stars, DIFFERENT_STARS), seed)
+    repeat_spectra(different.spectra, stars, store)
 
 
 def _warm(model: Model, spectra: Spectra, out: Path, settings: dict[str, Any]) -> None:
