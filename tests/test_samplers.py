@@ -17,6 +17,7 @@ from scipy.stats import f as fisher
 
 import bayescannon as bc
 from bayescannon.calibration import judge_ranks, ranks
+from bayescannon.cli.bench_made import MadeSpectra
 from bayescannon.figures import star
 from bayescannon.figures.style import save
 from bayescannon.figures.windows import PAPER_WINDOWS
@@ -37,6 +38,7 @@ from bayescannon.infer.selfcheck import make_stars
 from bayescannon.infer.summary import log_likelihood_of_draws
 from bayescannon.keys import star_keys
 from bayescannon.labels import feature_rows, n_features
+from bayescannon.trees import array
 
 N_STAR, N_DRAW = 256, 500
 METHODS = ("laplace", "importance", "nuts", "auto")
@@ -213,6 +215,16 @@ def _calibration(model, method: str, n: int = 256):
     made = make_stars(model, n, seed=7)
     post = bc.infer(model, made.spectra, method, draws=500, seed=7)
     return judge_ranks(ranks(made.labels, stack_draws(post, model.labels)))
+
+
+def test_spectra_made_as_they_are_read_are_inferred_as_those_in_memory(world):
+    """`bench catalog --generate` takes them: once, `infer` asked for what they do not have."""
+    stored = make_stars(world.model, 5, 7, first=0).spectra
+    made = MadeSpectra(world.model, np.arange(5), 7)
+    ours, theirs = (bc.infer(world.model, s, "laplace", draws=20) for s in (made, stored))
+    np.testing.assert_allclose(
+        array(ours, "point/mean"), array(theirs, "point/mean"), rtol=1e-6, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("method", ["importance", "nuts"])

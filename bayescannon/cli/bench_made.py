@@ -34,7 +34,7 @@ class MadeSpectra(Spectra):
     @property
     def star_id(self) -> np.ndarray:
         """Names of the stars, (star,)."""
-        return np.array([f"made-{k:07d}" for k in self.which])
+        return np.array([f"made-{k:06d}" for k in self.which])
 
     @property
     def wavelength(self) -> np.ndarray | None:
@@ -55,6 +55,10 @@ class MadeSpectra(Spectra):
     def columns(self) -> dict[str, np.ndarray]:
         """Nothing else is known of them."""
         return {}
+
+    @property
+    def bad_star(self) -> None:
+        """Nobody has said so."""
 
     def arrays(self, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:
         """Make (flux, ivar)."""

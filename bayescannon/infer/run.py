@@ -36,8 +36,7 @@ MAX_STARTS = 3
 """Newton starts at the pivot and at so many components of the population."""
 STARS_PER_BLOCK = 256
 """Every block has this many stars, the last one padded: one compiled program serves all."""
-STARS_PER_BLOCK_OF_CHANNELS = 1024
-"""The same for models of a few channels, whose stars take little memory."""
+STARS_PER_BLOCK_OF_CHANNELS = 1024  # which take little memory
 
 
 def infer(
@@ -131,9 +130,8 @@ def _blocks(block_of, spectra: Spectra, progress) -> Iterator[Block]:
         # taken here and let go: xarray keeps what it has read
         part = spectra[start : start + n_block]
         block = block_of(part)
-        if "bad_star" in part.data.coords:
-            bad = np.where(part.data["bad_star"], int(Flag.BAD_STAR), 0)
-            block.per_star["flags"] |= bad
+        if part.bad_star is not None:
+            block.per_star["flags"] |= np.where(part.bad_star, int(Flag.BAD_STAR), 0)
         return block
 
     # LAPACK's own threads would fight over matrices of five rows

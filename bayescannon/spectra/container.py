@@ -192,6 +192,11 @@ class Spectra:
         axes = {"star_id", "wavelength", "channel"}
         return {str(k): _words(v.values) for k, v in self.data.coords.items() if k not in axes}
 
+    @property
+    def bad_star(self) -> np.ndarray | None:
+        """Whether the survey's flags say that a star is bad, bool (star,); None if unknown."""
+        return self.data["bad_star"].values if "bad_star" in self.data.coords else None
+
     @classmethod
     def from_table(cls, table: Table) -> Spectra:
         """Take spectra from a table with one row a star; see `tables.from_table`."""
