@@ -47,13 +47,17 @@ def in_threads(work: Callable, items: Iterable) -> Iterator:
 
     No more than one result waits per core, so that memory does not grow with the items.
     """
+    return in_order(_pool(), work, items, 2 * (os.cpu_count() or 1))
+
+
+def in_order(pool: ThreadPoolExecutor, work: Callable, items: Iterable, most: int) -> Iterator:
+    """Work on items in a pool and give results in their order; at most `most` are on their way."""
     left = iter(items)
-    workers = os.cpu_count() or 1
-    waiting: deque[Future] = deque(_pool().submit(work, item) for item in islice(left, 2 * workers))
+    waiting: deque[Future] = deque(pool.submit(work, item) for item in islice(left, most))
     try:
         while waiting:
             done = waiting.popleft().result()
-            waiting.extend(_pool().submit(work, item) for item in islice(left, 1))
+            waiting.extend(pool.submit(work, item) for item in islice(left, 1))
             yield done
     finally:
         for future in waiting:

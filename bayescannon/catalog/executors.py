@@ -1,12 +1,12 @@
 """Who works on the blocks: this process, processes beside it, or a Dask cluster that runs."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Any
 
+from ..batches import in_order
 from ..errors import UserError
 from ..precision import use_compilation_cache
 from ..workers import worker_pool
@@ -18,12 +18,8 @@ AT_ONCE = 2
 
 def run_here(work: Work, blocks: Sequence[int]) -> Iterator[Any]:
     """Work on two blocks at a time: while one is inferred, the other's ages are made and stored."""
-    left = iter(blocks)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        waiting = deque(pool.submit(work, k) for k in islice(left, AT_ONCE))
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(pool.submit(work, k) for k in islice(left, 1))
+        yield from in_order(pool, work, blocks, AT_ONCE)
 
 
 def run_in_processes(work: Work, blocks: Sequence[int], workers: int) -> Iterator[Any]:

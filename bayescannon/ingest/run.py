@@ -1,9 +1,10 @@
 """From files of spectra to `Spectra` that a model can use, in memory or in a store."""
 
 import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import batched
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from astropy.table import Table
 
+from ..batches import in_order
 from ..errors import UserError
 from ..recipe import PixelRecipe
 from ..spectra import STARS_PER_CHUNK, Spectra, apogee_wavelength
@@ -164,17 +166,9 @@ def _blocks(
     parts: list[Part], pixels: PixelRecipe, workers: int, resample: bool
 ) -> Iterator[Block]:
     """Read blocks in the order of the files; several workers read ahead of who takes them."""
+    read = partial(read_block, pixels=pixels, resample=resample)
     if workers == 1:
-        yield from (read_block(part, pixels, resample) for part in parts)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        ahead: deque[Future[Block]] = deque()
-        try:
-            for part in parts:
-                ahead.append(pool.submit(read_block, part, pixels, resample))
-                if len(ahead) >= workers * IN_FLIGHT:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        yield from map(read, parts)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            yield from in_order(pool, read, parts, workers * IN_FLIGHT)
