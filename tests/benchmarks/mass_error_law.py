@@ -4,8 +4,8 @@
     python tests/benchmarks/mass_error_law.py DIR
 
 Semi-synthetic spectra, real masses. The held-out mass posteriors of the world `apokasc` are
-convolved with Gaussian or Student's t errors, f times what the catalogue quotes. f is the value with
-the best log score on one half of the folds, for each predicted state; it judges the other half.
+convolved with Gaussian or Student's t errors, f times what the catalogue quotes. f has the best log
+score on one half of the folds, for each predicted state; it judges the other half.
 """
 
 import json
