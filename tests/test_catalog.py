@@ -15,7 +15,10 @@ from conftest import ROOT
 
 import bayescannon as bc
 from bayescannon.catalog import column
+from bayescannon.catalog.build import described
 from bayescannon.catalog.glossary import STATISTICS, page
+from bayescannon.catalog.run import _columns
+from bayescannon.trees import array
 
 LABELS = ("teff", "logg", "feh", "afe", "ln_mass")
 SEED = 20
@@ -86,6 +89,19 @@ def test_columns_of_the_contract(table):
     assert table["mass_q50"].unit == u.Msun
     assert table["age_mean"].unit == u.Gyr
     assert table["teff_std"].unit == u.K
+
+
+def test_a_table_is_its_readers_own(post, tmp_path):
+    """Its columns once were those of the posterior, and read-only after a run of one block."""
+    part = tmp_path / "part.parquet"
+    pd.DataFrame({"flags": np.arange(3), "teff_q50": np.ones(3)}).to_parquet(part)
+    stored = described(_columns(part))
+    stored["flags"][0] = 5
+    stored["teff_q50"][0] *= 5
+    made = bc.build_catalog(post)
+    before = array(post, "sample_stats/distance").copy()
+    made["distance_training"] += 1.0
+    np.testing.assert_array_equal(array(post, "sample_stats/distance"), before)
 
 
 def test_numbers_come_from_the_draws(post, table):

@@ -1,5 +1,6 @@
 """`build_catalog`: posteriors of labels and ages in, one row a star out."""
 
+from collections.abc import Iterable
 from itertools import combinations
 
 import numpy as np
@@ -79,7 +80,7 @@ def build_catalog(
         odd = not_single(columns["afe_q50"], columns["age_q84"], columns["p_trunc"])
         flags = flags | np.where(odd, int(flags_room.Flag.NOT_SINGLE_STAR), 0)
     columns["flags"] = flags
-    table = described(columns)
+    table = described(columns.items())
     table.meta |= meta | {"flags": {f.name: int(f) for f in flags_room.Flag}}
     return table
 
@@ -133,13 +134,12 @@ def _same_stars(star_id: np.ndarray, tree: xr.DataTree, what: str) -> None:
         raise UserError(f"{what} holds other stars than the label posteriors: make it from them")
 
 
-def described(columns: dict[str, np.ndarray]) -> QTable:
-    """Lay out columns (star,) with the glossary's units and descriptions."""
+def described(columns: Iterable[tuple[str, np.ndarray]]) -> QTable:
+    """Lay out copies of named columns (star,) with the glossary's units and descriptions."""
     table = QTable()
-    for name, values in columns.items():
+    for name, values in columns:
         entry = column(name)
-        made = values if entry.unit is None else u.Quantity(values, entry.unit, copy=False)
-        table.add_column(made, name=name, copy=False)
+        table[name] = values if entry.unit is None else u.Quantity(values, entry.unit)
         table[name].info.description = entry.description
         table[name].info.meta = {"ucd": entry.ucd}
     return table

@@ -150,7 +150,7 @@ def _parts(make: BlockMaker, workers: int, scheduler: str | None) -> Iterator[Do
     for k in range(make.n_blocks):
         part = part_path(make.out, k)
         if part.exists():
-            yield Done.of(_columns(part, ["flags"])["flags"])
+            yield Done.of(dict(_columns(part, ["flags"]))["flags"])
         else:
             missing.append(k)
     if missing and make.keep_draws and not make.has_stores:
@@ -166,9 +166,8 @@ def _parts(make: BlockMaker, workers: int, scheduler: str | None) -> Iterator[Do
 def _gather(make: BlockMaker) -> QTable:
     """Put all parts into one table, and all failures into one file."""
     parts = [part_path(make.out, k) for k in range(make.n_blocks)]
-    columns = _columns(parts)
-    table = described(columns)
-    lost = np.flatnonzero(columns["flags"] & Flag.FAILED)
+    table = described(_columns(parts))
+    lost = np.flatnonzero(table["flags"] & Flag.FAILED)
     reasons: dict[str, str] = {}
     for k in np.unique(lost // make.stars_per_block):
         reasons |= failed_stars(parts[k])
@@ -179,14 +178,14 @@ def _gather(make: BlockMaker) -> QTable:
     return table
 
 
-def _columns(parts: Path | list[Path], names: list[str] | None = None) -> dict[str, np.ndarray]:
+def _columns(
+    parts: Path | list[Path], names: list[str] | None = None
+) -> Iterator[tuple[str, np.ndarray]]:
     try:
         stored = pyarrow.parquet.read_table(parts, columns=names)
     except pyarrow.ArrowException as error:
         raise UserError(f"{parts}: damaged ({error}); delete it and run again") from error
-    columns = {}
     for name in stored.column_names:
         values = stored[name].to_numpy()
-        columns[name] = values.astype(str) if values.dtype == object else values
-        stored = stored.drop_columns(name)  # a large table is not held twice
-    return columns
+        yield name, values.astype(str) if values.dtype == object else values
+        stored = stored.drop_columns(name)  # who copies it does not hold a large table twice

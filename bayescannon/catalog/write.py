@@ -18,12 +18,13 @@ from astropy.table import QTable, Table
 
 from ..errors import UserError
 from ..files import write_beside
+from ..spectra.readers import BLOCK
 from .build import described
 from .glossary import column
 from .paper import paper_table
 
 FAILED = b"failed"
-FITS_ROWS, FITS_BLOCK = 8192, 2880
+FITS_ROWS = 8192
 
 
 def write_catalog(table: QTable, path: str | os.PathLike) -> None:
@@ -77,7 +78,7 @@ def failed_stars(path: Path) -> dict[str, str]:
 @cache
 def _schema(names: tuple[str, ...], types: tuple[str, ...]) -> pyarrow.Schema:
     """What astropy says of such columns: it takes longer over the words than over the rows."""
-    columns = {name: np.zeros(0, kind) for name, kind in zip(names, types, strict=True)}
+    columns = zip(names, (np.zeros(0, kind) for kind in types), strict=True)
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder) / "empty.parquet"
         Table(described(columns)).write(empty, format="parquet")
@@ -150,7 +151,7 @@ def _as_stored(rows: Table) -> np.ndarray:
     hdu, whole = fits.table_to_hdu(rows), io.BytesIO()
     hdu.writeto(whole)
     size = hdu.header["NAXIS1"] * len(rows)
-    start = whole.tell() + -size // FITS_BLOCK * FITS_BLOCK  # what fills the last block follows
+    start = whole.tell() + -size // BLOCK * BLOCK  # what fills the last block follows
     return np.frombuffer(whole.getbuffer(), np.uint8, size, start)
 
 

@@ -10,6 +10,7 @@ score on one half of the folds, for each predicted state; it judges the other ha
 
 import json
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,25 +24,22 @@ SCALES = np.linspace(0.2, 1.2, 21)
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 
 
-def density(draws, truth, error, degrees: float) -> np.ndarray:
-    """Log density of each catalogue mass under its convolved posterior, (star,)."""
-    off = (truth[:, None] - draws) / error[:, None]
-    return np.log(np.mean(stats.t.pdf(off, degrees) / error[:, None], axis=1))
+def convolved(draws, truth, error, degrees: float) -> tuple[np.ndarray, np.ndarray]:
+    """PIT and log density of each catalogue mass under its convolved posterior, each (star,)."""
+    law = stats.t(degrees, draws, error[:, None])
+    pit, density = (of(truth[:, None]).mean(axis=1) for of in (law.cdf, law.pdf))
+    return pit, np.log(density)
 
 
 def judge(draws, truth, stated, half, clump, degrees: float) -> None:
     """Fit f on each half, judge the other, and print what came of it."""
     (pit, score), scales = np.empty((2, len(truth))), []
-    for h in (0, 1):
-        for state in (False, True):
-            fit, held = (np.flatnonzero((half == k) & (clump == state)) for k in (1 - h, h))
-            tried = [density(draws[fit], truth[fit], f * stated[fit], degrees) for f in SCALES]
-            f = SCALES[np.argmax([t.mean() for t in tried])]
-            scales.append(f"{f:.2f}")
-            error = f * stated[held]
-            score[held] = density(draws[held], truth[held], error, degrees)
-            off = (truth[held][:, None] - draws[held]) / error[:, None]
-            pit[held] = stats.t.cdf(off, degrees).mean(axis=1)
+    for h, state in product((0, 1), (False, True)):
+        fit, held = (np.flatnonzero((half == k) & (clump == state)) for k in (1 - h, h))
+        tried = [convolved(draws[fit], truth[fit], f * stated[fit], degrees)[1] for f in SCALES]
+        f = SCALES[np.argmax([t.mean() for t in tried])]
+        pit[held], score[held] = convolved(draws[held], truth[held], f * stated[held], degrees)
+        scales.append(f"{f:.2f}")
     inside = ", ".join(f"{100 * np.mean(np.abs(pit - 0.5) < c / 2):.1f}" for c in LEVELS)
     print(
         f"{degrees:g} degrees of freedom: KS {ks_distance(pit):.3f}; "
