@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -64,7 +64,8 @@ def _compute_in_one_thread() -> None:
         os.sched_setaffinity(0, {min(cores)})
         jax.devices()
         for thread in os.listdir("/proc/self/task"):
-            os.sched_setaffinity(int(thread), cores)
+            with suppress(ProcessLookupError):  # threads end while they are listed
+                os.sched_setaffinity(int(thread), cores)
 
 
 def _leave_with_parent() -> None:

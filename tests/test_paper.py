@@ -101,7 +101,7 @@ def run(tmp_path_factory, made_validation, mass_model) -> Path:
     columns["p_rc"] = (np.asarray(made.truth["state"]) == "RC").astype(float)
     columns["chi2_red"] = np.r_[np.full(15, 2.5), np.full(135, 1.0)]
     columns["flags"] = np.zeros(150, np.int32)
-    bc.write_catalog(described(columns), folder / "catalog.fits")
+    bc.write_catalog(described(columns.items()), folder / "catalog.fits")
     made.truth.write(folder / "truth.ecsv")
     made.labels.write(folder / "training.ecsv")
     made.spectra[:6].save(folder / "spectra.zarr")
