@@ -39,6 +39,7 @@ def made_sample(n=4000, seed=0, width=1.0, error=0.0):
         names=np.array(["ln_mass"]),
         truth=truth + error * rng.normal(size=(n, 1)),
         error=np.full((n, 1), error),
+        degrees=np.full((n, 1), np.inf),
         mean=mean,
         sd=sd,
         draws=(mean + sd * rng.normal(size=(199, n, 1))).astype(np.float32),

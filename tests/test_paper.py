@@ -70,6 +70,7 @@ def made_validation() -> CrossValidation:
         mean - sd,
         mean + sd,
         zero,
+        zero + np.inf,
         chi2,
         star,
         star.astype(int),

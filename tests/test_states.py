@@ -20,7 +20,7 @@ from bayescannon.infer.summary import Summary
 from bayescannon.labels import Mixture, features, fit_bent_population, straightened
 from bayescannon.model import load
 from bayescannon.model.by_state import parts_of, states_of
-from bayescannon.train.relation import error_scale_of
+from bayescannon.train.relation import error_law
 
 NAMES = ("teff", "logg", "feh", "ln_mass")
 ERRORS = np.array([0.1, 0.1, 0.1, 0.5])
@@ -246,5 +246,19 @@ def test_error_scale_where_stated_errors_differ(f):
     rng = np.random.default_rng(1)
     stated = rng.uniform(0.1, 0.4, 2000) ** 2
     missed = rng.normal(size=2000) * np.sqrt(0.02 + f**2 * stated)
-    found = error_scale_of(missed**2, np.full(2000, 0.01), stated)
-    assert found == pytest.approx(f, rel=0.1)
+    found = error_law(missed**2, np.full(2000, 0.01), stated)
+    assert found.scale == pytest.approx(f, rel=0.1)
+    assert found.degrees == np.inf
+    assert (found.trust == 1).all()
+
+
+def test_errors_with_tails_are_seen_and_outliers_trusted_less():
+    """2000 stars, seed 2, f 0.7: Student errors are told from Gaussian ones by hundreds in ln L."""
+    rng = np.random.default_rng(2)
+    stated = rng.uniform(0.1, 0.4, 2000) ** 2
+    missed = 0.1 * rng.normal(size=2000) + 0.7 * np.sqrt(stated) * rng.standard_t(3, 2000)
+    found = error_law(missed**2, np.full(2000, 0.01), stated)
+    assert found.degrees == 3
+    assert found.scale == pytest.approx(0.7, rel=0.1)
+    off = np.abs(missed) / np.sqrt(stated)
+    assert found.trust[off > 3].max() < 0.7 < 1.1 < found.trust[off < 0.5].min()

@@ -10,6 +10,7 @@ from .intervals import (
     convolve,
     coverage,
     equal_bins,
+    mixed_errors,
     z_width,
 )
 from .point import Judged, judge
@@ -53,6 +54,7 @@ __all__ = [
     "ks_distance",
     "log_score",
     "log_score_normal",
+    "mixed_errors",
     "normal_scores",
     "pit_of_draws",
     "ranks",

@@ -72,15 +72,35 @@ def binned_coverage(
 
 
 def convolve(
-    draws: Float[np.ndarray, "draw *star"], error: Float[np.ndarray, "*star"], seed: int = 0
+    draws: Float[np.ndarray, "draw *star"], error: Float[np.ndarray, "#draw *star"], seed: int = 0
 ) -> Float[np.ndarray, "draw *star"]:
     """Add the random error of the value that a posterior is judged against to every draw.
 
     An honest posterior of the true mass does not hold 68 % of catalogue masses: the catalogue
-    errs, too. Convolved with the catalogue's error it does.
+    errs, too. Convolved with the catalogue's error it does. `error` may differ from draw to draw:
+    see `mixed_errors`.
     """
     noise = np.random.default_rng(seed).standard_normal(draws.shape, np.float32)
     return draws + error * noise
+
+
+def mixed_errors(
+    error: Float[np.ndarray, "*star"],
+    degrees: Float[np.ndarray, "*star"],
+    n_draw: int,
+    seed: int = 0,
+) -> Float[np.ndarray, "draw *star"]:
+    """Sds of Gaussians, one a draw, that together are Student errors of sd `error`.
+
+    Student's t is a Gaussian whose precision has a gamma law. With infinitely many degrees of
+    freedom there is one Gaussian, and so one row.
+    """
+    tailed = np.isfinite(degrees)
+    if not tailed.any():
+        return error[None]
+    k = np.where(tailed, degrees, 3.0)
+    precision = np.random.default_rng(seed).chisquare(k, (n_draw, *k.shape)) / k
+    return np.where(tailed, error * np.sqrt((1.0 - 2.0 / k) / precision), error)
 
 
 def z_width(off: Stars, sd: Stars) -> float:

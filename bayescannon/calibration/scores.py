@@ -27,7 +27,9 @@ def crps_normal(mean: Stars, sd: Stars, truth: Stars) -> Stars:
 
 
 def log_score(
-    draws: Float[np.ndarray, "draw star"], truth: Stars, error: Stars | float = 0.0
+    draws: Float[np.ndarray, "draw star"],
+    truth: Stars,
+    error: Stars | Float[np.ndarray, "#draw star"] | float = 0.0,
 ) -> Stars:
     """Minus the log density of the truth under a forecast known by its draws.
 
@@ -37,13 +39,13 @@ def log_score(
     """
     mean, sd = draws.mean(axis=0), draws.std(axis=0)
     share = 0.9 * len(draws) ** -0.2
-    width = np.hypot(share * sd, error)
+    width = np.atleast_2d(np.hypot(share * sd, error))
     middle = mean + np.sqrt(1 - share**2) * (draws - mean)
     out = np.empty(len(truth))
     for start in range(0, len(truth), STARS_AT_ONCE):  # memory: draws x stars
         s = slice(start, start + STARS_AT_ONCE)
-        z = (truth[s] - middle[:, s]) / width[s]
-        out[s] = -np.asarray(logsumexp(-0.5 * z**2, axis=0)) + np.log(len(draws) * width[s])
+        z, w = (truth[s] - middle[:, s]) / width[:, s], np.log(width[:, s])
+        out[s] = -np.asarray(logsumexp(-0.5 * z**2 - w, axis=0)) + np.log(len(draws))
     return out + 0.5 * np.log(2 * np.pi)
 
 

@@ -249,13 +249,20 @@ class Model:
         Returns
         -------
         ndarray (star, label)
-            The recipe's or the catalogue's error, times the scale found; 0 where labels were
-            taken as exact.
+            Standard deviations: the recipe's or the catalogue's error, times the scale found; 0
+            where labels were taken as exact.
         """
         scale = (self.report or {}).get("error_scale")
         if scale is None:
             return np.zeros_like(stated)
-        return stated_errors(stated, self.recipe) * np.array([scale[n] for n in self.labels])
+        sd = np.array([scale[n] for n in self.labels]) / np.sqrt(1.0 - 2.0 / self.error_degrees)
+        return stated_errors(stated, self.recipe) * sd
+
+    @property
+    def error_degrees(self) -> np.ndarray:
+        """Degrees of freedom of the errors of catalogue labels (label,); inf for Gaussian ones."""
+        found = (self.report or {}).get("error_degrees_of_freedom", {})
+        return np.array([found.get(name, np.inf) for name in self.labels], float)
 
     def _features(self, labels) -> np.ndarray:
         return np.asarray(features(jnp.asarray(self.scaled(labels)), self.recipe.labels.degree))

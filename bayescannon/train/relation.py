@@ -10,6 +10,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.special import logsumexp, softmax
+from scipy.stats import gamma as gamma_law
 
 from ..typing import Array, StarLabels
 from .gauge import change_variables, standardise
@@ -17,12 +19,19 @@ from .latent import Layout, Moments, Parameters, Sums, moments
 from .stars import Data, infer_all, masked, moved_by, population_of, take
 
 MOST_ROUNDS = 40
+DEGREES_OF_FREEDOM = 3
+"""Of the errors of a carried label where they have tails, as `channels` takes them."""
+N_MIXED = 16
+"""A Student error is a Gaussian whose precision is drawn from a gamma law: here from its middles
+of so many equal parts."""
 TOLERANCE = 0.003
 PRIOR_LN_SCALE = 0.15
 """Stated errors of a carried label are believed to so much (sd of ln scale): where they are alike
 for all stars, nothing else tells them from what the spectra leave open."""
 SCALES = np.exp(np.linspace(np.log(0.2), np.log(3.0), 136))
 OPEN = np.concatenate([[0.0], np.exp(np.linspace(np.log(0.02), np.log(8.0), 100))])
+COARSE = 4
+"""With tails, every so many-th of both: sums over `N_MIXED` take that longer."""
 
 
 class Relation(NamedTuple):
@@ -35,6 +44,19 @@ class Relation(NamedTuple):
     """Of what the relation leaves of the catalogue's carried labels, in units of the leverage of
     all stars; 0 for direct labels."""
     labels: StarLabels
+    trust: StarLabels
+    """Of all stars: by what the variance of a catalogue value's error is divided, given how far
+    off it is; 1 where errors are Gaussian."""
+    degrees: Float[np.ndarray, "label"]
+    """Of freedom of the errors; inf where they are Gaussian."""
+
+
+class ErrorLaw(NamedTuple):
+    """Law of a catalogue value's error: f times what is stated, Gaussian or Student's t."""
+
+    scale: float
+    degrees: float
+    trust: Float[np.ndarray, "star"]
 
 
 def fit_relation(
@@ -63,11 +85,16 @@ def fit_relation(
     """
     rows = np.flatnonzero(use)
     part, sums, here = take(data, sums, labels, rows)
-    back = jnp.eye(layout.n_latent)
+    back, scale2 = jnp.eye(layout.n_latent), np.array(scale2)
+    stated, trust = part.precision, np.ones(part.precision.shape)
+    degrees = np.full(layout.n_label, np.inf)
     for _ in range(MOST_ROUNDS):
+        part = part._replace(precision=stated * trust)
         cloud = infer_all(layout, p, part, sums.in_terms_of(back), here, scale2)
         m = moments(layout, cloud, jnp.zeros_like(here))
-        scale2 = carried_error_scale(layout, m, part, scale2, len(rows))
+        for i in layout.carried:
+            known, law = carried_error_law(i, m, part, stated, scale2[i])
+            scale2[i], degrees[i], trust[known, i] = law.scale**2, law.degrees, law.trust
         change, gamma = standardise(layout, m, part.use)
         m = masked(change_variables(m, change), part.use)
         moved = moved_by(m, here, part.use)
@@ -75,48 +102,79 @@ def fit_relation(
         here, back = m.labels, back @ jnp.linalg.inv(change)
         if moved.max() < TOLERANCE:
             break
-    known = (part.precision > 0).astype(float)
-    missed = known * (part.observed - here)
-    spread = jnp.sum(missed**2, axis=0) / jnp.maximum(jnp.sum(known, axis=0), 1.0)
+    weight = np.where(np.asarray(part.precision) > 0, trust, 0.0)
+    missed = part.observed - here
+    spread = jnp.sum(weight * missed**2, axis=0) / jnp.maximum(jnp.sum(weight, axis=0), 1.0)
     spread += jnp.einsum("nii->i", m.covariance) / len(rows)
     # the leverage is that of all stars; the relation has only these
     spread *= float(jnp.sum(data.use)) / len(rows)
     labels = np.array(labels)[: int(jnp.sum(data.use))]
-    labels[rows] = here[: len(rows)]
+    labels[rows], trusted = here[: len(rows)], np.ones(labels.shape)
+    trusted[rows] = trust[: len(rows)]
     carried = np.isin(np.arange(layout.n_label), layout.carried)
-    return Relation(
-        back, gamma, np.sqrt(scale2), np.where(carried, np.asarray(spread), 0.0), labels
-    )
+    spread = np.where(carried, np.asarray(spread), 0.0)
+    return Relation(back, gamma, np.sqrt(scale2), spread, labels, trusted, degrees)
 
 
-def carried_error_scale(
-    layout: Layout, m: Moments, data: Data, scale2: np.ndarray, n_star: int
-) -> np.ndarray:
-    """Squared error scales, (label,), with those of carried labels found anew.
+def carried_error_law(
+    label: int, m: Moments, data: Data, stated: Array, scale2: float
+) -> tuple[np.ndarray, ErrorLaw]:
+    """Which stars have a catalogue value of a carried label, and the law of its errors.
 
-    A catalogue value misses what the spectrum alone says by N(0, a s^2 + (f x stated)^2), where s
+    A catalogue value misses what the spectrum alone says by N(0, a s^2) and the error, where s
     is the spectrum's own error in this round and a is free: what is open must not be taken for
-    either. f is the posterior mean of ln f.
+    either.
+
+    Parameters
+    ----------
+    label, m
+    data : Data
+        With the precision that this round took.
+    stated : (star, label)
+        Precision as the catalogue has it.
+    scale2 : float
+        Squared f that this round took.
     """
-    out = np.array(scale2)
-    for i in layout.carried:
-        known = np.asarray(data.precision[:n_star, i]) > 0
-        stated = 1.0 / np.asarray(data.precision[:n_star, i])[known]
-        both = np.asarray(m.covariance[:n_star, i, i])[known]
-        left = np.asarray(data.observed[:n_star, i] - m.labels[:n_star, i])[known]
-        # the posterior knew the catalogue value: taken out again
-        share = np.clip(1.0 - both / (stated * scale2[i]), 1e-3, 1.0)
-        missed, own = left / share, both / share
-        out[i] = error_scale_of(missed**2, own, stated) ** 2
-    return out
+    known = np.flatnonzero(np.asarray(data.precision[:, label]) > 0)
+    taken = scale2 / np.asarray(data.precision)[known, label]
+    both = np.asarray(m.covariance)[known, label, label]
+    left = np.asarray(data.observed - m.labels)[known, label]
+    # the posterior knew the catalogue value: taken out again
+    share = np.clip(1.0 - both / taken, 1e-3, 1.0)
+    variance = 1.0 / np.asarray(stated)[known, label]
+    return known, error_law((left / share) ** 2, both / share, variance)
 
 
-def error_scale_of(missed2: np.ndarray, own: np.ndarray, stated: np.ndarray) -> float:
-    """Posterior mean of f, all arrays (star,): squared misses, own and stated variances."""
-    log_posterior = np.empty((len(SCALES), len(OPEN)))
-    for i, f in enumerate(SCALES):
-        total = OPEN[:, None] * own + f**2 * stated
-        log_posterior[i] = -0.5 * np.sum(np.log(total) + missed2 / total, axis=1)
-    log_posterior -= 0.5 * (np.log(SCALES) / PRIOR_LN_SCALE)[:, None] ** 2
-    weight = np.exp(log_posterior - log_posterior.max()) * np.gradient(OPEN)
-    return float(np.exp(np.sum(weight * np.log(SCALES)[:, None]) / np.sum(weight)))
+def error_law(missed2: np.ndarray, own: np.ndarray, stated: np.ndarray) -> ErrorLaw:
+    """Gaussian or Student errors, whichever has the larger evidence; f is its posterior mean.
+
+    Parameters
+    ----------
+    missed2, own, stated : (star,)
+        Squared misses; variance of the spectrum's own error and of the stated one.
+    """
+    scale, evidence = _error_scale(missed2, own, stated, np.ones(1), 1)
+    middles = (np.arange(N_MIXED) + 0.5) / N_MIXED
+    precisions = gamma_law.ppf(middles, DEGREES_OF_FREEDOM / 2, scale=2 / DEGREES_OF_FREEDOM)
+    tailed, with_tails = _error_scale(missed2, own, stated, precisions, COARSE)
+    if evidence >= with_tails:
+        return ErrorLaw(scale, np.inf, np.ones(len(missed2)))
+    total = own[:, None] + tailed**2 * stated[:, None] / precisions
+    weight = softmax(-0.5 * (np.log(total) + missed2[:, None] / total), axis=1)
+    return ErrorLaw(tailed, DEGREES_OF_FREEDOM, weight @ precisions)
+
+
+def _error_scale(missed2, own, stated, precisions, step: int) -> tuple[float, float]:
+    """Posterior mean of f and ln evidence, for errors that are mixtures of Gaussians."""
+    scales, opened = SCALES[::step], OPEN[::step]
+    log_posterior = np.empty((len(scales), len(opened)))
+    for i, f in enumerate(scales):
+        total = opened[:, None] * own + f**2 * stated / precisions[:, None, None]
+        log_density = -0.5 * (np.log(total) + missed2 / total)
+        log_posterior[i] = logsumexp(log_density, axis=0).sum(axis=1)
+    log_posterior -= len(own) * np.log(len(precisions))
+    log_posterior -= 0.5 * (np.log(scales) / PRIOR_LN_SCALE)[:, None] ** 2
+    best = log_posterior.max()
+    weight = np.exp(log_posterior - best) * np.gradient(opened)
+    mean = np.sum(weight * np.log(scales)[:, None]) / np.sum(weight)
+    return float(np.exp(mean)), float(best + np.log(np.sum(weight) * step))

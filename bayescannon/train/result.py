@@ -32,6 +32,9 @@ class Group(NamedTuple):
     error_scale: Float[Array, "label"]
     labels: StarLabels
     """Of all stars: those of the group by its own relation, the others as they were."""
+    trust: StarLabels
+    degrees: Float[Array, "label"]
+    """These two as in `Relation`."""
 
 
 class Joint(NamedTuple):
@@ -129,9 +132,9 @@ def in_terms_of(joint: Joint, layout: Layout, p: Parameters, relation: Relation)
     covariance = joint.label_covariance.copy()
     for i in layout.carried:
         covariance[i, i] = relation.carried_variance[i]
-    return Group(
-        offset, np.linalg.cholesky(root @ root.T), covariance, relation.error_scale, relation.labels
-    )
+    root = np.linalg.cholesky(root @ root.T)
+    r = relation
+    return Group(offset, root, covariance, r.error_scale, r.labels, r.trust, r.degrees)
 
 
 def _left(layout: Layout, missed: np.ndarray, covariance: np.ndarray) -> np.ndarray:

@@ -95,6 +95,7 @@ def _folds(size: Size, seed: int, kept: Path, tell: Progress, about: dict):
         names=np.array(LABELS),
         truth=found.truth,
         error=found.error,
+        degrees=found.degrees,
         mean=found.mean,
         sd=found.sd,
         draws=np.swapaxes(found.draws, 0, 1),

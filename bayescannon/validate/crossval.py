@@ -35,9 +35,10 @@ class CrossValidation:
         In the order of the spectra that were given.
     truth, mean, sd, q16, q84 : ndarray (star, label)
         The value that each star was judged against, and its posterior by the model of its fold.
-    error : ndarray (star, label)
-        Random error of `truth`: where a star is judged against the label that was handed to
-        training, its stated error times the scale that training found in the other folds.
+    error, degrees : ndarray (star, label)
+        Random error of `truth` (sd): where a star is judged against the label that was handed to
+        training, its stated error times the scale that training found in the other folds; and
+        the degrees of freedom of that error, inf if it is Gaussian.
     chi2_red, distance : ndarray (star,)
         Reduced chi2 (diagonal); Mahalanobis distance to the fold's training set.
     flags : ndarray of int (star,)
@@ -54,6 +55,7 @@ class CrossValidation:
     q16: np.ndarray
     q84: np.ndarray
     error: np.ndarray
+    degrees: np.ndarray
     chi2_red: np.ndarray
     distance: np.ndarray
     flags: np.ndarray
@@ -76,6 +78,7 @@ class CrossValidation:
         """Read what `save` wrote."""
         with np.load(path) as stored:
             columns = dict(stored)
+        columns.setdefault("degrees", np.full(columns["error"].shape, np.inf))
         return cls(labels=tuple(map(str, columns.pop("labels"))), **columns)
 
     def table(self) -> Table:
@@ -142,13 +145,16 @@ def cross_validate(
         if path is None or not path.is_file():
             model = train(spectra[np.flatnonzero(fold != k)], labels, recipe)
             post = infer(model, spectra[test], method="importance", seed=seed)
-            found = posterior_columns(post, names) | {
-                "chi2_red": array(post, "sample_stats/chi2") / array(post, "sample_stats/dof"),
-                "distance": array(post, "sample_stats/distance"),
-                "flags": array(post, "sample_stats/flags"),
-                "draws": np.swapaxes(thin(stack_draws(post, names)), 0, 1).astype(np.float32),
-                "error": _label_errors(model, stated[test], post),
-            }
+            found = (
+                posterior_columns(post, names)
+                | {
+                    "chi2_red": array(post, "sample_stats/chi2") / array(post, "sample_stats/dof"),
+                    "distance": array(post, "sample_stats/distance"),
+                    "flags": array(post, "sample_stats/flags"),
+                    "draws": np.swapaxes(thin(stack_draws(post, names)), 0, 1).astype(np.float32),
+                }
+                | _label_errors(model, stated[test], post)
+            )
             if path is not None:
                 with write_beside(path) as beside, beside.open("wb") as file:
                     np.savez(file, allow_pickle=False, **found)
@@ -164,13 +170,16 @@ def cross_validate(
     return CrossValidation(names, spectra.star_id, fold, judged_by, **parts)
 
 
-def _label_errors(model: Model, stated: np.ndarray, post: xr.DataTree) -> np.ndarray:
-    """Errors of labels as training found them, those of the states by P(rc), (star, label)."""
-    errors = [part.label_errors(stated) for part in parts_of(model)]
-    if len(errors) == 1:
-        return errors[0]
+def _label_errors(model: Model, stated: np.ndarray, post: xr.DataTree) -> dict[str, np.ndarray]:
+    """`error` and `degrees` (star, label) as training found them, of states by P(rc)."""
+    parts = parts_of(model)
+    errors = [part.label_errors(stated) for part in parts]
+    degrees = [np.broadcast_to(part.error_degrees, stated.shape) for part in parts]
+    if len(parts) == 1:
+        return {"error": errors[0], "degrees": degrees[0]}
     p = array(post, "sample_stats/p_rc")[:, None]
-    return np.sqrt((1 - p) * errors[0] ** 2 + p * errors[1] ** 2)
+    error = np.sqrt((1 - p) * errors[0] ** 2 + p * errors[1] ** 2)
+    return {"error": error, "degrees": np.where(p > 0.5, degrees[1], degrees[0])}
 
 
 def assign_folds(stratum: np.ndarray, folds: int, seed: int) -> np.ndarray:

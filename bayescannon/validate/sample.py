@@ -14,6 +14,7 @@ from ..calibration import (
     fit_inflation,
     inflate,
     inflation_design,
+    mixed_errors,
     normal_scores,
     pit_of_draws,
     thin,
@@ -34,8 +35,9 @@ class Sample:
     Attributes
     ----------
     names : ndarray of str (quantity,)
-    truth, error, mean, sd : ndarray (star, quantity)
-        Value to hold and its own random error; posterior mean and sd.
+    truth, error, degrees, mean, sd : ndarray (star, quantity)
+        Value to hold; sd of its own random error, and degrees of freedom of that (inf: Gaussian);
+        posterior mean and sd.
     draws : ndarray (draw, star, quantity)
         Thinned posterior draws.
     labels : ndarray (star, 5)
@@ -48,6 +50,7 @@ class Sample:
     names: np.ndarray
     truth: np.ndarray
     error: np.ndarray
+    degrees: np.ndarray
     mean: np.ndarray
     sd: np.ndarray
     draws: np.ndarray
@@ -69,9 +72,14 @@ class Sample:
         """Posterior mean minus the value to hold, (star, quantity)."""
         return self.mean - self.truth
 
+    @property
+    def mixed_error(self) -> np.ndarray:
+        """Error of `truth` for each draw, (draw, star, quantity): see `mixed_errors`."""
+        return mixed_errors(self.error, self.degrees, len(self.draws))
+
     def pit(self) -> np.ndarray:
         """PIT of the convolved posteriors, (star, quantity)."""
-        return pit_of_draws(convolve(self.draws, self.error), self.truth)
+        return pit_of_draws(convolve(self.draws, self.mixed_error), self.truth)
 
     def observed(self) -> dict[str, np.ndarray]:
         """Observed quantities to bin on."""
@@ -159,6 +167,7 @@ def _sample(post, names, truth, draws, mean, sd, snr) -> Sample:
         names=names,
         truth=truth,
         error=np.zeros(truth.shape),
+        degrees=np.full(truth.shape, np.inf),
         mean=mean,
         sd=sd,
         draws=thin(draws).astype(np.float32),

@@ -193,11 +193,10 @@ def misses(figures: dict, limits: Limits, n_quantity: int = 1) -> list[str]:
 def scores_of(sample: Sample, rivals: dict[str, np.ndarray]) -> dict[str, dict]:
     """CRPS and log score of ln mass beside every rival's (2, star): mean and sd."""
     i = sample.names.tolist().index("ln_mass")
-    truth, error = sample.truth[:, i], sample.error[:, i]
-
+    truth, error = sample.truth[:, i], sample.mixed_error
     ours = {
-        "crps": crps(convolve(sample.draws, sample.error)[..., i], truth),
-        "log": log_score(sample.draws[..., i], truth, error),
+        "crps": crps(convolve(sample.draws, error)[..., i], truth),
+        "log": log_score(sample.draws[..., i], truth, error[..., i]),
     }
     out: dict[str, dict] = {"ours": {k: float(np.nanmean(v)) for k, v in ours.items()}}
     for name, (mean, sd) in rivals.items():
