@@ -16,7 +16,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(__file__).parent / "data"
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bayescannon" / "jax"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))  # the package's: clones share it
 
 import jax
 from jaxtyping import install_import_hook

@@ -1,6 +1,7 @@
 """`bayescannon calibrate` on a tiny size, its words, and what it hands to the user."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from bayescannon.validate.verdict import (
     warnings_of,
     worst_bin,
 )
-from bayescannon.validate.worlds import Size, mass_from_age
+from bayescannon.validate.worlds import Size, mass_from_age, recipe
 
 TINY = Size(training=300, known=100, test=80, folds=2, stride=12)
 
@@ -156,15 +157,21 @@ def test_masses_follow_from_ages_and_abundances_from_masses():
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
+    # every training set has 300 stars and four factors: one compiled program serves them all
     def few(seed):
         made = bc.make_apokasc(seed)
         return made._replace(
-            spectra=made.spectra[:300], labels=made.labels[:300], truth=made.truth[:300]
+            spectra=made.spectra[:600], labels=made.labels[:600], truth=made.truth[:600]
         )
+
+    def small(plain=False):
+        full = recipe(plain)
+        return replace(full, training=replace(full.training, factors=4))
 
     out = tmp_path_factory.mktemp("calibrate")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(campaign, "make_apokasc", few)
+        patch.setattr(campaign, "recipe", small)
         return out, run(out, TINY, 0, ["known", "apokasc", "errors-small-new"])
 
 

@@ -19,8 +19,8 @@ from .latent import Layout, Moments, Parameters, Sums, moments
 from .stars import Data, infer_all, masked, moved_by, population_of, take
 
 MOST_ROUNDS = 40
-DEGREES_OF_FREEDOM = 3
-"""Of the errors of a carried label where they have tails, as `channels` takes them."""
+DEGREES_OF_FREEDOM = (3, 5)
+"""Of the errors of a carried label where they have tails."""
 N_MIXED = 16
 """A Student error is a Gaussian whose precision is drawn from a gamma law: here from its middles
 of so many equal parts."""
@@ -146,22 +146,24 @@ def carried_error_law(
 
 
 def error_law(missed2: np.ndarray, own: np.ndarray, stated: np.ndarray) -> ErrorLaw:
-    """Gaussian or Student errors, whichever has the larger evidence; f is its posterior mean.
+    """Gaussian or Student errors, whichever have the largest evidence; f is its posterior mean.
 
     Parameters
     ----------
     missed2, own, stated : (star,)
         Squared misses; variance of the spectrum's own error and of the stated one.
     """
-    scale, evidence = _error_scale(missed2, own, stated, np.ones(1), 1)
+    scale, best = _error_scale(missed2, own, stated, np.ones(1), 1)
+    law = ErrorLaw(scale, np.inf, np.ones(len(missed2)))
     middles = (np.arange(N_MIXED) + 0.5) / N_MIXED
-    precisions = gamma_law.ppf(middles, DEGREES_OF_FREEDOM / 2, scale=2 / DEGREES_OF_FREEDOM)
-    tailed, with_tails = _error_scale(missed2, own, stated, precisions, COARSE)
-    if evidence >= with_tails:
-        return ErrorLaw(scale, np.inf, np.ones(len(missed2)))
-    total = own[:, None] + tailed**2 * stated[:, None] / precisions
-    weight = softmax(-0.5 * (np.log(total) + missed2[:, None] / total), axis=1)
-    return ErrorLaw(tailed, DEGREES_OF_FREEDOM, weight @ precisions)
+    for degrees in DEGREES_OF_FREEDOM:
+        precisions = gamma_law.ppf(middles, degrees / 2, scale=2 / degrees)
+        scale, evidence = _error_scale(missed2, own, stated, precisions, COARSE)
+        if evidence > best:
+            total = own[:, None] + scale**2 * stated[:, None] / precisions
+            weight = softmax(-0.5 * (np.log(total) + missed2[:, None] / total), axis=1)
+            law, best = ErrorLaw(scale, float(degrees), weight @ precisions), evidence
+    return law
 
 
 def _error_scale(missed2, own, stated, precisions, step: int) -> tuple[float, float]:
