@@ -99,7 +99,8 @@ def mixed_errors(
     if not tailed.any():
         return error[None]
     k = np.where(tailed, degrees, 3.0)
-    precision = np.random.default_rng(seed).chisquare(k, (n_draw, *k.shape)) / k
+    rng = np.random.default_rng([seed, 1])  # another stream than that of `convolve`
+    precision = rng.chisquare(k, (n_draw, *k.shape)) / k
     return np.where(tailed, error * np.sqrt((1.0 - 2.0 / k) / precision), error)
 
 
