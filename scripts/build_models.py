@@ -28,7 +28,7 @@ on them.
 
 **How.** Joint training: training labels have errors, {factors} residual factors, shrunk
 coefficients; {what} speaks only through the factors (`docs/training.md`). Errors of the training
-labels, in units of what was stated: {scale}.{missing}
+labels, in units of what was stated: {scale}.{missing}{states}
 
 **For** the demo, tests, and as an example of a model folder.
 

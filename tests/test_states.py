@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import xarray as xr
 from conftest import label_table
-from scipy.stats import multivariate_normal
+from scipy.integrate import quad
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal, norm, t
 
 import bayescannon as bc
 from bayescannon.ages.draws import p_rc_of, read_draws, weigh
+from bayescannon.data import model_path
 from bayescannon.infer.frame import Frame
 from bayescannon.infer.importance import log_evidence
 from bayescannon.infer.prior import WhiteMixture
@@ -20,7 +23,8 @@ from bayescannon.infer.summary import Summary
 from bayescannon.labels import Mixture, features, fit_bent_population, straightened
 from bayescannon.model import load
 from bayescannon.model.by_state import parts_of, states_of
-from bayescannon.train.relation import error_law
+from bayescannon.model.model import stated_errors
+from bayescannon.train.relation import _spread, error_law
 
 NAMES = ("teff", "logg", "feh", "ln_mass")
 ERRORS = np.array([0.1, 0.1, 0.1, 0.5])
@@ -252,8 +256,31 @@ def test_error_scale_where_stated_errors_differ(f):
     assert (found.trust == 1).all()
 
 
+@pytest.mark.parametrize("degrees", [3.0, 5.0])
+def test_a_student_error_beside_a_gaussian_one_is_their_convolution(degrees):
+    missed, own, variance = 0.5, 0.04, 0.09
+    _, log_weight = _spread(*map(np.array, (missed**2, own, variance)), degrees)
+    student = t(degrees, scale=np.sqrt(variance))
+    exact = quad(lambda e: norm.pdf(e, scale=np.sqrt(own)) * student.pdf(missed - e), -3, 3)[0]
+    assert logsumexp(log_weight) == pytest.approx(np.log(exact * np.sqrt(2 * np.pi)), abs=1e-3)
+
+
+def test_label_errors_are_standard_deviations_whatever_their_law():
+    model = bc.Model.load(model_path("apokasc-mass"))
+    law = {"error_scale": dict.fromkeys(model.labels, 2.0)}
+    stated = np.full((1, 5), 0.1)
+    gaussian = replace(model, report=law)
+    assert (gaussian.error_degrees == np.inf).all()
+    plain = 2 * stated_errors(stated, model.recipe)
+    np.testing.assert_allclose(gaussian.label_errors(stated), plain)
+    tailed = replace(model, report=law | {"error_degrees_of_freedom": {"ln_mass": 5.0}})
+    np.testing.assert_array_equal(tailed.error_degrees, [*[np.inf] * 4, 5.0])
+    found = (tailed.label_errors(stated) / plain)[0]
+    np.testing.assert_allclose(found, [1, 1, 1, 1, np.sqrt(5 / 3)])
+
+
 def test_errors_with_tails_are_seen_and_outliers_trusted_less():
-    """2000 stars, seed 2, f 0.7: Student errors are told from Gaussian ones by hundreds in ln L."""
+    """2000 stars, seed 2, f 0.7: Student errors are told from Gaussian ones by 140 in ln L."""
     rng = np.random.default_rng(2)
     stated = rng.uniform(0.1, 0.4, 2000) ** 2
     missed = 0.1 * rng.normal(size=2000) + 0.7 * np.sqrt(stated) * rng.standard_t(3, 2000)

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import logsumexp, softmax
-from scipy.stats import gamma as gamma_law
+from scipy.special import gammaln, logsumexp, softmax
 
 from ..typing import Array, StarLabels
 from .gauge import change_variables, standardise
@@ -19,11 +18,10 @@ from .latent import Layout, Moments, Parameters, Sums, moments
 from .stars import Data, infer_all, masked, moved_by, population_of, take
 
 MOST_ROUNDS = 40
-DEGREES_OF_FREEDOM = (3, 5)
+DEGREES_OF_FREEDOM = (3.0, 5.0)
 """Of the errors of a carried label where they have tails."""
-N_MIXED = 16
-"""A Student error is a Gaussian whose precision is drawn from a gamma law: here from its middles
-of so many equal parts."""
+OWN, OWN_WEIGHT = np.polynomial.hermite_e.hermegauss(15)
+"""Points that stand for a spectrum's own Gaussian error beside a catalogue error with tails."""
 TOLERANCE = 0.003
 PRIOR_LN_SCALE = 0.15
 """Stated errors of a carried label are believed to so much (sd of ln scale): where they are alike
@@ -31,7 +29,7 @@ for all stars, nothing else tells them from what the spectra leave open."""
 SCALES = np.exp(np.linspace(np.log(0.2), np.log(3.0), 136))
 OPEN = np.concatenate([[0.0], np.exp(np.linspace(np.log(0.02), np.log(8.0), 100))])
 COARSE = 4
-"""With tails, every so many-th of both: sums over `N_MIXED` take that longer."""
+"""With tails, every so many-th of both: sums over `OWN` take that longer."""
 
 
 class Relation(NamedTuple):
@@ -153,30 +151,47 @@ def error_law(missed2: np.ndarray, own: np.ndarray, stated: np.ndarray) -> Error
     missed2, own, stated : (star,)
         Squared misses; variance of the spectrum's own error and of the stated one.
     """
-    scale, best = _error_scale(missed2, own, stated, np.ones(1), 1)
+    scale, best = _error_scale(missed2, own, stated, np.inf)
     law = ErrorLaw(scale, np.inf, np.ones(len(missed2)))
-    middles = (np.arange(N_MIXED) + 0.5) / N_MIXED
     for degrees in DEGREES_OF_FREEDOM:
-        precisions = gamma_law.ppf(middles, degrees / 2, scale=2 / degrees)
-        scale, evidence = _error_scale(missed2, own, stated, precisions, COARSE)
+        scale, evidence = _error_scale(missed2, own, stated, degrees)
         if evidence > best:
-            total = own[:, None] + scale**2 * stated[:, None] / precisions
-            weight = softmax(-0.5 * (np.log(total) + missed2[:, None] / total), axis=1)
-            law, best = ErrorLaw(scale, float(degrees), weight @ precisions), evidence
+            offset2, log_weight = _spread(missed2, own, scale**2 * stated, degrees)
+            # of a Student error, the precision expected where it is so large
+            precision = (degrees + 1) / (degrees + offset2)
+            trust = np.sum(softmax(log_weight, axis=0) * precision, axis=0)
+            law, best = ErrorLaw(scale, degrees, trust), evidence
     return law
 
 
-def _error_scale(missed2, own, stated, precisions, step: int) -> tuple[float, float]:
-    """Posterior mean of f and ln evidence, for errors that are mixtures of Gaussians."""
+def _error_scale(missed2, own, stated, degrees: float) -> tuple[float, float]:
+    """Posterior mean of f, and ln evidence; f and a are on grids."""
+    step = COARSE if np.isfinite(degrees) else 1
     scales, opened = SCALES[::step], OPEN[::step]
     log_posterior = np.empty((len(scales), len(opened)))
     for i, f in enumerate(scales):
-        total = opened[:, None] * own + f**2 * stated / precisions[:, None, None]
-        log_density = -0.5 * (np.log(total) + missed2 / total)
-        log_posterior[i] = logsumexp(log_density, axis=0).sum(axis=1)
-    log_posterior -= len(own) * np.log(len(precisions))
+        variance, opening = f**2 * stated, opened[:, None] * own
+        if np.isfinite(degrees):
+            log_density = logsumexp(_spread(missed2, opening, variance, degrees)[1], axis=0)
+        else:
+            total = opening + variance
+            log_density = -0.5 * (np.log(total) + missed2 / total)
+        log_posterior[i] = log_density.sum(axis=1)
     log_posterior -= 0.5 * (np.log(scales) / PRIOR_LN_SCALE)[:, None] ** 2
     best = log_posterior.max()
     weight = np.exp(log_posterior - best) * np.gradient(opened)
     mean = np.sum(weight * np.log(scales)[:, None]) / np.sum(weight)
     return float(np.exp(mean)), float(best + np.log(np.sum(weight) * step))
+
+
+def _spread(missed2, own, variance, degrees: float) -> tuple[np.ndarray, np.ndarray]:
+    """Student errors that are left when the spectrum's own is at each of `OWN`, (point, ...).
+
+    Gives their squares in units of `variance`, and ln(weight x density) but for (2 pi)^(-1/2).
+    """
+    point = OWN.reshape(-1, *[1] * np.ndim(own))
+    offset2 = (np.sqrt(missed2) - point * np.sqrt(own)) ** 2 / variance
+    log_density = -0.5 * (degrees + 1) * np.log1p(offset2 / degrees) - 0.5 * np.log(variance)
+    norm = gammaln((degrees + 1) / 2) - gammaln(degrees / 2) - 0.5 * np.log(degrees / 2)
+    weight = (OWN_WEIGHT / OWN_WEIGHT.sum()).reshape(point.shape)
+    return offset2, log_density + norm + np.log(weight)
