@@ -72,7 +72,9 @@ def binned_coverage(
 
 
 def convolve(
-    draws: Float[np.ndarray, "draw *star"], error: Float[np.ndarray, "#draw *star"], seed: int = 0
+    draws: Float[np.ndarray, "draw *star"],
+    error: Float[np.ndarray, "*star"] | Float[np.ndarray, "#draw *star"],
+    seed: int = 0,
 ) -> Float[np.ndarray, "draw *star"]:
     """Add the random error of the value that a posterior is judged against to every draw.
 
