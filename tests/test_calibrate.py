@@ -90,6 +90,17 @@ def test_errors_with_tails_are_convolved_as_such():
         assert z_width(judged.off[:, 0], judged.whole_sd[:, 0]) == pytest.approx(1, abs=0.06)
 
 
+def test_a_sample_of_another_version_is_one_clear_line(tmp_path):
+    # Regression: samples had no degrees of freedom once, and loading one was a bare KeyError.
+    path = tmp_path / "labels.npz"
+    made_sample(n=4).save(path)
+    with np.load(path) as stored:
+        older = {name: stored[name] for name in stored.files if name != "degrees"}
+    np.savez(path, **older)
+    with pytest.raises(bc.UserError, match=r"labels.npz: lacks degrees: .* remove"):
+        Sample.load(path)
+
+
 def test_label_errors_are_convolved_and_not_inflated():
     """Seed 1: judged against noisy values, honest posteriors hold and stay as they are."""
     sample = made_sample(seed=1, error=0.8)

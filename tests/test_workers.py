@@ -1,3 +1,5 @@
+"""Processes that work beside this one."""
+
 import os
 
 import pytest

@@ -90,7 +90,6 @@ def mixed_errors(
     error: Float[np.ndarray, "*star"],
     degrees: Float[np.ndarray, "*star"],
     n_draw: int,
-    seed: int = 0,
 ) -> Float[np.ndarray, "draw *star"]:
     """Sds of Gaussians, one a draw, that together are Student errors of sd `error`.
 
@@ -101,7 +100,7 @@ def mixed_errors(
     if not tailed.any():
         return error[None]
     k = np.where(tailed, degrees, 3.0)
-    rng = np.random.default_rng([seed, 1])  # another stream than that of `convolve`
+    rng = np.random.default_rng([0, 1])  # another stream than that of `convolve`
     precision = rng.chisquare(k, (n_draw, *k.shape)) / k
     return np.where(tailed, error * np.sqrt((1.0 - 2.0 / k) / precision), error)
 

@@ -192,9 +192,12 @@ def _states(fit: Joint, groups, scaled, variance, recipe: Recipe) -> tuple[State
         parts = (group.offset, group.root, group.label_covariance)
         relations.append(StateRelation(*map(np.asarray, parts), population))
         scale = dict(zip(names, group.error_scale.tolist(), strict=True))
-        said[name] = {"stars": int(use.sum()), "error_scale": scale}
-        tailed = zip(names, group.degrees.tolist(), strict=True)
-        said[name]["error_degrees_of_freedom"] = {n: d for n, d in tailed if np.isfinite(d)}
+        degrees = zip(names, group.degrees.tolist(), strict=True)
+        said[name] = {
+            "stars": int(use.sum()),
+            "error_scale": scale,
+            "error_degrees_of_freedom": {n: d for n, d in degrees if np.isfinite(d)},
+        }
     either, in_rc = groups[0] | groups[1], groups[1]
     direct = [i for i, name in enumerate(names) if name not in recipe.training.carried]
     v = features(jnp.asarray(fit.labels[:, direct]))[either]

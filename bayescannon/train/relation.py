@@ -18,8 +18,8 @@ from .latent import Layout, Moments, Parameters, Sums, moments
 from .stars import Data, infer_all, masked, moved_by, population_of, take
 
 MOST_ROUNDS = 40
-DEGREES_OF_FREEDOM = (3.0, 5.0)
-"""Of the errors of a carried label where they have tails."""
+TAILS = (3.0, 5.0)
+"""Degrees of freedom that are tried for the errors of a carried label, beside none: Gaussian."""
 OWN, OWN_WEIGHT = np.polynomial.hermite_e.hermegauss(15)
 """Points that stand for a spectrum's own Gaussian error beside a catalogue error with tails."""
 TOLERANCE = 0.003
@@ -107,8 +107,8 @@ def fit_relation(
     # the leverage is that of all stars; the relation has only these
     spread *= float(jnp.sum(data.use)) / len(rows)
     labels = np.array(labels)[: int(jnp.sum(data.use))]
-    labels[rows], trusted = here[: len(rows)], np.ones(labels.shape)
-    trusted[rows] = trust[: len(rows)]
+    trusted = np.ones(labels.shape)
+    labels[rows], trusted[rows] = here[: len(rows)], trust[: len(rows)]
     carried = np.isin(np.arange(layout.n_label), layout.carried)
     spread = np.where(carried, np.asarray(spread), 0.0)
     return Relation(back, gamma, np.sqrt(scale2), spread, labels, trusted, degrees)
@@ -153,7 +153,7 @@ def error_law(missed2: np.ndarray, own: np.ndarray, stated: np.ndarray) -> Error
     """
     scale, best = _error_scale(missed2, own, stated, np.inf)
     law = ErrorLaw(scale, np.inf, np.ones(len(missed2)))
-    for degrees in DEGREES_OF_FREEDOM:
+    for degrees in TAILS:
         scale, evidence = _error_scale(missed2, own, stated, degrees)
         if evidence > best:
             offset2, log_weight = _spread(missed2, own, scale**2 * stated, degrees)

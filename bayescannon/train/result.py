@@ -132,9 +132,15 @@ def in_terms_of(joint: Joint, layout: Layout, p: Parameters, relation: Relation)
     covariance = joint.label_covariance.copy()
     for i in layout.carried:
         covariance[i, i] = relation.carried_variance[i]
-    root = np.linalg.cholesky(root @ root.T)
-    r = relation
-    return Group(offset, root, covariance, r.error_scale, r.labels, r.trust, r.degrees)
+    return Group(
+        offset=offset,
+        root=np.linalg.cholesky(root @ root.T),
+        label_covariance=covariance,
+        error_scale=relation.error_scale,
+        labels=relation.labels,
+        trust=relation.trust,
+        degrees=relation.degrees,
+    )
 
 
 def _left(layout: Layout, missed: np.ndarray, covariance: np.ndarray) -> np.ndarray:

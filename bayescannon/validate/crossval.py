@@ -145,16 +145,13 @@ def cross_validate(
         if path is None or not path.is_file():
             model = train(spectra[np.flatnonzero(fold != k)], labels, recipe)
             post = infer(model, spectra[test], method="importance", seed=seed)
-            found = (
-                posterior_columns(post, names)
-                | {
-                    "chi2_red": array(post, "sample_stats/chi2") / array(post, "sample_stats/dof"),
-                    "distance": array(post, "sample_stats/distance"),
-                    "flags": array(post, "sample_stats/flags"),
-                    "draws": np.swapaxes(thin(stack_draws(post, names)), 0, 1).astype(np.float32),
-                }
-                | _label_errors(model, stated[test], post)
-            )
+            found = posterior_columns(post, names) | {
+                "chi2_red": array(post, "sample_stats/chi2") / array(post, "sample_stats/dof"),
+                "distance": array(post, "sample_stats/distance"),
+                "flags": array(post, "sample_stats/flags"),
+                "draws": np.swapaxes(thin(stack_draws(post, names)), 0, 1).astype(np.float32),
+            }
+            found |= _label_errors(model, stated[test], post)
             if path is not None:
                 with write_beside(path) as beside, beside.open("wb") as file:
                     np.savez(file, allow_pickle=False, **found)
@@ -194,8 +191,9 @@ def assign_folds(stratum: np.ndarray, folds: int, seed: int) -> np.ndarray:
 
 
 def _fingerprint(recipe: Recipe, spectra: Spectra, handed, folds: int, seed: int) -> str:
-    """What makes two cross-validations the same."""
-    digest = hashlib.sha256(f"{recipe.dumps()}{folds}{seed}".encode())
+    """What makes two cross-validations the same; those of a version that kept less are others."""
+    kept = [field.name for field in fields(CrossValidation)]
+    digest = hashlib.sha256(f"{recipe.dumps()}{folds}{seed}{kept}".encode())
     digest.update("\n".join(spectra.star_id).encode())
     digest.update(np.ascontiguousarray(handed).tobytes())
     flux, ivar = spectra[: min(len(spectra), 16)].arrays()
@@ -209,7 +207,8 @@ def _claim(folder: Path, fingerprint: str) -> None:
     if mark.is_file():
         if mark.read_text(encoding="utf-8") != fingerprint:
             raise UserError(
-                f"{folder}: holds folds of other data or settings; remove it or name another folder"
+                f"{folder}: holds folds of other data or settings, or of another version; "
+                "remove it or name another folder"
             )
         return
     folder.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from ..calibration import (
     pit_of_draws,
     thin,
 )
+from ..errors import UserError
 from ..files import write_beside
 from ..infer import stack_draws
 from ..trees import array, point_sd
@@ -126,6 +127,11 @@ class Sample:
     def load(cls, path: Path) -> Sample:
         """Read what `save` wrote."""
         with np.load(path) as stored:
+            if lacking := {f.name for f in fields(cls)} - set(stored.files):
+                raise UserError(
+                    f"{path}: lacks {', '.join(sorted(lacking))}: another version made it; remove "
+                    "its folder and run again"
+                )
             return cls(**{f.name: stored[f.name] for f in fields(cls)})
 
 
