@@ -1,31 +1,29 @@
 """Bayesian masses and ages of red giants from their spectra.
 
-The rooms, in the order of the data: spectra, continuum, labels, train, model, calibration,
-infer, ages, catalog, validate, figures, paper. Arrays in and arrays out in the numerical ones;
-files at the ends.
+Packages in the order of the data: spectra, labels, training, model, posterior, ages, catalog,
+validation, plots. Numerical modules take and return arrays; files are read and written at the ends.
 """
 
 from importlib.metadata import version
 
-# `train` and `infer` are rooms and functions: these imports leave the functions at the top
-from . import calibration, flags
-from .ages import Parsec, infer_ages
-from .catalog import build_catalog, run_catalog, write_catalog
-from .errors import UserError
-from .infer import infer, open_posterior, reweight
-from .ingest import ingest_files
-from .labels import (
+from bayescannon import calibration, flags
+from bayescannon.ages import Parsec, infer_ages
+from bayescannon.catalog import build_catalog, run_catalog, write_catalog
+from bayescannon.errors import UserError
+from bayescannon.labels import (
     CarbonNitrogenRegion,
     paper_selection,
     seismic_logg,
     seismic_mass,
     training_cuts,
 )
-from .model import Model, train
-from .recipe import Recipe
-from .simulate import make_apokasc, make_mock
-from .spectra import Spectra, read_all_star, survey_paths
-from .validate import cross_validate, recalibrate
+from bayescannon.model import Model, train
+from bayescannon.posterior import infer, open_posterior, reweight
+from bayescannon.recipe import Recipe
+from bayescannon.simulate import make_apokasc, make_mock
+from bayescannon.spectra import Spectra, read_all_star, survey_paths
+from bayescannon.spectra.ingest import ingest_files
+from bayescannon.validation import cross_validate, recalibrate
 
 __version__ = version("bayescannon")
 

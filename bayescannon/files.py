@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import UserError
+from bayescannon.errors import UserError
 
 try:
     import fcntl

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .errors import UserError
+from bayescannon.errors import UserError
 
 PRIORS = ("population", "flat")
 RANDOM_ERRORS = {"teff": 25.0, "feh": 0.015, "afe": 0.015}

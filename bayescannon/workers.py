@@ -12,7 +12,7 @@ from typing import Any
 import jax
 from threadpoolctl import threadpool_limits
 
-from .precision import use_compilation_cache
+from bayescannon.precision import use_compilation_cache
 
 
 @contextmanager

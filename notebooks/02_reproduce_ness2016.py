@@ -30,8 +30,8 @@ import numpy as np
 
 import bayescannon as bc
 from bayescannon.data import model_path
-from bayescannon.paper import Source, make_item, write_item
 from bayescannon.precision import use_compilation_cache
+from studies.paper import Source, make_item, write_item
 
 use_compilation_cache()
 arguments = [] if "ipykernel" in sys.modules else sys.argv[1:]

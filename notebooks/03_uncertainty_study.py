@@ -33,7 +33,7 @@ from matplotlib.ticker import NullFormatter
 
 import bayescannon as bc
 from bayescannon.data import model_path
-from bayescannon.figures.style import BLACK, BLUE, GREY, STYLE, VERMILLION, save
+from bayescannon.plots.style import BLACK, BLUE, GREY, STYLE, VERMILLION, save
 from bayescannon.precision import use_compilation_cache
 from bayescannon.trees import point_sd
 

@@ -29,9 +29,9 @@ from astropy.table import Table
 
 import bayescannon as bc
 from bayescannon.data import model_path
-from bayescannon.figures import spectrum
-from bayescannon.figures.style import save
-from bayescannon.figures.windows import PAPER_OF_LABEL
+from bayescannon.plots import spectrum
+from bayescannon.plots.style import save
+from bayescannon.plots.windows import PAPER_OF_LABEL
 from bayescannon.precision import use_compilation_cache
 from bayescannon.trees import point_sd
 

@@ -31,12 +31,12 @@ from numpyro import distributions as dist
 
 import bayescannon as bc
 from bayescannon.data import model_path
-from bayescannon.figures import corner_star
-from bayescannon.figures.style import save
-from bayescannon.infer import laplace, log_likelihood, make_prior, stack_draws, summarise
-from bayescannon.infer.selfcheck import make_stars
 from bayescannon.labels import features
+from bayescannon.plots import corner_star
+from bayescannon.plots.style import save
+from bayescannon.posterior import laplace, log_likelihood, make_prior, stack_draws, summarise
 from bayescannon.precision import use_compilation_cache
+from bayescannon.simulate.from_model import make_stars
 
 use_compilation_cache()
 arguments = [] if "ipykernel" in sys.modules else sys.argv[1:]

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from bayescannon import calibration as cal
-from bayescannon.figures import calibration as pit_figure
-from bayescannon.figures import coverage_bins, ecdf
-from bayescannon.figures.style import save
+from bayescannon.plots import calibration as pit_figure
+from bayescannon.plots import coverage_bins, ecdf
+from bayescannon.plots.style import save
 
 arguments = [] if "ipykernel" in sys.modules else sys.argv[1:]
 folder = Path(arguments[0] if arguments else "figures")

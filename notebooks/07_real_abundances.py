@@ -25,10 +25,10 @@ from matplotlib.figure import Figure
 import bayescannon as bc
 from bayescannon import calibration as cal
 from bayescannon.data import model_path
-from bayescannon.figures.style import BLUE, GREY, VERMILLION, save, styled
 from bayescannon.labels.selection import carbon_and_nitrogen
+from bayescannon.plots.style import BLUE, GREY, VERMILLION, save, styled
 from bayescannon.precision import use_compilation_cache
-from bayescannon.validate.abundances import cross_validate_by_state, real_giants
+from studies.calibration.abundances import cross_validate_by_state, real_giants
 
 use_compilation_cache()  # the second run starts warm
 
@@ -50,7 +50,7 @@ print(f"quoted mass errors: median {100 * np.nanmedian(labels['mass_err'] / labe
 #
 # Each state has a model of its own, since [C/N] at a given mass differs between them. State is NOT
 # given for the stars that are judged: P(rc) comes from the same six numbers. Three folds here;
-# `tests/benchmarks/abundances.py` has ten, and the rivals.
+# `python -m benchmarks.abundances` has ten, and the rivals.
 #
 # A posterior of the true mass must not hold 68 % of catalogue masses, because these have errors
 # themselves. So each is convolved with its star's quoted error times f, with tails, as training on

@@ -19,9 +19,9 @@ from bayescannon import Parsec, infer_ages
 from bayescannon.ages import salaris
 from bayescannon.ages.states import measure_reliability
 from bayescannon.ages.systematics import real_giants
-from bayescannon.figures import ages_published, ages_states
-from bayescannon.figures.ages_published import offset_and_scatter
-from bayescannon.figures.style import save
+from bayescannon.plots import ages_published, ages_states
+from bayescannon.plots.ages_published import offset_and_scatter
+from bayescannon.plots.style import save
 
 arguments = [] if "ipykernel" in sys.modules else sys.argv[1:]
 folder = Path(arguments[0] if arguments else "figures")

@@ -22,14 +22,14 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from studies.ages_check import draw_masses
 
 import bayescannon as bc
 from bayescannon.ages import salaris
 from bayescannon.ages.population import EDGES, age_likelihood, infer_population
-from bayescannon.ages.selfcheck import draw_masses
 from bayescannon.data import model_path
-from bayescannon.infer.selfcheck import make_stars
 from bayescannon.precision import use_compilation_cache
+from bayescannon.simulate.from_model import make_stars
 
 use_compilation_cache()
 folder = Path(tempfile.mkdtemp())
@@ -105,7 +105,7 @@ for i, name in enumerate(("metal-poor", "metal-rich")):
 # %% [markdown]
 # The spread of a model's mass scale is an error that all stars share; it does not average out over
 # a sample. `infer_population(..., shared=0.03)` adds one of 0.03 dex in age;
-# `bayescannon.validate.galaxy.shared_error` gives it for a model and a sample.
+# `studies.galaxy.recovery.shared_error` gives it for a model and a sample.
 #
 # ## One star by its id
 #

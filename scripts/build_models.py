@@ -12,7 +12,7 @@ from astropy.table import Table
 import bayescannon as bc
 from bayescannon.model.by_state import train_by_state
 from bayescannon.simulate import with_published_ages
-from bayescannon.validate.abundances import real_giants
+from bayescannon.spectra.giants import real_giants
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 

@@ -1,6 +1,7 @@
 """What every test shares: strict JAX, checked shapes, and a few small worlds that are made once.
 
-The rooms are imported under jaxtyping's hook, so that beartype checks each shape in a signature.
+The numerical packages are imported under the hook of jaxtyping: beartype checks each shape in a
+signature.
 JAX refuses silent broadcasting between ranks and silent changes of dtype.
 """
 # ruff: noqa: E402 (JAX reads its settings, and the hook is set, before the package is imported)
@@ -26,8 +27,17 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
-NUMERICAL = ("continuum", "labels", "train", "model", "calibration", "infer", "ages")
-with install_import_hook([f"bayescannon.{room}" for room in NUMERICAL], "beartype.beartype"):
+NUMERICAL = (
+    "spectra.continuum",
+    "spectra.continuum_pixels",
+    "labels",
+    "training",
+    "model",
+    "calibration",
+    "posterior",
+    "ages",
+)
+with install_import_hook([f"bayescannon.{name}" for name in NUMERICAL], "beartype.beartype"):
     import bayescannon as bc
 
 import numpy as np
@@ -51,7 +61,7 @@ MANY_MAPS = 20_000
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _room_for_programs():
+def _space_for_programs():
     """Forget compiled programs now and then: each maps memory, and Linux allows 65530 maps."""
     yield
     maps = Path("/proc/self/maps")

@@ -9,11 +9,11 @@ from conftest import shell
 import bayescannon as bc
 from bayescannon.data import model_path
 from bayescannon.flags import Flag
-from bayescannon.infer.by_state import classified
 from bayescannon.model.by_state import StateModels
+from bayescannon.posterior.by_state import classified
 from bayescannon.spectra.abundances import ZeroPointWarning, read_abundances, zero_points
-from bayescannon.train import DEGREES_OF_FREEDOM, fit_channels
-from bayescannon.validate.abundances import real_giants
+from bayescannon.spectra.giants import real_giants
+from bayescannon.training import DEGREES_OF_FREEDOM, fit_channels
 
 
 def all_star(path, stars=60, **change):

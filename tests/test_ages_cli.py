@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bayescannon.ages.selfcheck import as_posterior
 from bayescannon.cli.app import app
 from bayescannon.cli.posterior import save_tree
 from bayescannon.errors import UserError
-from bayescannon.infer import open_posterior
+from bayescannon.posterior import open_posterior
+from bayescannon.posterior.result import as_posterior
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ import pytest
 
 from bayescannon.ages import AGE_PRIORS, Parsec, infer_ages
 from bayescannon.ages.posterior import MassDraws, age_density, log_age_prior, state_tables
-from bayescannon.ages.selfcheck import as_posterior, self_check
 from bayescannon.calibration import crps
 from bayescannon.errors import UserError
 from bayescannon.flags import Flag
+from bayescannon.posterior.result import as_posterior
+from studies.ages.check import self_check
 
 DRAWS = 500
 

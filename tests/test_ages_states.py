@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bayescannon.ages import infer_ages
-from bayescannon.ages.selfcheck import as_posterior
 from bayescannon.ages.states import default_classifier, known_states, measure_reliability, p_clump
+from bayescannon.posterior.result import as_posterior
 
 LABELS = {"teff": 4800.0, "logg": 2.45, "feh": -0.05, "afe": 0.05}  # in the midst of the clump
 

@@ -10,12 +10,11 @@ from typer.testing import CliRunner
 import bayescannon as bc
 from bayescannon.calibration import ks_distance, z_width
 from bayescannon.cli import app
-from bayescannon.cli.calibrate import run
 from bayescannon.data import model_path
 from bayescannon.simulate import World
-from bayescannon.validate import campaign, rivals
-from bayescannon.validate.sample import LABELS, Sample, join
-from bayescannon.validate.verdict import (
+from studies.calibration import baselines as rivals
+from studies.calibration import runner as campaign
+from studies.calibration.checks import (
     AGE,
     EXACT,
     figures_of,
@@ -25,7 +24,9 @@ from bayescannon.validate.verdict import (
     warnings_of,
     worst_bin,
 )
-from bayescannon.validate.worlds import Size, mass_from_age, recipe
+from studies.calibration.command import run
+from studies.calibration.sample import LABELS, Sample, join
+from studies.calibration.scenarios import Size, mass_from_age, recipe
 
 TINY = Size(training=300, known=100, test=80, folds=2, stride=12)
 

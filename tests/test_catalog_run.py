@@ -236,7 +236,7 @@ def _start(places, out, **changed) -> subprocess.Popen:
 
 
 def test_killed_after_a_block_it_goes_on_to_the_same_bytes(places, whole, tmp_path, small_blocks):
-    """SIGKILL as soon as the first part is there; tests/benchmarks/kill.py has 25."""
+    """SIGKILL as soon as the first part is there; benchmarks/kill.py has 25."""
     running = _start(places, tmp_path / "run")
     while running.poll() is None and not part_path(tmp_path / "run", 0).exists():
         time.sleep(0.01)

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 
 import bayescannon as bc
 from bayescannon import data
-from bayescannon.continuum import (
+from bayescannon.spectra import chip_of, pixel_index_of_size
+from bayescannon.spectra.continuum import (
     continuum_factors,
     design,
-    find_continuum,
     fit_continuum,
     normalise,
     solve_continuum,
 )
-from bayescannon.spectra import chip_of, pixel_index_of_size
+from bayescannon.spectra.continuum_pixels import find_continuum
 
 INDEX = pixel_index_of_size(7214)
 CHIP = chip_of(INDEX)

@@ -11,7 +11,8 @@ from bayescannon.calibration import coverage, pit_of_draws
 from bayescannon.cli import app
 from bayescannon.data import element_windows, lines, model_path
 from bayescannon.errors import UserError
-from bayescannon.figures import (
+from bayescannon.model import Model
+from bayescannon.plots import (
     age_posteriors,
     ages,
     calibration,
@@ -23,16 +24,11 @@ from bayescannon.figures import (
     spectrum,
     training_labels,
 )
-from bayescannon.figures.differences import numbers
-from bayescannon.figures.names import amount, axis_label
-from bayescannon.figures.style import save
-from bayescannon.figures.windows import (
-    broken,
-    strongest_pixels,
-    strongest_wavelengths,
-)
-from bayescannon.model import Model
-from bayescannon.validate import judge
+from bayescannon.plots.differences import numbers
+from bayescannon.plots.names import amount, axis_label
+from bayescannon.plots.style import save
+from bayescannon.plots.windows import broken, strongest_pixels, strongest_wavelengths
+from bayescannon.validation import judge
 
 NAMES = ("teff", "logg", "feh", "afe", "ln_mass")
 CENTRE = np.array([4700.0, 2.5, -0.1, 0.07, 0.3])

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import bayescannon as bc
 from bayescannon.ages.population import EDGES, age_likelihood, infer_population, share_younger
-from bayescannon.ages.selfcheck import as_posterior
 from bayescannon.data import absolute_magnitude, apokasc, clump_ids, model_path
-from bayescannon.galaxy import (
+from bayescannon.posterior.result import as_posterior
+from studies.galaxy import (
     absolute_h,
     age_map,
     coordinates_of_id,
@@ -26,12 +26,12 @@ from bayescannon.galaxy import (
     photometric_distance,
     sort_into_cells,
 )
-from bayescannon.paper import maps, sky
-from bayescannon.paper.bins import fig7
-from bayescannon.paper.item import NotHere
-from bayescannon.paper.source import Source
-from bayescannon.simulate import make_galaxy
-from bayescannon.validate.galaxy import Measured
+from studies.galaxy.recovery import Measured
+from studies.galaxy.simulate import make_galaxy
+from studies.paper import maps, sky
+from studies.paper.bins import fig7
+from studies.paper.item import NotHere
+from studies.paper.source import Source
 
 MASS_ERROR = 0.13
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 import bayescannon as bc
 from bayescannon.flags import Flag, explain
-from bayescannon.infer import make_prior, run
+from bayescannon.posterior import make_prior, run
 
 SAMPLED = ("chain", "draw", "star")
 

@@ -13,8 +13,8 @@ from conftest import DATA, digests
 from zarr.core.sync import sync
 
 import bayescannon as bc
-from bayescannon.ingest import block, expand, run, store
 from bayescannon.spectra import read_spectrum
+from bayescannon.spectra.ingest import block, expand, run, store
 
 PIXELS = bc.Recipe.loads('name = "x"\n[labels]\nnames = ["teff"]\n').pixels
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import bayescannon as bc
-from bayescannon.infer.label_map import scale_columns, with_label_map
-from bayescannon.infer.summary import summarise
 from bayescannon.labels import features
-from bayescannon.train import fit_joint, shrink
-from bayescannon.train.gauge import factor_information, recalibrate, standardise
-from bayescannon.train.latent import (
+from bayescannon.posterior.label_map import scale_columns, with_label_map
+from bayescannon.posterior.likelihood import summarise
+from bayescannon.training import fit_joint, shrink
+from bayescannon.training.gauge import factor_information, recalibrate, standardise
+from bayescannon.training.latent import (
     Cloud,
     Layout,
     Moments,

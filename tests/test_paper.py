@@ -13,21 +13,21 @@ from bayescannon.ages import Parsec
 from bayescannon.catalog.build import described
 from bayescannon.cli import app
 from bayescannon.data import apokasc, element_windows, lines, model_path
-from bayescannon.figures.windows import axis, strongest_wavelengths
-from bayescannon.paper import ITEMS, Item, Source, make_item, write_item
-from bayescannon.paper.ages import clump_track
-from bayescannon.paper.coefficients import FIDUCIAL
-from bayescannon.paper.crossval import age_item, clipped_age, clump_age, compared
-from bayescannon.paper.information import (
+from bayescannon.plots.windows import axis, strongest_wavelengths
+from bayescannon.simulate import with_published_ages
+from bayescannon.validation import CrossValidation
+from studies.paper import ITEMS, Item, Source, make_item, write_item
+from studies.paper.ages import clump_track
+from studies.paper.coefficients import FIDUCIAL
+from studies.paper.crossval import age_item, clipped_age, clump_age, compared
+from studies.paper.information import (
     expanded_about,
     information,
     information_table,
     strongest_table,
     window_masks,
 )
-from bayescannon.paper.tables import ks_test
-from bayescannon.simulate import with_published_ages
-from bayescannon.validate import CrossValidation
+from studies.paper.tables import ks_test
 
 NAMES = ("teff", "logg", "feh", "afe", "ln_mass")
 SD = np.array([20.0, 0.05, 0.02, 0.02, 0.16])

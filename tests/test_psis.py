@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 
-from bayescannon.infer.psis import fit_pareto, smooth_weights
+from bayescannon.posterior.psis import fit_pareto, smooth_weights
 
 N = 1600
 """Three roots of it are whole: ArviZ rounds the size of the tail down, we round it up."""

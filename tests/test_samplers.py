@@ -17,15 +17,16 @@ from scipy.stats import f as fisher
 
 import bayescannon as bc
 from bayescannon.calibration import judge_ranks, ranks
-from bayescannon.cli.bench_made import MadeSpectra
-from bayescannon.figures import star
-from bayescannon.figures.style import save
-from bayescannon.figures.windows import PAPER_WINDOWS
 from bayescannon.flags import Flag
-from bayescannon.infer import SoftBox, Summary, laplace, stack_draws
-from bayescannon.infer.describe import sampling_flags
-from bayescannon.infer.frame import make_frame
-from bayescannon.infer.importance import (
+from bayescannon.keys import star_keys
+from bayescannon.labels import feature_rows, n_features
+from bayescannon.plots import star
+from bayescannon.plots.style import save
+from bayescannon.plots.windows import PAPER_WINDOWS
+from bayescannon.posterior import SoftBox, Summary, laplace, stack_draws
+from bayescannon.posterior.describe import sampling_flags
+from bayescannon.posterior.frame import make_frame
+from bayescannon.posterior.importance import (
     DEGREES_OF_FREEDOM,
     _points,
     _polynomial,
@@ -33,12 +34,11 @@ from bayescannon.infer.importance import (
     importance,
     importance_of_modes,
 )
-from bayescannon.infer.methods import SAMPLERS, Problem, _thinned_ess
-from bayescannon.infer.selfcheck import make_stars
-from bayescannon.infer.summary import log_likelihood_of_draws
-from bayescannon.keys import star_keys
-from bayescannon.labels import feature_rows, n_features
+from bayescannon.posterior.likelihood import log_likelihood_of_draws
+from bayescannon.posterior.methods import SAMPLERS, Problem, _thinned_ess
+from bayescannon.simulate.from_model import make_stars
 from bayescannon.trees import array
+from benchmarks.simulated import MadeSpectra
 
 N_STAR, N_DRAW = 256, 500
 METHODS = ("laplace", "importance", "nuts", "auto")

@@ -9,7 +9,8 @@ import pytest
 
 from bayescannon import data
 from bayescannon.labels import features
-from bayescannon.simulate import made, make_apokasc, make_mock
+from bayescannon.simulate import make_apokasc, make_mock
+from bayescannon.simulate import stars as made
 
 N = 700
 

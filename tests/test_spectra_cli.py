@@ -5,8 +5,8 @@ from astropy.table import Table
 from conftest import DATA, shell
 
 import bayescannon as bc
-from bayescannon.cli.bench_ingest import make_files
 from bayescannon.spectra import read_spectrum
+from benchmarks.ingest import make_files
 
 APSTAR = DATA / "apStar-r5-2M00004994+1621552.fits.gz"
 

@@ -10,7 +10,8 @@ import pytest
 from numpyro.infer.util import log_density
 
 import bayescannon as bc
-from bayescannon.infer import (
+from bayescannon.labels import feature_rows, features
+from bayescannon.posterior import (
     SoftBox,
     laplace,
     log_likelihood,
@@ -19,7 +20,6 @@ from bayescannon.infer import (
     star_program,
     summarise,
 )
-from bayescannon.labels import feature_rows, features
 
 
 def _factors(world, n_factor, seed=5):

@@ -11,7 +11,7 @@ from numpyro.infer.util import log_density
 from scipy.optimize import minimize_scalar
 
 from bayescannon.labels import features
-from bayescannon.train import Status, fit_pixels, pixel_program
+from bayescannon.training import Status, fit_pixels, pixel_program
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import bayescannon as bc
-from bayescannon.validate import assign_folds, crossval, judge
+from bayescannon.validation import assign_folds, crossval, judge
 
 
 def test_judge_of_honest_gaussians():

@@ -7,7 +7,7 @@ import xarray as xr
 from jaxtyping import Bool, Float
 from scipy.special import expit, logit
 
-from .states import STATE_LABELS
+from bayescannon.ages.states import STATE_LABELS
 
 USUAL_LOGG = 2.5  # [dex]; the branch's mass hardly depends on log g
 FEW = 10

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 import bayescannon.precision  # noqa: F401
-
-from ..typing import Array, Scalar, Stars
-from .posterior import AgeDensity, quantiles
+from bayescannon.ages.posterior import AgeDensity, quantiles
+from bayescannon.typing import Array, Scalar, Stars
 
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 QUANTITIES = ("age", "age_rgb", "age_rc")

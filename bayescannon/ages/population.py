@@ -21,9 +21,8 @@ from jaxtyping import Bool, Float, Int
 from numpyro.infer import MCMC, NUTS
 
 import bayescannon.precision  # noqa: F401
-
-from ..errors import UserError
-from ..typing import Array, Scalar
+from bayescannon.errors import UserError
+from bayescannon.typing import Array, Scalar
 
 EDGES = np.linspace(-1.0, np.log10(13.8), 23)
 """Bins of log10(age / Gyr): 0.1 Gyr, where the isochrones begin, to 13.8 Gyr, 0.097 dex wide."""

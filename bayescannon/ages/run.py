@@ -12,12 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from ..batches import in_threads, map_groups
-from ..errors import UserError
-from ..flags import Flag, combine
-from ..keys import star_keys
-from ..typing import Array, Scalar, Stars
-from .draws import (
+from bayescannon.ages.draws import (
     STATES,
     USUAL_LOGG,
     Raw,
@@ -28,10 +23,22 @@ from .draws import (
     read_draws,
     weigh,
 )
-from .grid import Parsec
-from .mixture import LEVELS, QUANTITIES, Mixed, mix_states
-from .posterior import AGE_PRIORS, AgePrior, MassDraws, StateTables, age_density, state_tables
-from .states import STATE_LABELS, default_classifier, p_clump
+from bayescannon.ages.grid import Parsec
+from bayescannon.ages.mixture import LEVELS, QUANTITIES, Mixed, mix_states
+from bayescannon.ages.posterior import (
+    AGE_PRIORS,
+    AgePrior,
+    MassDraws,
+    StateTables,
+    age_density,
+    state_tables,
+)
+from bayescannon.ages.states import STATE_LABELS, default_classifier, p_clump
+from bayescannon.batches import in_threads, map_groups
+from bayescannon.errors import UserError
+from bayescannon.flags import Flag, combine
+from bayescannon.keys import star_keys
+from bayescannon.typing import Array, Scalar, Stars
 
 STARS_PER_BLOCK = 1024
 STARS_AT_ONCE = 16
@@ -42,7 +49,7 @@ MANY = 0.05
 FEW_DRAWS = 50
 """LOW_ESS where dividing the label prior out leaves fewer draws than this: other draws then move
 the age's median by 0.3 of its sd or more, which adds 5 % to its error (measured,
-`tests/benchmarks/age_draws.py`)."""
+`python -m benchmarks.age_draws`)."""
 DRAWS_FOR_P_RC = 50
 """P(rc) is averaged over about this many draws: more would not change it by 0.01."""
 PER_STAR = ("p_rc", "p_rc_post", "p_trunc", "p_young", "p_extrapolated", "ess", "flags")

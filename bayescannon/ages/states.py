@@ -13,10 +13,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 import bayescannon.precision  # noqa: F401
-
-from ..data import apokasc
-from ..labels import features, fit_logistic
-from ..typing import Array, StarLabels, Stars
+from bayescannon.data import apokasc
+from bayescannon.labels import features, fit_logistic
+from bayescannon.typing import Array, StarLabels, Stars
 
 STATE_LABELS = ("teff", "logg", "feh", "afe")
 RIDGE = 0.1
@@ -117,3 +116,10 @@ def measure_reliability(folds: int = 10, seed: int = 0) -> Reliability:
         float(((p - rc) ** 2).mean()),
         float(((p > 0.5) == rc).mean()),
     )
+
+
+def clump_probability(labels: np.ndarray) -> np.ndarray:
+    """P(rc) at labels (star, label) that begin with `STATE_LABELS`, (star,); NaN where one is."""
+    known = np.isfinite(labels).all(axis=1)
+    p = np.asarray(p_clump(default_classifier(), np.nan_to_num(labels[:, : len(STATE_LABELS)])))
+    return np.where(known, p, np.nan)

@@ -9,11 +9,11 @@ import xarray as xr
 from astropy.table import Table
 from jaxtyping import Bool, Float
 
-from ..data import apokasc
-from .grid import Parsec
-from .posterior import AGE_PRIORS, AgePrior
-from .run import infer_ages
-from .selfcheck import as_posterior
+from bayescannon.ages.grid import Parsec
+from bayescannon.ages.posterior import AGE_PRIORS, AgePrior
+from bayescannon.ages.run import infer_ages
+from bayescannon.data import apokasc
+from bayescannon.posterior.result import as_posterior
 
 MASS_EDGES = (0.8, 1.0, 1.2, 1.5, 2.0, 3.0)  # [Msun]
 FEH_ERROR, DRAWS = 0.03, 500  # [dex]

@@ -1,7 +1,7 @@
 """Are posteriors honest? Ranks, intervals, scores, baselines, recalibration; arrays only."""
 
-from .baselines import Formula, fit_formula
-from .intervals import (
+from bayescannon.calibration.baselines import Formula, fit_formula
+from bayescannon.calibration.intervals import (
     LEVELS,
     Bins,
     beyond,
@@ -13,9 +13,17 @@ from .intervals import (
     mixed_errors,
     z_width,
 )
-from .point import Judged, judge
-from .ranks import RankTest, ecdf_band, judge_ranks, ks_distance, pit_of_draws, ranks, thin
-from .recalibrate import (
+from bayescannon.calibration.point import Judged, judge
+from bayescannon.calibration.ranks import (
+    RankTest,
+    ecdf_band,
+    judge_ranks,
+    ks_distance,
+    pit_of_draws,
+    ranks,
+    thin,
+)
+from bayescannon.calibration.recalibrate import (
     Inflation,
     fit_inflation,
     fit_pit_map,
@@ -24,7 +32,14 @@ from .recalibrate import (
     normal_scores,
     recalibrate_pit,
 )
-from .scores import Gain, compare, crps, crps_normal, log_score, log_score_normal
+from bayescannon.calibration.scores import (
+    Gain,
+    compare,
+    crps,
+    crps_normal,
+    log_score,
+    log_score_normal,
+)
 
 __all__ = [
     "LEVELS",

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ..labels import features
+from bayescannon.labels import features
 
 Stars = Float[np.ndarray, "star"]
 Inputs = Float[np.ndarray, "star input"]

@@ -1,10 +1,10 @@
 """Room 8: the catalogue, one row a star, with a glossary of its columns."""
 
-from .build import build_catalog
-from .glossary import column
-from .paper import paper_table
-from .run import run_catalog
-from .write import WRITERS, check_suffixes, write_catalog
+from bayescannon.catalog.build import build_catalog
+from bayescannon.catalog.glossary import column
+from bayescannon.catalog.paper import paper_table
+from bayescannon.catalog.run import run_catalog
+from bayescannon.catalog.write import WRITERS, check_suffixes, write_catalog
 
 __all__ = [
     "WRITERS",

@@ -9,17 +9,17 @@ import numpy as np
 import xarray as xr
 from astropy.table import QTable
 
-from ..ages import Parsec, infer_ages
-from ..errors import UserError
-from ..files import write_beside
-from ..flags import Flag
-from ..infer import infer
-from ..infer.posterior import TreeWriter
-from ..model.by_state import AnyModel
-from ..spectra import Spectra
-from ..trees import release
-from .build import build_catalog
-from .write import write_part
+from bayescannon.ages import Parsec, infer_ages
+from bayescannon.catalog.build import build_catalog
+from bayescannon.catalog.write import write_part
+from bayescannon.errors import UserError
+from bayescannon.files import write_beside
+from bayescannon.flags import Flag
+from bayescannon.model.by_state import AnyModel
+from bayescannon.posterior import infer
+from bayescannon.posterior.result import TreeWriter
+from bayescannon.spectra import Spectra
+from bayescannon.trees import release
 
 STARS_PER_BLOCK = 1024
 """Also the stars in a chunk of the stores of draws: no two blocks write to one chunk."""

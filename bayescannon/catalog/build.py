@@ -8,11 +8,11 @@ import xarray as xr
 from astropy import units as u
 from astropy.table import QTable
 
-from .. import flags as flags_room
-from ..errors import UserError
-from ..trees import array, point_sd
-from .evolution import not_single
-from .glossary import LEVELS, STATISTICS, column
+from bayescannon import flags as flags_room
+from bayescannon.catalog.evolution import not_single
+from bayescannon.catalog.glossary import LEVELS, STATISTICS, column
+from bayescannon.errors import UserError
+from bayescannon.trees import array, point_sd
 
 AGE_QUANTITIES = ("age", "age_rgb", "age_rc")
 FIT_COLUMNS = ("p_outside", "khat", "ess", "rhat", "divergences", "n_modes")

@@ -6,10 +6,10 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Any
 
-from ..batches import in_order
-from ..errors import UserError
-from ..precision import use_compilation_cache
-from ..workers import worker_pool
+from bayescannon.batches import in_order
+from bayescannon.errors import UserError
+from bayescannon.precision import use_compilation_cache
+from bayescannon.workers import worker_pool
 
 Work = Callable[[int], Any]
 _work: list[Work] = []

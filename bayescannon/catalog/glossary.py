@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from astropy import units as u
 
-from ..flags import MEANING
+from bayescannon.flags import MEANING
 
 
 class Column(NamedTuple):

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..ages.grid import Parsec
-from ..ages.run import grid_id
-from ..errors import UserError
-from ..files import write_beside
-from ..model.by_state import AnyModel
-from ..spectra import Spectra
+from bayescannon.ages.grid import Parsec
+from bayescannon.ages.run import grid_id
+from bayescannon.errors import UserError
+from bayescannon.files import write_beside
+from bayescannon.model.by_state import AnyModel
+from bayescannon.spectra import Spectra
 
 PACKAGES = ("bayescannon", "jax", "jaxlib", "numpyro", "numpy")
 FORMAT = 1

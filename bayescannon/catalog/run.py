@@ -9,18 +9,18 @@ import numpy as np
 import pyarrow.parquet
 from astropy.table import QTable, Table
 
-from ..ages import Parsec
-from ..errors import UserError
-from ..files import alone_in, write_beside
-from ..flags import Flag
-from ..infer import make_prior
-from ..model.by_state import AnyModel, parts_of
-from ..spectra import Spectra
-from .block import FAILED, PARTS, STARS_PER_BLOCK, BlockMaker, Done, part_path
-from .build import described
-from .executors import run_here, run_in_processes, run_on_cluster
-from .manifest import agree_on, describe_run
-from .write import failed_stars
+from bayescannon.ages import Parsec
+from bayescannon.catalog.block import FAILED, PARTS, STARS_PER_BLOCK, BlockMaker, Done, part_path
+from bayescannon.catalog.build import described
+from bayescannon.catalog.executors import run_here, run_in_processes, run_on_cluster
+from bayescannon.catalog.manifest import agree_on, describe_run
+from bayescannon.catalog.write import failed_stars
+from bayescannon.errors import UserError
+from bayescannon.files import alone_in, write_beside
+from bayescannon.flags import Flag
+from bayescannon.model.by_state import AnyModel, parts_of
+from bayescannon.posterior import make_prior
+from bayescannon.spectra import Spectra
 
 MANIFEST = "manifest.json"
 CHANNELS_AT_ONCE = 16

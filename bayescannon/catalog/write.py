@@ -16,12 +16,12 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import QTable, Table
 
-from ..errors import UserError
-from ..files import write_beside
-from ..spectra.readers import BLOCK
-from .build import described
-from .glossary import column
-from .paper import paper_table
+from bayescannon.catalog.build import described
+from bayescannon.catalog.glossary import column
+from bayescannon.catalog.paper import paper_table
+from bayescannon.errors import UserError
+from bayescannon.files import write_beside
+from bayescannon.spectra.readers import BLOCK
 
 FAILED = b"failed"
 FITS_ROWS = 8192

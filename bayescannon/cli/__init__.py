@@ -1,5 +1,5 @@
 """The shell. Each command reads files, calls one function of the package, writes files."""
 
-from .app import app, main
+from bayescannon.cli.app import app, main
 
 __all__ = ["app", "main"]

@@ -8,15 +8,14 @@ import typer
 from rich.table import Table
 from typer.core import TyperGroup
 
-from ..ages import AGE_PRIORS, Parsec, infer_ages
-from ..ages.build import build_grid, interpolation_error
-from ..ages.selfcheck import BIN_TOLERANCE, PROBABILITIES, TOLERANCE, Check, self_check
-from ..ages.systematics import compare, real_giants, shifts
-from ..errors import UserError
-from ..files import write_beside
-from ..infer import open_posterior
-from .console import Seed, console, progress
-from .posterior import save_tree
+from bayescannon.ages import AGE_PRIORS, Parsec, infer_ages
+from bayescannon.ages.build import build_grid, interpolation_error
+from bayescannon.ages.systematics import compare, real_giants, shifts
+from bayescannon.cli.console import Seed, console, progress
+from bayescannon.cli.posterior import save_tree
+from bayescannon.errors import UserError
+from bayescannon.files import write_beside
+from bayescannon.posterior import open_posterior
 
 
 class _ShortForm(TyperGroup):
@@ -130,36 +129,6 @@ def _printed(table) -> Table:
         first, *rest = row
         shown.add_row(str(first), *(f"{value:+.3f}" for value in rest))
     return shown
-
-
-@app.command("self-check")
-def check(
-    stars: Annotated[int, typer.Option(min=100, help="Mock stars for each prior.")] = 20_000,
-    prior: Annotated[str | None, typer.Option(help="Only this prior; all four without.")] = None,
-    seed: Seed = 0,
-) -> None:
-    """Draw mock stars from each age prior, and see whether their age posteriors are honest."""
-    points = " / ".join(f"{100 * t:g}" for t in TOLERANCE)
-    shown = Table(
-        title=f"share of {stars} true ages inside intervals, in %",
-        caption=f"allowed misses: {points} points, {100 * BIN_TOLERANCE:g} in the worst bin (68 %);"
-        " CRPS in dex: ours, of the clipped point age, gain in standard errors",
-    )
-    heads = ("prior", *(f"{100 * p:.0f}" for p in PROBABILITIES), "worst", "CRPS", "point", "gain")
-    for head in heads:
-        shown.add_column(head, justify="left" if head == "prior" else "right", no_wrap=True)
-    for name in (prior,) if prior else AGE_PRIORS:
-        with progress(f"ages, {name}", stars) as update:
-            result = self_check(stars, name, seed, progress=update)  # ty: ignore[invalid-argument-type]
-        shown.add_row(name, *_cells(result))
-    console.print(shown)
-
-
-def _cells(result: Check) -> list[str]:
-    covered = [f"{100 * result.coverage[p]:.1f}" for p in PROBABILITIES]
-    worst = f"{100 * result.worst_bin:.1f}"
-    numbers = [f"{result.crps:.4f}", f"{result.crps_point:.4f}", f"{result.gain_in_se:.0f}"]
-    return [*covered, worst, *numbers]
 
 
 def isochrones(path: Path | None) -> Parsec:

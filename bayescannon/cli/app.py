@@ -1,25 +1,14 @@
-"""The shell: `bayescannon COMMAND`."""
+"""The command line: `bayescannon COMMAND`."""
 
 import sys
 import warnings
 
 import typer
 
-from ..errors import UserError
-from ..precision import use_compilation_cache
-from . import (
-    ages,
-    bench,
-    calibrate,
-    catalog,
-    data,
-    demo,
-    figures,
-    model,
-    paper,
-    posterior,
-    select,
-)
+from bayescannon.cli import ages, catalog, data, demo, figures, model, posterior, select
+from bayescannon.cli.source_tree import mount
+from bayescannon.errors import UserError
+from bayescannon.precision import use_compilation_cache
 
 app = typer.Typer(
     name="bayescannon",
@@ -39,14 +28,30 @@ app.command()(posterior.infer)
 app.add_typer(ages.app, name="ages")
 app.command()(catalog.catalog)
 app.command()(select.select)
-app.command()(calibrate.calibrate)
-figures.app.command()(paper.paper)
 app.add_typer(figures.app, name="figures")
-app.add_typer(bench.app, name="bench")
+mount(
+    ages.app,
+    "self-check",
+    "studies.ages.command",
+    "Judge the age posteriors of simulated stars under each age prior.",
+)
+mount(
+    figures.app,
+    "paper",
+    "studies.paper.command",
+    "Make the figures and tables of Ness et al. 2016, each with a caption and its numbers.",
+)
+mount(
+    app,
+    "calibrate",
+    "studies.calibration.command",
+    "Judge posteriors where the truth is known: report.html and report.json.",
+)
+mount(app, "bench", "benchmarks.app", "Measure how fast the package is on this machine.")
 
 
 def main() -> None:
-    """Run the shell; what the user can mend is one line on stderr and exit code 2."""
+    """Run the command line; what the user can mend is one line on stderr and exit code 2."""
     warnings.filterwarnings("ignore", category=UserWarning, module="jax")
     use_compilation_cache()
     try:

@@ -10,18 +10,18 @@ import numpy as np
 import typer
 from astropy.table import QTable
 
-from ..catalog import WRITERS, build_catalog, check_suffixes, run_catalog, write_catalog
-from ..catalog.block import PARTS
-from ..data import model_path
-from ..errors import UserError
-from ..flags import Flag
-from ..infer import open_posterior
-from ..model import load
-from ..spectra import Spectra
-from ..spectra.abundances import ZeroPointWarning, read_abundances
-from ..validate.abundances import real_giants
-from .ages import isochrones
-from .console import Seed, console, progress
+from bayescannon.catalog import WRITERS, build_catalog, check_suffixes, run_catalog, write_catalog
+from bayescannon.catalog.block import PARTS
+from bayescannon.cli.ages import isochrones
+from bayescannon.cli.console import Seed, console, progress
+from bayescannon.data import model_path
+from bayescannon.errors import UserError
+from bayescannon.flags import Flag
+from bayescannon.model import load
+from bayescannon.posterior import open_posterior
+from bayescannon.spectra import Spectra
+from bayescannon.spectra.abundances import ZeroPointWarning, read_abundances
+from bayescannon.spectra.giants import real_giants
 
 ABUNDANCES = "apokasc-abundances"
 """Model for the abundances of an allStar table."""

@@ -20,8 +20,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from .. import flags
-from ..trees import array, point_sd
+from bayescannon import flags
+from bayescannon.trees import array, point_sd
 
 console = Console()
 

@@ -7,16 +7,16 @@ import numpy as np
 import typer
 from astropy.table import Table
 
-from ..continuum import find_continuum
-from ..data import model_path
-from ..errors import UserError
-from ..files import write_beside
-from ..ingest import expand, ingest_files
-from ..model import Model
-from ..recipe import PixelRecipe, Recipe
-from ..simulate import make_apokasc, make_mock
-from ..spectra import chip_of, pixel_index, read_all_star, survey_paths
-from .console import Seed, UnusedSeed, console, progress
+from bayescannon.cli.console import Seed, UnusedSeed, console, progress
+from bayescannon.data import model_path
+from bayescannon.errors import UserError
+from bayescannon.files import write_beside
+from bayescannon.model import Model
+from bayescannon.recipe import PixelRecipe, Recipe
+from bayescannon.simulate import make_apokasc, make_mock
+from bayescannon.spectra import chip_of, pixel_index, read_all_star, survey_paths
+from bayescannon.spectra.continuum_pixels import find_continuum
+from bayescannon.spectra.ingest import expand, ingest_files
 
 
 def simulate(

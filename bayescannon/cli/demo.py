@@ -12,12 +12,17 @@ import typer
 import xarray as xr
 from rich.table import Table
 
-from ..ages import infer_ages
-from ..calibration import pit_of_draws
-from ..catalog import build_catalog, write_catalog
-from ..catalog.block import in_single
-from ..data import lines, model_path
-from ..figures import (
+from bayescannon.ages import infer_ages
+from bayescannon.calibration import pit_of_draws
+from bayescannon.catalog import build_catalog, write_catalog
+from bayescannon.catalog.block import in_single
+from bayescannon.cli.console import Seed, console, progress
+from bayescannon.cli.model import training_progress
+from bayescannon.data import lines, model_path
+from bayescannon.files import write_beside
+from bayescannon.labels import label_arrays
+from bayescannon.model import Model, train
+from bayescannon.plots import (
     age_posteriors,
     calibration,
     coefficients,
@@ -27,19 +32,14 @@ from ..figures import (
     spectrum,
     training_labels,
 )
-from ..figures.style import save
-from ..files import write_beside
-from ..infer import infer, stack_draws
-from ..labels import label_arrays
-from ..model import Model, train
-from ..paper.spectra import unlike_the_star
-from ..recipe import Recipe
-from ..simulate import Made, make_apokasc, make_mock
-from ..spectra import Spectra
-from ..trees import array, point_sd
-from ..validate import CrossValidation, Judged, cross_validate, judge, posterior_columns
-from .console import Seed, console, progress
-from .model import training_progress
+from bayescannon.plots.spectrum import unlike_paper_star
+from bayescannon.plots.style import save
+from bayescannon.posterior import infer, stack_draws
+from bayescannon.recipe import Recipe
+from bayescannon.simulate import Made, make_apokasc, make_mock
+from bayescannon.spectra import Spectra
+from bayescannon.trees import array, point_sd
+from bayescannon.validation import CrossValidation, Judged, cross_validate, judge, posterior_columns
 
 RECIPE, AGE_MODEL = "apokasc-mass", "apokasc-age"
 STRIDE = 5
@@ -103,7 +103,7 @@ def demo(
         training.labels.write(beside / "training.ecsv")
         test.truth.write(beside / "truth.ecsv")
         truth, _ = label_arrays(test.truth, model.labels, test.spectra.star_id)
-        near = np.sort(np.argsort(unlike_the_star(truth, model), kind="stable")[:KEPT])
+        near = np.sort(np.argsort(unlike_paper_star(truth, model), kind="stable")[:KEPT])
         test.spectra[near].save(beside / "spectra.zarr")
         summary = _summary(model, validation, test, post, ages, seconds)
         text = json.dumps(summary, indent=1, sort_keys=True) + "\n"

@@ -6,20 +6,27 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from ..continuum import continuum_factors, design, solve_continuum
-from ..data import element_windows, model_path
-from ..errors import UserError
-from ..figures import continuum as continuum_page
-from ..figures import factors as factors_page
-from ..figures import star as star_page
-from ..figures.style import save
-from ..infer import open_posterior
-from ..ingest import continuum_mask
-from ..model import Model
-from ..recipe import PixelRecipe, Recipe
-from ..spectra import Spectra, apogee_wavelength, chip_of, pixel_index_of_size, place, read_spectrum
-from ..spectra.bits import PixelBit, bits
-from .console import console
+from bayescannon.cli.console import console
+from bayescannon.data import element_windows, model_path
+from bayescannon.errors import UserError
+from bayescannon.model import Model
+from bayescannon.plots import continuum as continuum_page
+from bayescannon.plots import factors as factors_page
+from bayescannon.plots import star as star_page
+from bayescannon.plots.style import save
+from bayescannon.posterior import open_posterior
+from bayescannon.recipe import PixelRecipe, Recipe
+from bayescannon.spectra import (
+    Spectra,
+    apogee_wavelength,
+    chip_of,
+    pixel_index_of_size,
+    place,
+    read_spectrum,
+)
+from bayescannon.spectra.bits import PixelBit, bits
+from bayescannon.spectra.continuum import continuum_factors, design, solve_continuum
+from bayescannon.spectra.ingest import continuum_mask
 
 app = typer.Typer(help="Draw what was inferred.", no_args_is_help=True)
 

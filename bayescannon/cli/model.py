@@ -12,16 +12,16 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from ..figures import one_to_one
-from ..figures.style import save
-from ..files import write_beside
-from ..labels import read_labels
-from ..model import train as train_model
-from ..recipe import Recipe
-from ..spectra import Spectra
-from ..train import MAX_ROUNDS, Round
-from ..validate import CrossValidation, cross_validate
-from .console import Seed, UnusedSeed, console, progress
+from bayescannon.cli.console import Seed, UnusedSeed, console, progress
+from bayescannon.files import write_beside
+from bayescannon.labels import read_labels
+from bayescannon.model import train as train_model
+from bayescannon.plots import one_to_one
+from bayescannon.plots.style import save
+from bayescannon.recipe import Recipe
+from bayescannon.spectra import Spectra
+from bayescannon.training import MAX_ROUNDS, Round
+from bayescannon.validation import CrossValidation, cross_validate
 
 SpectraPath = Annotated[Path, typer.Option(help="Spectra store (.zarr).")]
 LabelsPath = Annotated[

@@ -6,15 +6,15 @@ from typing import Annotated
 import typer
 import xarray as xr
 
-from ..data import model_path
-from ..errors import UserError
-from ..files import write_beside
-from ..infer import infer as infer_labels
-from ..ingest import ingest_files
-from ..model import AnyModel, load
-from ..spectra import Spectra
-from .console import Seed, console, posterior_table, progress
-from .data import expand
+from bayescannon.cli.console import Seed, console, posterior_table, progress
+from bayescannon.cli.data import expand
+from bayescannon.data import model_path
+from bayescannon.errors import UserError
+from bayescannon.files import write_beside
+from bayescannon.model import AnyModel, load
+from bayescannon.posterior import infer as infer_labels
+from bayescannon.spectra import Spectra
+from bayescannon.spectra.ingest import ingest_files
 
 
 def infer(

@@ -8,12 +8,12 @@ import numpy as np
 import typer
 from astropy.table import QTable, Table
 
-from ..data import apokasc
-from ..errors import UserError
-from ..files import write_beside
-from ..labels import CarbonNitrogenRegion, paper_selection
-from ..spectra import read_all_star
-from .console import console
+from bayescannon.cli.console import console
+from bayescannon.data import apokasc
+from bayescannon.errors import UserError
+from bayescannon.files import write_beside
+from bayescannon.labels import CarbonNitrogenRegion, paper_selection
+from bayescannon.spectra import read_all_star
 
 FORMATS = {".fits": "fits", ".ecsv": "ascii.ecsv", ".parquet": "parquet", ".vot": "votable"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from ..errors import UserError
+from bayescannon.errors import UserError
 
 HERE = Path(__file__).parent
 

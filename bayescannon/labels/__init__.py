@@ -1,13 +1,13 @@
 """Room 3: stellar labels, their tables, their scaling, and the feature vector of Eq. 2."""
 
-from .cuts import CUTS, training_cuts
-from .features import feature_rows, features, monomials, n_features
-from .logistic import fit_logistic
-from .population import Mixture, fit_bent_population, fit_population, straightened
-from .scaling import Scaling, learn_scaling
-from .seismic import seismic_logg, seismic_mass
-from .selection import CarbonNitrogenRegion, carbon_and_nitrogen, paper_selection
-from .table import UNITS, evolutionary_states, label_arrays, read_labels
+from bayescannon.labels.cuts import CUTS, training_cuts
+from bayescannon.labels.features import feature_rows, features, monomials, n_features
+from bayescannon.labels.logistic import fit_logistic
+from bayescannon.labels.population import Mixture, fit_bent_population, fit_population, straightened
+from bayescannon.labels.scaling import Scaling, learn_scaling
+from bayescannon.labels.seismic import seismic_logg, seismic_mass
+from bayescannon.labels.selection import CarbonNitrogenRegion, carbon_and_nitrogen, paper_selection
+from bayescannon.labels.table import UNITS, evolutionary_states, label_arrays, read_labels
 
 __all__ = [
     "CUTS",

@@ -7,9 +7,9 @@ import numpy as np
 from astropy import units as u
 from astropy.table import MaskedColumn, Table
 
-from ..errors import UserError
-from ..spectra import AspcapFlag
-from .table import UNITS, read_column
+from bayescannon.errors import UserError
+from bayescannon.labels.table import UNITS, read_column
+from bayescannon.spectra import AspcapFlag
 
 ROTATION = AspcapFlag["ROTATION_WARN"] | AspcapFlag["ROTATION_BAD"]
 """The rotation flag: the paper names none; these two bits of ASPCAPFLAG are the survey's."""

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 import bayescannon.precision  # noqa: F401
-
-from ..typing import Array, Labels
+from bayescannon.typing import Array, Labels
 
 
 def monomials(n_label: int, degree: int = 2) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ..typing import Array
+from bayescannon.typing import Array
 
 ROUNDS = 50
 

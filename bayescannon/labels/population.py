@@ -15,9 +15,8 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Float
 
 import bayescannon.precision  # noqa: F401
-
-from ..typing import Array, StarLabels, Stars
-from .features import feature_rows, features
+from bayescannon.labels.features import feature_rows, features
+from bayescannon.typing import Array, StarLabels, Stars
 
 MOST_COMPONENTS = 6
 STARS_PER_COMPONENT = 200

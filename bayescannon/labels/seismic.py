@@ -6,8 +6,8 @@ import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
-from ..errors import UserError
-from .table import UNITS, read_column
+from bayescannon.errors import UserError
+from bayescannon.labels.table import UNITS, read_column
 
 NUMAX_SUN = 3140.0
 """Frequency of the Sun's maximum oscillation power [uHz], as in Eq. 3."""

@@ -6,10 +6,10 @@ import numpy as np
 from astropy import units as u
 from astropy.table import Column, Table
 
-from ..errors import UserError
-from .cuts import CUTS
-from .population import Mixture, fit_population
-from .table import read_column
+from bayescannon.errors import UserError
+from bayescannon.labels.cuts import CUTS
+from bayescannon.labels.population import Mixture, fit_population
+from bayescannon.labels.table import read_column
 
 BOX = ("teff", "logg", "feh", "afe")
 """Cuts of `labels.cuts.CUTS` that make the box of the training labels."""

@@ -8,7 +8,7 @@ import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
-from ..errors import UserError
+from bayescannon.errors import UserError
 
 UNITS = {
     "teff": u.K,

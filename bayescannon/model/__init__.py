@@ -1,9 +1,9 @@
 """Room 5: the trained model, its training from spectra and labels, and its folder on disk."""
 
-from .by_state import AnyModel, StateModels, load
-from .fit import train
-from .model import LabelMap, Model
-from .store import load_model, save_model
+from bayescannon.model.by_state import AnyModel, StateModels, load
+from bayescannon.model.fit import train
+from bayescannon.model.model import LabelMap, Model
+from bayescannon.model.store import load_model, save_model
 
 __all__ = [
     "AnyModel",

@@ -11,15 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 
-from ..errors import UserError
-from ..files import write_beside
-from ..labels import features, fit_logistic
-from ..recipe import Recipe
-from ..spectra import Spectra
-from .fit import RIDGE, train
-from .model import LabelMap, Model
-from .states import STATES, StateRelation
-from .store import load_model
+from bayescannon.errors import UserError
+from bayescannon.files import write_beside
+from bayescannon.labels import features, fit_logistic
+from bayescannon.model.fit import RIDGE, train
+from bayescannon.model.model import LabelMap, Model
+from bayescannon.model.states import STATES, StateRelation
+from bayescannon.model.store import load_model
+from bayescannon.recipe import Recipe
+from bayescannon.spectra import Spectra
 
 ODDS = "states.npz"
 

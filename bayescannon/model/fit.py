@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 
-from ..errors import UserError
-from ..labels import (
+from bayescannon.errors import UserError
+from bayescannon.labels import (
     evolutionary_states,
     features,
     fit_bent_population,
@@ -19,9 +19,11 @@ from ..labels import (
     learn_scaling,
     n_features,
 )
-from ..recipe import Recipe
-from ..spectra import Spectra
-from ..train import (
+from bayescannon.model.model import LabelMap, Model, stated_errors
+from bayescannon.model.states import STATES, StateRelation, States
+from bayescannon.recipe import Recipe
+from bayescannon.spectra import Spectra
+from bayescannon.training import (
     DEGREES_OF_FREEDOM,
     Joint,
     Round,
@@ -31,8 +33,6 @@ from ..train import (
     fit_pixels,
     shrink,
 )
-from .model import LabelMap, Model, stated_errors
-from .states import STATES, StateRelation, States
 
 STARS_PER_FEATURE = 4
 """A state with fewer stars has no relation of its own."""

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 
-from ..errors import UserError
-from ..labels import Mixture, Scaling, features, n_features
-from ..recipe import Recipe
-from .states import States
+from bayescannon.errors import UserError
+from bayescannon.labels import Mixture, Scaling, features, n_features
+from bayescannon.model.states import States
+from bayescannon.recipe import Recipe
 
 
 class LabelMap(NamedTuple):
@@ -126,7 +126,7 @@ class Model:
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write a model folder: recipe, arrays, card; an existing one is replaced."""
-        from .store import save_model
+        from bayescannon.model.store import save_model
 
         save_model(self, folder)
 
@@ -139,7 +139,7 @@ class Model:
         UserError
             If it is no model folder, is damaged, or was written by a newer version.
         """
-        from .store import load_model
+        from bayescannon.model.store import load_model
 
         return load_model(folder)
 

@@ -5,8 +5,8 @@ from typing import NamedTuple, cast
 import numpy as np
 from jaxtyping import Float
 
-from ..labels import Mixture
-from ..typing import Array
+from bayescannon.labels import Mixture
+from bayescannon.typing import Array
 
 STATES = ("rgb", "rc")
 

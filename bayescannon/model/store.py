@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..batches import unpack
-from ..errors import UserError
-from ..files import write_beside
-from ..labels import Mixture, Scaling
-from ..recipe import Recipe
-from .model import LabelMap, Model
-from .states import States
+from bayescannon.batches import unpack
+from bayescannon.errors import UserError
+from bayescannon.files import write_beside
+from bayescannon.labels import Mixture, Scaling
+from bayescannon.model.model import LabelMap, Model
+from bayescannon.model.states import States
+from bayescannon.recipe import Recipe
 
 FORMAT = 3
 """Version of the folder's layout. Raise it with a line in `UPGRADES` when the layout changes."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from astropy.table import Table
 
-from ..labels import fit_logistic, monomials
+from bayescannon.labels import fit_logistic, monomials
 
 MASS_ERROR_SHARE = 0.65
 """Share of the quoted mass errors that is taken out as noise.

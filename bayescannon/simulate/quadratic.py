@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from astropy.table import Table
 
-from ..labels import monomials
-from ..spectra import Spectra
+from bayescannon.labels import monomials
+from bayescannon.spectra import Spectra
 
 NAMES = ("one", "two", "three", "four", "weak")
 SNR, MISSING = 150.0, 0.04

@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 from astropy.io import fits
 
-from ..errors import UserError
-from .bits import AspcapFlag, StarFlag, bits
-from .container import Spectra
+from bayescannon.errors import UserError
+from bayescannon.spectra.bits import AspcapFlag, StarFlag, bits
+from bayescannon.spectra.container import Spectra
 
 CHANNELS = ("teff_spec", "logg_spec", "m_h", "a_m", "c_m", "n_m")
 """Calibrated Teff [1000 K] and log g [dex, cgs]; [M/H], [alpha/M], [C/M], [N/M] [dex]."""

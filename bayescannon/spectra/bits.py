@@ -8,7 +8,7 @@ from enum import IntFlag
 
 import numpy as np
 
-from ..errors import UserError
+from bayescannon.errors import UserError
 
 
 def _mask(name: str, bits: dict[int, str]) -> type[IntFlag]:

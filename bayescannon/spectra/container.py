@@ -10,11 +10,11 @@ import xarray as xr
 import zarr
 from astropy.table import Table
 
-from ..errors import UserError
-from ..files import write_beside
-from . import tables
-from .grid import apogee_wavelength, pixel_index, pixel_index_of_size, place
-from .resample import resample_flux
+from bayescannon.errors import UserError
+from bayescannon.files import write_beside
+from bayescannon.spectra import tables
+from bayescannon.spectra.grid import apogee_wavelength, pixel_index, pixel_index_of_size, place
+from bayescannon.spectra.resample import resample_flux
 
 STARS_PER_CHUNK = 512
 

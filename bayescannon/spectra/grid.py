@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import UserError
+from bayescannon.errors import UserError
 
 LOG10_START = 4.179
 """log10 of the first vacuum wavelength [Angstrom] (`CRVAL1` of every apStar file)."""

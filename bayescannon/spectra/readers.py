@@ -13,11 +13,11 @@ import numpy as np
 from astropy.io import fits
 from xxhash import xxh3_128_hexdigest
 
-from ..errors import UserError
-from ..quiet import ignored
-from .bits import BAD_PIXEL
-from .grid import apogee_wavelength, index_of_log10
-from .resample import resample_flux
+from bayescannon.errors import UserError
+from bayescannon.quiet import ignored
+from bayescannon.spectra.bits import BAD_PIXEL
+from bayescannon.spectra.grid import apogee_wavelength, index_of_log10
+from bayescannon.spectra.resample import resample_flux
 
 FLUX, ERROR, MASK = 1, 2, 3
 """HDUs of apStar; aspcapStar has its best-fit model where apStar has the mask."""

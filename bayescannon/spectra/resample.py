@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from ..errors import UserError
+from bayescannon.errors import UserError
 
 
 class CovarianceWarning(UserWarning):

@@ -8,8 +8,8 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from ..errors import UserError
-from .bits import AspcapFlag, StarFlag, bits
+from bayescannon.errors import UserError
+from bayescannon.spectra.bits import AspcapFlag, StarFlag, bits
 
 NAMES = {
     "star_id": ("APOGEE_ID",),

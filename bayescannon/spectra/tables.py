@@ -9,11 +9,11 @@ from astropy import units as u
 from astropy.nddata import InverseVariance
 from astropy.table import Table
 
-from ..errors import UserError
-from .resample import require_specutils
+from bayescannon.errors import UserError
+from bayescannon.spectra.resample import require_specutils
 
 if TYPE_CHECKING:
-    from .container import Spectra
+    from bayescannon.spectra.container import Spectra
 
 AXES = ("wavelength", "channel")
 

@@ -1,0 +1,314 @@
+"""`infer`: spectra in, posteriors out, in blocks of stars."""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jax import lax
+from threadpoolctl import threadpool_limits
+
+from bayescannon.batches import in_threads, map_stars
+from bayescannon.errors import UserError
+from bayescannon.files import write_beside
+from bayescannon.flags import Flag
+from bayescannon.keys import star_keys
+from bayescannon.model import Model
+from bayescannon.model.by_state import AnyModel, StateModels, parts_of, states_of
+from bayescannon.posterior.by_state import (
+    CLASSIFIED,
+    COMPARED,
+    OfState,
+    classified,
+    likely_together,
+    mix,
+    of_one_state,
+)
+from bayescannon.posterior.describe import describe
+from bayescannon.posterior.frame import make_frame
+from bayescannon.posterior.importance import MAX_MODES, log_evidence
+from bayescannon.posterior.label_map import scale_columns, with_label_map
+from bayescannon.posterior.likelihood import (
+    STARS_AT_ONCE,
+    PixelModel,
+    Summary,
+    compress,
+    log_likelihood_of_draws,
+)
+from bayescannon.posterior.methods import SAMPLERS, Problem
+from bayescannon.posterior.newton import Laplace, laplace
+from bayescannon.posterior.prior import Prior, make_prior
+from bayescannon.posterior.result import Block, TreeWriter, attributes, open_posterior, to_datatree
+from bayescannon.spectra import Spectra
+from bayescannon.trees import release
+
+MAX_STARTS = 3
+"""Newton starts at the pivot and at so many components of the population."""
+STARS_PER_BLOCK = 256
+"""Every block has this many stars, the last one padded: one compiled program serves all."""
+STARS_PER_BLOCK_OF_CHANNELS = 1024  # which take little memory
+
+
+def infer(
+    model: AnyModel,
+    spectra: Spectra,
+    method: str = "auto",
+    prior=None,
+    draws: int = 500,
+    seed: int = 0,
+    out: str | os.PathLike | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> xr.DataTree:
+    """Sample the posterior of the labels of every star.
+
+    Parameters
+    ----------
+    model : Model or StateModels
+        A trained model, or one for each evolutionary state: then draws of both are mixed.
+    spectra : Spectra
+        Normalised spectra on the model's grid.
+    method : {"auto", "laplace", "importance", "nuts", "reference"}
+        `laplace`: the Gaussian at the posterior's maximum. `importance`: weighted draws around all
+        maxima found, Pareto-smoothed. `nuts`: NumPyro's NUTS on the compressed likelihood, four
+        chains a star. `auto`: importance, and NUTS where the weights cannot be trusted (k-hat above
+        0.7, or few effective draws) and there is one maximum. `reference`: NumPyro's NUTS on all
+        pixels (slow, for checks).
+    prior : None, "population", "flat", or a NumPyro distribution
+        See `make_prior`; None takes the recipe's.
+    draws : int
+        Draws per star; `nuts` shares them among its chains, `reference` takes as many in each.
+    seed : int
+        Together with each `star_id` it fixes the draws.
+    out : path, optional
+        Stream the blocks to this Zarr store; what is returned then reads from it lazily.
+    progress : callable, optional
+        Called with the number of stars done.
+
+    Returns
+    -------
+    xarray.DataTree
+        `posterior/<label>` (chain, draw, star) in label units (K, dex, ln Msun);
+        `sample_stats`: `log_prior` (of scaled labels, up to a constant), `log_likelihood`, and
+        per star chi2 (diagonal, as the paper's), chi2_full (with factors), dof, khat, ess, rhat,
+        divergences, shift (error of a Laplace approximation, in sd), n_modes, distance
+        (Mahalanobis, to the training set), p_outside, flags, and with models by state p_rc, and
+        rc of each draw (`infer.by_state.mix`);
+        `point`: map, mean (star, parameter), cov (star, parameter, parameter_2).
+        What a method does not compute is NaN.
+
+    Raises
+    ------
+    UserError
+        If grids differ, or method, prior or draws cannot be used. A bad star is flagged.
+    """
+    if method not in SAMPLERS:
+        raise UserError(f"method {method!r} is unknown: use one of {', '.join(SAMPLERS)}")
+    if draws < 2:
+        raise UserError(f"draws is {draws}: ask for 2 or more")
+    _check_grid(model, spectra)
+    states = states_of(model)
+    models = parts_of(states or model)
+    parts = [_Part(m, pixel_model(m), make_prior(m, prior)[0]) for m in models]
+    attrs = attributes(model, method, make_prior(models[0], prior)[1], seed)
+    if states is not None:
+        attrs["states"] = CLASSIFIED if states.channel else COMPARED
+    block_of = partial(_infer_block, states, parts, method, draws, seed)
+    if out is None:
+        order = likely_together(states, spectra)
+        together = spectra if order is None else spectra[order]
+        whole = np.arange(len(spectra)) if order is None else order
+        block = _joined(_blocks(block_of, together, progress), whole)
+        return to_datatree(block, spectra.star_id, attrs)
+    with write_beside(out) as beside:
+        writer, done = None, 0
+        for block in _blocks(block_of, spectra, progress):
+            stars = slice(done, done + len(block.mean))
+            tree = to_datatree(block, spectra.star_id[stars], attrs)
+            writer = writer or TreeWriter.create(beside, tree, spectra.star_id)
+            writer.write(tree, done)
+            done = stars.stop
+            release(tree)
+    return open_posterior(out)
+
+
+def _blocks(block_of, spectra: Spectra, progress) -> Iterator[Block]:
+    """Infer blocks of stars, one per core at a time, and give them in their order."""
+    n_block = _block_size(spectra)
+    done = 0
+
+    def work(start: int) -> Block:
+        # taken here and let go: xarray keeps what it has read
+        part = spectra[start : start + n_block]
+        block = block_of(part)
+        if part.bad_star is not None:
+            block.per_star["flags"] |= np.where(part.bad_star, int(Flag.BAD_STAR), 0)
+        return block
+
+    # LAPACK's own threads would fight over matrices of five rows
+    with threadpool_limits(1, "blas"):
+        for block in in_threads(work, range(0, max(len(spectra), 1), n_block)):
+            done += len(block.mean)
+            yield block
+            if progress is not None:
+                progress(done)
+
+
+def _block_size(spectra: Spectra) -> int:
+    return STARS_PER_BLOCK if spectra.channel is None else STARS_PER_BLOCK_OF_CHANNELS
+
+
+def _joined(blocks: Iterator[Block], order: np.ndarray) -> Block:
+    """Put the stars of blocks, which come in this order, where they belong."""
+    whole, done = None, 0
+    for block in blocks:
+        if whole is None:
+            whole = jax.tree.map(lambda a: np.empty((len(order), *a.shape[1:]), a.dtype), block)
+        rows = order[done : done + len(block.mean)]
+        jax.tree.map(partial(_put_rows, rows), whole, block)
+        done += len(rows)
+    assert whole is not None  # there is one block at least
+    return whole
+
+
+def _put_rows(rows: np.ndarray, whole: np.ndarray, part: np.ndarray) -> None:
+    whole[rows] = part
+
+
+def _check_grid(model: AnyModel, spectra: Spectra) -> None:
+    if model.channel is not None or spectra.channel is not None:
+        if tuple(spectra.channel or ()) != (model.channel or ()):
+            raise UserError(
+                f"spectra have channels {spectra.channel}, model {model.name!r} {model.channel}"
+            )
+        return
+    ours, theirs = np.asarray(model.wavelength), np.asarray(spectra.wavelength)
+    if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=1e-7, atol=0):
+        raise UserError(
+            f"spectra have {theirs.size} pixels from {theirs[0]:.3f} to {theirs[-1]:.3f} Angstrom, "
+            f"but model {model.name!r} has {ours.size} from {ours[0]:.3f} to {ours[-1]:.3f}: "
+            "ingest the spectra for this model's grid"
+        )
+
+
+def pixel_model(model: Model) -> PixelModel:
+    """What the summaries of all spectra share."""
+    return PixelModel.of(model.coefficients, model.scatter, model.usable, model.factors)
+
+
+class _Part(NamedTuple):
+    """A model, the only one or that of one state, ready to be used."""
+
+    model: Model
+    pixels: PixelModel
+    prior: Prior
+
+
+class _Stars(NamedTuple):
+    """A block of stars, padded."""
+
+    keys: jax.Array
+    flux: jax.Array
+    ivar: jax.Array
+    wanted: np.ndarray
+
+
+def _infer_block(
+    states: StateModels | None,
+    parts: list[_Part],
+    method: str,
+    draws: int,
+    seed: int,
+    spectra: Spectra,
+) -> Block:
+    n_star = len(spectra)
+    missing = _block_size(spectra) - n_star
+    arrays = spectra.arrays(spectra.precision)
+    if missing:
+        arrays = tuple(np.pad(a, ((0, missing), (0, 0))) for a in arrays)
+    flux, ivar = map(jnp.asarray, arrays)
+    names = np.concatenate([spectra.star_id, np.full(missing, "padding")])
+    stars = _Stars(star_keys(seed, names), flux, ivar, np.arange(len(names)) < n_star)
+    if states is None:
+        block, _ = _infer_part(parts[0], stars, method, draws)
+        return _crop(block, n_star)
+    p_rc = classified(states, spectra)
+    found: dict[int, OfState] = {}
+    for state, part in enumerate(parts):
+        can_be = stars.wanted.copy()
+        if p_rc is not None:
+            can_be[:n_star] = p_rc != 1 - state
+        if not can_be.any():
+            continue
+        block, problem = _infer_part(part, stars._replace(wanted=can_be), method, draws)
+        evidence = np.zeros(n_star)
+        if p_rc is None or ((p_rc > 0) & (p_rc < 1)).any():
+            frame, _ = make_frame(problem.summary, problem.fit, problem.prior, problem.degree)
+            evidence = log_evidence(problem.summary, frame, problem.prior, problem.degree)
+            evidence = np.asarray(evidence)[:n_star]
+        block = _crop(block, n_star)
+        found[state] = OfState(block, evidence, part.prior, part.model.scaling.scale)
+    if len(found) == 1:
+        ((state, only),) = found.items()
+        return of_one_state(only, state == 1)
+    return mix(states, found[0], found[1], p_rc, spectra, seed)
+
+
+def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> tuple[Block, Problem]:
+    """Infer stars, padding included, with one model."""
+    model, prior = part.model, part.prior
+    summary = compress(stars.flux, stars.ivar, part.pixels)
+    degree = model.recipe.labels.degree
+    fit = laplace(summary, prior, _starts(model), degree)
+    columns = None
+    if model.label_map is not None:
+        leverage, covariance = (jnp.asarray(part) for part in model.label_map)
+        columns = scale_columns(leverage, covariance, fit.mean, degree)
+        summary = with_label_map(summary, columns)
+        fit = laplace(summary, prior, _best_modes(fit), degree)
+    keys, flux, ivar, wanted = stars
+    problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, wanted, columns)
+    sampled = SAMPLERS[method](problem)
+    log_prior, log_like = _log_densities(jnp.asarray(sampled.draws), summary, prior, problem.degree)
+    return describe(model, summary, fit, sampled, log_prior, log_like), problem
+
+
+def _starts(model: Model) -> jax.Array:
+    origin = jnp.zeros((1, len(model.labels)))
+    # channels are mostly labels themselves and leave nothing to search
+    if model.population is None or model.channel is not None:
+        return origin
+    # the components are ordered by weight: more starts cost time and find nothing new
+    heaviest = model.population.labels_of(np.asarray(model.population.mean)[:MAX_STARTS])
+    return jnp.concatenate([origin, jnp.asarray(heaviest)])
+
+
+@jax.jit
+def _best_modes(fit: Laplace) -> jax.Array:
+    """Where the maxima of largest weight are, (star, mode, label)."""
+    weight = fit.mode_log_weight
+    _, place = lax.top_k(weight, min(MAX_MODES, weight.shape[1]))
+    return jnp.take_along_axis(fit.mode_mean, place[..., None], axis=1)
+
+
+@partial(jax.jit, static_argnames="degree")
+def _log_densities(
+    scaled: jax.Array, summary: Summary, prior: Prior, degree: int
+) -> tuple[jax.Array, jax.Array]:
+    """Log prior and log likelihood of (star, chain, draw, label)."""
+
+    def one_star(given):
+        draws, star = given
+        flat = draws.reshape(-1, draws.shape[-1]).T
+        both = prior.log_prob(flat), log_likelihood_of_draws(star, flat, degree)
+        return jax.tree.map(lambda a: a.reshape(draws.shape[:-1]), both)
+
+    return map_stars(one_star, (scaled, summary), STARS_AT_ONCE)
+
+
+def _crop(block: Block, n_star: int) -> Block:
+    """Drop the padding."""
+    return jax.tree.map(lambda values: values[:n_star], block)

@@ -1,0 +1,117 @@
+"""Stars made by the model itself, labels from the prior: what `calibration.ranks` needs."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from bayescannon.errors import UserError
+from bayescannon.keys import star_generator
+from bayescannon.labels import Mixture
+from bayescannon.model import Model
+from bayescannon.model.by_state import StateModels, states_of
+from bayescannon.posterior.label_map import draw_shift
+from bayescannon.posterior.prior import population_prior
+from bayescannon.spectra import Spectra
+
+SNR = (20.0, 400.0)
+"""Range of the signal-to-noise ratio per pixel, uniform in its logarithm."""
+
+
+class MadeStars(NamedTuple):
+    """Stars whose labels are known."""
+
+    labels: Float[np.ndarray, "star label"]
+    """True labels, in label units."""
+    snr: Float[np.ndarray, "star"]
+    spectra: Spectra
+
+
+def make_stars(
+    model: Model,
+    n: int,
+    seed: int = 0,
+    prior: Mixture | None = None,
+    labels: Float[np.ndarray, "star label"] | None = None,
+    rc: Bool[np.ndarray, "star"] | None = None,
+    first: int = 0,
+) -> MadeStars:
+    """Draw labels from the `population` prior and spectra from the model.
+
+    Residual factors and the uncertainty of the label scale are drawn for each star, too.
+
+    Parameters
+    ----------
+    model : Model
+        Its usable pixels are all measured.
+    n : int
+        Number of stars, of S/N 20 to 400 per pixel.
+    seed : int
+        Together with the name of each star, `made-000000` onwards, it fixes the star.
+    prior : Mixture, optional
+        Density of scaled labels to draw from instead.
+    labels : (star, label), optional
+        True labels; nothing is drawn then.
+    rc : (star,), optional
+        Which stars are in the clump, for a model that knows the states; drawn if not given.
+    first : int
+        Number in the name of the first star.
+
+    Raises
+    ------
+    UserError
+        If the model has no population and no prior is given.
+    """
+    states = states_of(model)
+    if states is not None:
+        return _of_states(states, n, seed, prior, labels, rc)
+    if prior is None:
+        if model.population is None:
+            raise UserError(f"model {model.name!r} does not know its training labels")
+        prior = population_prior(model.population)
+    weight, mean, covariance = (np.asarray(part) for part in prior[:3])
+    root = np.linalg.cholesky(covariance)
+    star_id = [f"made-{i:06d}" for i in range(first, first + n)]
+    scaled, snr = np.empty((n, len(model.labels))), np.empty(n)
+    noise = np.empty((n, len(model.scatter)), np.float32)
+    along = np.empty((n, model.factors.shape[1]))
+    shift = np.zeros(scaled.shape)
+    for i, name in enumerate(star_id):
+        rng = star_generator(seed, name)
+        component = rng.choice(len(weight), p=weight / weight.sum())
+        scaled[i] = mean[component] + root[component] @ rng.normal(size=mean.shape[1])
+        snr[i] = np.exp(rng.uniform(*np.log(SNR)))
+        along[i] = rng.normal(size=along.shape[1])
+        noise[i] = rng.standard_normal(noise.shape[1], np.float32)
+        if model.label_map is not None:
+            shift[i] = rng.normal(size=shift.shape[1])
+    scaled = prior.labels_of(scaled)
+    if labels is not None:
+        scaled = model.scaling.to_scaled(labels)
+    if model.label_map is not None:
+        shift = draw_shift(model.label_map, scaled, model.recipe.labels.degree, shift)
+    labels = model.scaling.to_labels(scaled)
+    spread = np.hypot(1 / snr[:, None], model.scatter)
+    flux = (
+        model.predict(model.scaling.to_labels(scaled + shift))
+        + along @ model.factors.T
+        + spread * noise
+    )
+    ivar = np.where(model.usable, snr[:, None] ** 2, 0.0)
+    axis = {"channel": model.channel}
+    spectra = Spectra(model.wavelength, np.where(model.usable, flux, 0.0), ivar, star_id, **axis)
+    return MadeStars(labels, snr, spectra)
+
+
+def _of_states(states: StateModels, n: int, seed: int, prior, labels, rc) -> MadeStars:
+    """Make every star in both states, and keep the one it is in."""
+    a, b = (make_stars(part, n, seed, prior, labels) for part in states.parts)
+    if rc is None:
+        levels = [star_generator(seed, f"state of {name}").uniform() for name in a.spectra.star_id]
+        rc = np.array(levels) < states.share_rc
+    chosen = np.asarray(rc)[:, None]
+    (flux, ivar), (other, _) = (s.spectra.arrays() for s in (a, b))
+    axis = {"channel": states.channel}
+    flux = np.where(chosen, other, flux)
+    spectra = Spectra(states.wavelength, flux, ivar, a.spectra.star_id, **axis)
+    return MadeStars(np.where(chosen, b.labels, a.labels), a.snr, spectra)

@@ -1,0 +1,23 @@
+"""Room 4: training of every pixel. Arrays in, arrays out."""
+
+from bayescannon.training.channels import DEGREES_OF_FREEDOM, ChannelFit, fit_channels
+from bayescannon.training.joint import MAX_ROUNDS, fit_joint
+from bayescannon.training.pixel import pixel_program
+from bayescannon.training.result import Joint, Round
+from bayescannon.training.shrink import shrink
+from bayescannon.training.solver import PixelFit, Status, fit_pixels
+
+__all__ = [
+    "DEGREES_OF_FREEDOM",
+    "MAX_ROUNDS",
+    "ChannelFit",
+    "Joint",
+    "PixelFit",
+    "Round",
+    "Status",
+    "fit_channels",
+    "fit_joint",
+    "fit_pixels",
+    "pixel_program",
+    "shrink",
+]

@@ -1,0 +1,148 @@
+"""Where joint training begins: regression calibration, and factors from what it leaves."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from bayescannon.labels import features
+from bayescannon.training.latent import Layout, Population
+from bayescannon.typing import Array, StarFeatures, StarLabels
+
+OVERSAMPLE = 10
+POWER_STEPS = 6
+HOLD_OUT = 5
+"""Every so many stars, one is held out to count the factors."""
+
+
+class Calibrated(NamedTuple):
+    """What catalogue labels alone say of the true ones: mean, and a typical covariance."""
+
+    population: Population
+    labels: StarLabels
+    covariance: Float[Array, "direct direct"]
+
+
+def calibrate_labels(layout: Layout, observed: StarLabels, variance: StarLabels) -> Calibrated:
+    """Take label errors out of the population, and pull each star's labels towards it.
+
+    Parameters
+    ----------
+    layout
+    observed, variance : (star, label)
+        Scaled labels, NaN where missing, and the variance of their errors.
+
+    Returns
+    -------
+    Calibrated
+        A missing direct label is the population's mean; a carried one is 0.
+    """
+    direct, carried = layout.direct, np.asarray(layout.carried, int)
+    x = observed[:, direct]
+    known = np.isfinite(x).all(axis=1)
+    noise = np.diag(np.where(known[:, None], variance[:, direct], 0.0).sum(axis=0) / known.sum())
+    mean = x[known].mean(axis=0)
+    total = np.cov(x[known].T).reshape(noise.shape)
+    # the truth keeps at least a tenth of the variance, however large the stated errors are
+    scale, axes = np.linalg.eigh(total - noise)
+    floor = 0.1 * np.linalg.eigvalsh(total)[0]
+    truth = (axes * np.maximum(scale, floor)) @ axes.T
+    gain = truth @ np.linalg.inv(truth + noise)
+    labels = np.zeros(observed.shape)
+    labels[:, direct] = mean + np.where(np.isfinite(x), x - mean, 0.0) @ gain.T
+    v = np.asarray(features(jnp.asarray(labels), layout.degree))[:, layout.spectral]
+    slope, left = np.zeros((len(carried), v.shape[1])), np.ones(len(carried))
+    for i, label in enumerate(carried):
+        y, error = observed[:, label], variance[:, label]
+        has = np.isfinite(y)
+        slope[i] = np.linalg.lstsq(v[has], y[has], rcond=None)[0]
+        spread = np.mean((y[has] - v[has] @ slope[i]) ** 2)
+        left[i] = max(spread - error[has].mean(), 0.1 * spread)
+    parts = (jnp.asarray(a) for a in (mean, truth, slope, left))
+    return Calibrated(Population(*parts), labels, truth - gain @ truth)
+
+
+def residual_factors(
+    white: Float[np.ndarray, "star pixel"],
+    directions: Float[np.ndarray, "pixel spectral"],
+    most: int,
+    seed: int,
+) -> Float[np.ndarray, "pixel factor"]:
+    """Leading directions of whitened residuals, as many as held-out stars vouch for.
+
+    Parameters
+    ----------
+    white : (star, pixel)
+        Residuals divided by their standard deviation.
+    directions : (pixel, spectral)
+        What label errors do to whitened spectra (a root of that covariance): taken out.
+    most : int
+        Largest number of factors.
+    seed : int
+        Of the randomised eigensolver.
+
+    Returns
+    -------
+    (pixel, factor)
+        Whitened factors.
+    """
+    held_out = np.arange(len(white)) % HOLD_OUT == 0
+    axes, values = _leading(white[~held_out], directions, most, seed)
+    size = _unbiased(values, white.shape[1] / (~held_out).sum())
+    # what is gained by variance `size` instead of 1 along each axis, per held-out star
+    along = np.mean((white[held_out] @ axes) ** 2, axis=0)
+    along -= np.sum((directions.T @ axes) ** 2, axis=0)
+    gain = 0.5 * along * (1 - 1 / size) - 0.5 * np.log(size)
+    count = int(np.argmax(np.r_[0.0, np.cumsum(gain)]))
+    axes, values = _leading(white, directions, count, seed)
+    size = _unbiased(values, white.shape[1] / len(white))
+    return axes * np.sqrt(size - 1.0)
+
+
+def _leading(white: np.ndarray, directions: np.ndarray, count: int, seed: int):
+    """Eigenvectors of the residual covariance less that of label errors, by subspace iteration."""
+    n_star, n_pixel = white.shape
+    columns = min(count + OVERSAMPLE, n_pixel, n_star)
+
+    def times(x):
+        return white.T @ (white @ x) / n_star - directions @ (directions.T @ x)
+
+    basis = np.random.default_rng(seed).normal(size=(n_pixel, columns))
+    for _ in range(POWER_STEPS):
+        basis, _ = np.linalg.qr(times(basis))
+    inner = basis.T @ times(basis)
+    values, axes = np.linalg.eigh(0.5 * (inner + inner.T))
+    largest = np.argsort(-values)[: min(count, columns)]
+    return basis @ axes[:, largest], values[largest]
+
+
+def _unbiased(values: np.ndarray, aspect: float) -> np.ndarray:
+    """Variance along an axis of a spiked covariance, from the sample eigenvalue.
+
+    Sample eigenvalues of unit noise reach (1 + sqrt(aspect))^2; a spike of variance l appears at
+    l (1 + aspect / (l - 1)) (Baik & Silverstein 2006). Below the edge there is no spike.
+    """
+    b = values + 1 - aspect
+    spike = 0.5 * (b + np.sqrt(np.maximum(b**2 - 4 * values, 0.0)))
+    return np.where(values > (1 + np.sqrt(aspect)) ** 2, spike, 1.0 + 1e-3)
+
+
+def label_error_directions(
+    layout: Layout,
+    labels: StarLabels,
+    covariance: Float[Array, "direct direct"],
+    coefficients: Float[Array, "pixel spectral"],
+) -> Float[np.ndarray, "pixel spectral"]:
+    """Root of the mean covariance that label errors give to spectra."""
+    jacobian = jax.vmap(jax.jacfwd(lambda x: features(x, layout.degree)))(jnp.asarray(labels))
+    jacobian = jacobian[:, layout.spectral][:, :, layout.direct]
+    mean = jnp.einsum("nij,jk,nlk->il", jacobian, jnp.asarray(covariance), jacobian)
+    values, axes = np.linalg.eigh(np.asarray(mean) / len(labels))
+    return np.asarray(coefficients) @ (axes * np.sqrt(np.maximum(values, 0.0)))
+
+
+def spectral_features(layout: Layout, labels: StarLabels) -> StarFeatures:
+    """Features of the direct labels: the first part of u."""
+    return features(jnp.asarray(labels), layout.degree)[:, layout.spectral]

@@ -1,0 +1,222 @@
+"""Cross-validation: every star is inferred by a model that has not seen it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from astropy.table import Table
+
+from bayescannon.calibration import Judged, judge, thin
+from bayescannon.errors import UserError
+from bayescannon.files import write_beside
+from bayescannon.labels import label_arrays
+from bayescannon.model import Model, train
+from bayescannon.model.by_state import parts_of
+from bayescannon.posterior import infer, stack_draws
+from bayescannon.recipe import Recipe
+from bayescannon.spectra import Spectra
+from bayescannon.trees import array, point_sd
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What cross-validation found.
+
+    Attributes
+    ----------
+    labels : tuple of str
+    star_id, fold : ndarray (star,)
+        In the order of the spectra that were given.
+    truth, mean, sd, q16, q84 : ndarray (star, label)
+        The value that each star was judged against, and its posterior by the model of its fold.
+    error, degrees : ndarray (star, label)
+        Random error of `truth` (sd): where a star is judged against the label that was handed to
+        training, its stated error times the scale that training found in the other folds; and
+        the degrees of freedom of that error, inf if it is Gaussian.
+    chi2_red, distance : ndarray (star,)
+        Reduced chi2 (diagonal); Mahalanobis distance to the fold's training set.
+    flags : ndarray of int (star,)
+    draws : ndarray (star, draw, label)
+        Evenly thinned posterior draws, single precision.
+    """
+
+    labels: tuple[str, ...]
+    star_id: np.ndarray
+    fold: np.ndarray
+    truth: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+    q16: np.ndarray
+    q84: np.ndarray
+    error: np.ndarray
+    degrees: np.ndarray
+    chi2_red: np.ndarray
+    distance: np.ndarray
+    flags: np.ndarray
+    draws: np.ndarray
+
+    @property
+    def statistics(self) -> dict[str, Judged]:
+        """Bias, rms, robust scatter, z-width, coverage and slopes, convolved with `error`."""
+        columns = (self.truth, self.mean, self.sd, self.q16, self.q84, self.error)
+        return {name: judge(*(c[:, i] for c in columns)) for i, name in enumerate(self.labels)}
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write all of it, draws included, as a compressed `.npz`."""
+        columns = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        with write_beside(path) as beside, beside.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **columns)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> CrossValidation:
+        """Read what `save` wrote."""
+        with np.load(path) as stored:
+            columns = dict(stored)
+        columns.setdefault("degrees", np.full(columns["error"].shape, np.inf))
+        return cls(labels=tuple(map(str, columns.pop("labels"))), **columns)
+
+    def table(self) -> Table:
+        """One row a star: what it was judged against, mean and sd of every label, chi2, fold."""
+        table = Table({"star_id": self.star_id, "fold": self.fold, "chi2_red": self.chi2_red})
+        for i, name in enumerate(self.labels):
+            table[f"{name}_in"] = self.truth[:, i]
+            table[f"{name}_mean"], table[f"{name}_std"] = self.mean[:, i], self.sd[:, i]
+        return table
+
+
+def cross_validate(
+    spectra: Spectra,
+    labels: Table,
+    recipe: Recipe,
+    folds: int = 10,
+    seed: int = 0,
+    truth: Table | None = None,
+    progress: Callable[[int], None] | None = None,
+    folder: str | os.PathLike | None = None,
+) -> CrossValidation:
+    """Train on all folds but one, infer that one by importance sampling, for each.
+
+    Parameters
+    ----------
+    spectra, labels, recipe
+        As for `train`. Everything is learned inside the fold.
+    folds : int
+        Number of folds; they are stratified in the last label.
+    seed : int
+        Decides who is in which fold, and the draws.
+    truth : Table, optional
+        What to judge against, where it is better known than the labels handed to training.
+    progress : callable, optional
+        Called with the number of folds done.
+    folder : path, optional
+        Keep each fold's result here; a later call with the same data and settings goes on
+        where this one stopped.
+
+    Returns
+    -------
+    CrossValidation
+
+    Raises
+    ------
+    UserError
+        If there are fewer than two folds, fewer stars than folds, or the folder holds folds of
+        other data or settings.
+    """
+    if not 2 <= folds <= len(spectra):
+        raise UserError(f"folds is {folds}: use 2 to the number of stars ({len(spectra)})")
+    names = recipe.labels.names
+    handed, stated = label_arrays(labels, names, spectra.star_id)
+    judged_by, _ = label_arrays(labels if truth is None else truth, names, spectra.star_id)
+    fold = assign_folds(handed[:, -1], folds, seed)
+    kept = None
+    if folder is not None:
+        kept = Path(folder)
+        _claim(kept, _fingerprint(recipe, spectra, handed, folds, seed))
+    parts: dict[str, np.ndarray] = {}
+    for k in range(folds):
+        test = np.flatnonzero(fold == k)
+        path = None if kept is None else kept / f"fold-{k:03d}.npz"
+        if path is None or not path.is_file():
+            model = train(spectra[np.flatnonzero(fold != k)], labels, recipe)
+            post = infer(model, spectra[test], method="importance", seed=seed)
+            found = posterior_columns(post, names) | {
+                "chi2_red": array(post, "sample_stats/chi2") / array(post, "sample_stats/dof"),
+                "distance": array(post, "sample_stats/distance"),
+                "flags": array(post, "sample_stats/flags"),
+                "draws": np.swapaxes(thin(stack_draws(post, names)), 0, 1).astype(np.float32),
+            }
+            found |= _label_errors(model, stated[test], post)
+            if path is not None:
+                with write_beside(path) as beside, beside.open("wb") as file:
+                    np.savez(file, allow_pickle=False, **found)
+        else:
+            with np.load(path) as stored:
+                found = dict(stored)
+        for name, values in found.items():
+            parts.setdefault(name, np.zeros((len(spectra), *values.shape[1:]), values.dtype))
+            parts[name][test] = values
+        if progress is not None:
+            progress(k + 1)
+    parts["error"] = np.where(judged_by == handed, parts["error"], 0.0)
+    return CrossValidation(names, spectra.star_id, fold, judged_by, **parts)
+
+
+def _label_errors(model: Model, stated: np.ndarray, post: xr.DataTree) -> dict[str, np.ndarray]:
+    """`error` and `degrees` (star, label) as training found them, of states by P(rc)."""
+    parts = parts_of(model)
+    errors = [part.label_errors(stated) for part in parts]
+    degrees = [np.broadcast_to(part.error_degrees, stated.shape) for part in parts]
+    if len(parts) == 1:
+        return {"error": errors[0], "degrees": degrees[0]}
+    p = array(post, "sample_stats/p_rc")[:, None]
+    error = np.sqrt((1 - p) * errors[0] ** 2 + p * errors[1] ** 2)
+    return {"error": error, "degrees": np.where(p > 0.5, degrees[1], degrees[0])}
+
+
+def assign_folds(stratum: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Deal stars out so that each fold covers the range of `stratum` (star,) evenly."""
+    rng = np.random.default_rng(seed)
+    fold = np.empty(stratum.size, int)
+    order = np.argsort(stratum, kind="stable")
+    for start in range(0, stratum.size, folds):
+        hand = order[start : start + folds]
+        fold[hand] = rng.permutation(folds)[: hand.size]
+    return fold
+
+
+def _fingerprint(recipe: Recipe, spectra: Spectra, handed, folds: int, seed: int) -> str:
+    """What makes two cross-validations the same; those of a version that kept less are others."""
+    kept = [field.name for field in fields(CrossValidation)]
+    digest = hashlib.sha256(f"{recipe.dumps()}{folds}{seed}{kept}".encode())
+    digest.update("\n".join(spectra.star_id).encode())
+    digest.update(np.ascontiguousarray(handed).tobytes())
+    flux, ivar = spectra[: min(len(spectra), 16)].arrays()
+    digest.update(np.ascontiguousarray(flux).tobytes() + np.ascontiguousarray(ivar).tobytes())
+    return digest.hexdigest()
+
+
+def _claim(folder: Path, fingerprint: str) -> None:
+    """Make the folder ours, or see that it already is."""
+    mark = folder / "fingerprint"
+    if mark.is_file():
+        if mark.read_text(encoding="utf-8") != fingerprint:
+            raise UserError(
+                f"{folder}: holds folds of other data or settings, or of another version; "
+                "remove it or name another folder"
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with write_beside(mark) as beside:
+        beside.write_text(fingerprint, encoding="utf-8")
+
+
+def posterior_columns(post: xr.DataTree, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Mean, sd, 16 and 84 % quantiles, (star, label): what `judge` takes after the truth."""
+    q16, q84 = np.quantile(stack_draws(post, names), [0.16, 0.84], axis=0)
+    return {"mean": array(post, "point/mean"), "sd": point_sd(post), "q16": q16, "q84": q84}

@@ -1,0 +1,1 @@
+"""Age posteriors judged on simulated stars."""
