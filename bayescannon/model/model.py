@@ -7,7 +7,6 @@ import json
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,18 +14,9 @@ from astropy.table import Table
 
 from bayescannon.errors import UserError
 from bayescannon.labels import Mixture, Scaling, features, n_features
+from bayescannon.model.error import CoefficientNoise, LabelError
 from bayescannon.model.states import States
 from bayescannon.recipe import Recipe
-
-
-class LabelMap(NamedTuple):
-    """How well noisy training labels fix the label scale.
-
-    At scaled labels l it is uncertain by the covariance (v.leverage.v) times `covariance`.
-    """
-
-    leverage: np.ndarray
-    covariance: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -53,8 +43,12 @@ class Model:
         Residual factors F: covariance F F^T beside the diagonal; may have no column.
     population : Mixture or None
         Density of the training labels in scaled labels; None where they are not known.
-    label_map : LabelMap or None
-        Uncertainty of the label scale; None where training labels were taken as exact.
+    label_error : LabelError or None
+        Law of the model's own errors in label space, which `infer` puts into the draws; None
+        where training labels were taken as exact.
+    coefficient_noise : CoefficientNoise or None
+        How uncertain the coefficients are, nearly; `infer` takes the expectation over it. None
+        where training labels were taken as exact.
     states : States or None
         What labels say of the factors in each evolutionary state; `infer` then infers both states
         and mixes them. None where training knew no states.
@@ -82,7 +76,8 @@ class Model:
     usable: np.ndarray
     factors: np.ndarray
     population: Mixture | None = None
-    label_map: LabelMap | None = None
+    label_error: LabelError | None = None
+    coefficient_noise: CoefficientNoise | None = None
     states: States | None = None
     uncertainty: np.ndarray | None = None
     channel: tuple[str, ...] | None = None
@@ -158,10 +153,9 @@ class Model:
             arrays["wavelength"] = self.wavelength
         if self.population is not None:
             arrays |= self.population.arrays("population")
-        if self.label_map is not None:
-            arrays |= {f"label_map_{k}": v for k, v in self.label_map._asdict().items()}
-        if self.states is not None:
-            arrays |= self.states.arrays()
+        for part in (self.label_error, self.coefficient_noise, self.states):
+            if part is not None:
+                arrays |= part.arrays()
         return arrays
 
     def scaled(self, labels) -> np.ndarray:

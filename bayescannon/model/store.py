@@ -11,14 +11,25 @@ from bayescannon.batches import unpack
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
 from bayescannon.labels import Mixture, Scaling
-from bayescannon.model.model import LabelMap, Model
+from bayescannon.model.error import CoefficientNoise, LabelError
+from bayescannon.model.model import Model
 from bayescannon.model.states import States
 from bayescannon.recipe import Recipe
 
-FORMAT = 3
+FORMAT = 4
 """Version of the folder's layout. Raise it with a line in `UPGRADES` when the layout changes."""
 
-UPGRADES: dict = dict.fromkeys((1, 2), lambda info, arrays: (info, arrays))
+
+def _with_label_error(info: dict, arrays: dict) -> tuple[dict, dict]:
+    """Until format 3 a model knew the uncertainty of its label scale only."""
+    arrays = dict(arrays)
+    leverage, covariance = (arrays.pop(f"label_map_{k}", None) for k in ("leverage", "covariance"))
+    if leverage is not None and covariance is not None:
+        arrays |= LabelError(leverage, covariance, np.zeros_like(covariance)).arrays()
+    return info, arrays
+
+
+UPGRADES: dict = {1: lambda *old: old, 2: lambda *old: old, 3: _with_label_error}
 """For each old format, a function from (info, arrays) of that format to those of the next one."""
 
 
@@ -78,9 +89,6 @@ def load_model(folder: str | os.PathLike) -> Model:
 
 
 def _assemble(folder: Path, info: dict, arrays: dict[str, np.ndarray]) -> Model:
-    label_map = None
-    if "label_map_leverage" in arrays:
-        label_map = LabelMap(*(arrays[f"label_map_{part}"] for part in LabelMap._fields))
     card = folder / "CARD.md"
     return Model(
         recipe=Recipe.load(folder / "recipe.toml"),
@@ -92,7 +100,8 @@ def _assemble(folder: Path, info: dict, arrays: dict[str, np.ndarray]) -> Model:
         usable=arrays["usable"],
         factors=arrays["factors"],
         population=Mixture.of_arrays(arrays, "population"),
-        label_map=label_map,
+        label_error=LabelError.of_arrays(arrays),
+        coefficient_noise=CoefficientNoise.of_arrays(arrays),
         states=States.of_arrays(arrays),
         uncertainty=_uncertainty(folder / "uncertainty.npz"),
         channel=tuple(info["channel"]) if info.get("channel") else None,

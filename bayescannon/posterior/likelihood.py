@@ -17,6 +17,7 @@ from jaxtyping import Float
 import bayescannon.precision  # noqa: F401
 from bayescannon.batches import map_stars, unpack
 from bayescannon.labels import feature_rows
+from bayescannon.model.error import CoefficientNoise
 from bayescannon.typing import Array, Coefficients, Factors, Features, Pixels, Scalar, StarPixels
 
 STARS_AT_ONCE, SPECTRA_AT_ONCE = 8, 64
@@ -50,19 +51,24 @@ class PixelModel(NamedTuple):
     factors: Factors
     products: Float[Array, "pixel pair"]
     """Of all pairs of columns of coefficients and factors: made once, used for every star."""
+    noise: CoefficientNoise
 
     @classmethod
-    def of(cls, coefficients, scatter, usable, factors) -> "PixelModel":
+    def of(cls, coefficients, scatter, usable, factors, noise=None) -> "PixelModel":
         """Multiply the columns; arguments as for `summarise`."""
+        if noise is None:
+            n_pixel, n_feature = coefficients.shape
+            noise = CoefficientNoise(np.zeros(n_pixel), np.zeros((n_feature, n_feature)))
         parts = (jnp.asarray(part, float) for part in (coefficients, scatter, usable, factors))
-        return _with_products(*parts)
+        return _with_products(*parts, CoefficientNoise(*(jnp.asarray(a, float) for a in noise)))
 
 
 @jax.jit
-def _with_products(coefficients, scatter, usable, factors) -> PixelModel:
+def _with_products(coefficients, scatter, usable, factors, noise) -> PixelModel:
     basis = jnp.concatenate([coefficients, factors], axis=1)
     row, column = np.triu_indices(basis.shape[1])
-    return PixelModel(coefficients, scatter, usable, factors, basis[:, row] * basis[:, column])
+    products = basis[:, row] * basis[:, column]
+    return PixelModel(coefficients, scatter, usable, factors, products, noise)
 
 
 def summarise(
@@ -72,6 +78,7 @@ def summarise(
     scatter: Pixels,
     usable: Pixels,
     factors: Factors,
+    noise: CoefficientNoise | None = None,
 ) -> Summary:
     """Compress spectra.
 
@@ -90,13 +97,15 @@ def summarise(
         1 for pixels that the model describes, 0 for those to leave out.
     factors : (pixel, factor)
         Residual factors F; the covariance is diag(1/ivar + s^2) + F F^T.
+    noise : CoefficientNoise, optional
+        Of the coefficients; the log likelihood is the expectation over it.
 
     Returns
     -------
     Summary
         For each star, float64.
     """
-    return compress(flux, ivar, PixelModel.of(coefficients, scatter, usable, factors))
+    return compress(flux, ivar, PixelModel.of(coefficients, scatter, usable, factors, noise))
 
 
 @jax.jit
@@ -120,10 +129,11 @@ def compress(flux: StarPixels, ivar: StarPixels, model: PixelModel) -> Summary:
             ((weight * offset) @ basis).astype(float),
             jnp.sum((weight * offset**2).astype(float)),
             n_pixel,
+            jnp.sum(weight.astype(float) * model.noise.pixel),
             0.5 * log_weight - 0.5 * n_pixel * jnp.log(2 * jnp.pi),
         )
 
-    gram, right, c, n_pixel, log_norm = map_stars(one_star, (flux, ivar), SPECTRA_AT_ONCE)
+    gram, right, c, n_pixel, noise, log_norm = map_stars(one_star, (flux, ivar), SPECTRA_AT_ONCE)
     gram = unpack(gram, n_feature + n_factor)
     a_diagonal, b_diagonal = gram[:, :n_feature, :n_feature], right[:, :n_feature]
     # Woodbury: what the factors explain is taken out as a Schur complement
@@ -132,10 +142,11 @@ def compress(flux: StarPixels, ivar: StarPixels, model: PixelModel) -> Summary:
     across = solve_triangular(factor, gram[:, n_feature:, :n_feature], lower=True)
     along = solve_triangular(factor, right[:, n_feature:, None], lower=True)[..., 0]
     log_det = 2 * jnp.sum(jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)), axis=1)
+    doubt = noise[:, None, None] * model.noise.feature[None]
     return Summary(
-        a=a_diagonal - jnp.einsum("ski,skj->sij", across, across),
-        b=b_diagonal - jnp.einsum("ski,sk->si", across, along),
-        c=c - jnp.sum(along**2, axis=1),
+        a=a_diagonal - jnp.einsum("ski,skj->sij", across, across) + doubt,
+        b=b_diagonal - jnp.einsum("ski,sk->si", across, along) - doubt[:, :, 0],
+        c=c - jnp.sum(along**2, axis=1) + doubt[:, 0, 0],
         log_norm=log_norm - 0.5 * log_det,
         n_pixel=n_pixel,
         a_diagonal=a_diagonal,

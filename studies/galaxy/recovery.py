@@ -11,7 +11,7 @@ from bayescannon.ages.population import age_likelihood
 from bayescannon.model import AnyModel, Model, train
 from bayescannon.model.by_state import states_of
 from bayescannon.posterior import infer
-from bayescannon.posterior.label_map import error_of_mean
+from bayescannon.posterior.convolve import error_of_mean
 from bayescannon.simulate import make_mock
 from bayescannon.trees import array, point_sd, release
 from studies.calibration.scenarios import every_pixel, recipe, thinned
@@ -121,10 +121,10 @@ def shared_error(model: AnyModel, stars: Measured, cell: np.ndarray) -> np.ndarr
     else:
         parts = [(both.rgb, 1 - stars.p_rc), (both.rc, stars.p_rc)]
     for part, share in parts:
-        if part.label_map is None:
+        if part.label_error is None:
             continue
         scaled = part.scaled(np.where(known[:, None], stars.mean, part.scaling.pivot))
-        error = error_of_mean(part.label_map, scaled, np.nan_to_num(share), cell)
+        error = error_of_mean(part.label_error, scaled, np.nan_to_num(share), cell)
         found = found + (error[:, -1] * part.scaling.scale[-1]) ** 2
     return AGE_PER_MASS * np.sqrt(found) / np.log(10)
 
