@@ -12,9 +12,9 @@ class LabelError(NamedTuple):
     """Law of (true label - the label that a spectrum shows), in scaled labels.
 
     At labels l with leverage h = v(l).leverage.v(l) it is the sum of two errors. The label scale,
-    which noisy training labels fix only so well: N(0, (h + shared) `scale_covariance`). And what spectra do
-    that the model does not describe: a multivariate Student t with `degrees` of freedom and scale
-    matrix g `covariance`, g = (h / typical)^growth.
+    which noisy training labels fix only so well: N(0, (h + shared) `scale_covariance`). And what
+    spectra do that the model does not describe: a multivariate Student t with `degrees` of freedom
+    and scale matrix g `covariance`, g = (h / typical)^growth.
 
     Attributes
     ----------
