@@ -47,6 +47,8 @@ def train(
         f"model {model.id} in {out}: {report['stars']} stars, {report['pixels']['ok']} pixels, "
         f"{report['seconds']:.1f} s"
     )
+    for line in report.get("warnings", []):
+        console.print(f"[yellow]note:[/] {line}", highlight=False)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from astropy.table import Table
 
 from bayescannon.errors import UserError
 from bayescannon.labels import Mixture, Scaling, features, n_features
-from bayescannon.model.error import CoefficientNoise, LabelError
+from bayescannon.model.error import Chi2Law, CoefficientNoise, LabelError
 from bayescannon.model.states import States
 from bayescannon.recipe import Recipe
 
@@ -49,6 +49,8 @@ class Model:
     coefficient_noise : CoefficientNoise or None
         How uncertain the coefficients are, nearly; `infer` takes the expectation over it. None
         where training labels were taken as exact.
+    chi2_law : Chi2Law or None
+        What reduced chi2 the training stars have; `infer` flags stars far above it.
     states : States or None
         What labels say of the factors in each evolutionary state; `infer` then infers both states
         and mixes them. None where training knew no states.
@@ -78,6 +80,7 @@ class Model:
     population: Mixture | None = None
     label_error: LabelError | None = None
     coefficient_noise: CoefficientNoise | None = None
+    chi2_law: Chi2Law | None = None
     states: States | None = None
     uncertainty: np.ndarray | None = None
     channel: tuple[str, ...] | None = None
@@ -153,7 +156,7 @@ class Model:
             arrays["wavelength"] = self.wavelength
         if self.population is not None:
             arrays |= self.population.arrays("population")
-        for part in (self.label_error, self.coefficient_noise, self.states):
+        for part in (self.label_error, self.coefficient_noise, self.chi2_law, self.states):
             if part is not None:
                 arrays |= part.arrays()
         return arrays

@@ -11,7 +11,7 @@ from bayescannon.batches import unpack
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
 from bayescannon.labels import Mixture, Scaling
-from bayescannon.model.error import CoefficientNoise, LabelError
+from bayescannon.model.error import Chi2Law, CoefficientNoise, LabelError
 from bayescannon.model.model import Model
 from bayescannon.model.states import States
 from bayescannon.recipe import Recipe
@@ -102,6 +102,7 @@ def _assemble(folder: Path, info: dict, arrays: dict[str, np.ndarray]) -> Model:
         population=Mixture.of_arrays(arrays, "population"),
         label_error=LabelError.of_arrays(arrays),
         coefficient_noise=CoefficientNoise.of_arrays(arrays),
+        chi2_law=Chi2Law.of_arrays(arrays),
         states=States.of_arrays(arrays),
         uncertainty=_uncertainty(folder / "uncertainty.npz"),
         channel=tuple(info["channel"]) if info.get("channel") else None,
