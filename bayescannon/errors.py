@@ -1,9 +1,47 @@
-"""What a user can mend: the errors that the shell prints as one line."""
+"""What the user can mend: the errors that the command line prints as one line."""
+
+import os
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
 
 
 class UserError(ValueError):
     """Something the user gave cannot be used.
 
     The message is one line that names the file, the star or the key and says what to do.
-    The shell prints it and leaves with exit code 2.
+    The command line prints it and leaves with exit code 2.
     """
+
+
+def line_of(error: OSError, path: str | os.PathLike = "") -> str:
+    """Say in one line what the system refused.
+
+    Parameters
+    ----------
+    error : OSError
+    path : path, optional
+        What was worked on, for an error that names no file.
+    """
+    name = error.filename if isinstance(error.filename, str | os.PathLike) else path
+    reason = " ".join(str(error.strerror or error).split())
+    # the user knows the output, not the name under which it is written
+    shown = re.sub(r"\.partial-[0-9a-f]+-", "", os.fspath(name))
+    return f"{shown}: {reason}" if shown else reason
+
+
+@contextmanager
+def one_line(path: str | os.PathLike, advice: str) -> Generator[None]:
+    """Turn what the system refuses (no space, no permission) into a `UserError` with advice.
+
+    Parameters
+    ----------
+    path : path
+        What is worked on.
+    advice : str
+        What is kept, and what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{line_of(error, path)}; {advice}") from error

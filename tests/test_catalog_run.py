@@ -22,7 +22,7 @@ from bayescannon.catalog import block
 from bayescannon.catalog.block import BlockMaker, part_path
 from bayescannon.catalog.manifest import describe_run
 from bayescannon.cli.app import app
-from bayescannon.files import alone_in
+from bayescannon.files import work_in
 from bayescannon.flags import Flag
 from bayescannon.trees import release
 
@@ -194,8 +194,8 @@ def test_a_block_that_fails_as_a_whole_stops_the_run_with_its_stars(
 
 
 def test_two_runs_do_not_work_in_one_folder(places, tmp_path, small_blocks):
-    refused = pytest.raises(bc.UserError, match="another run works in this folder")
-    with alone_in(tmp_path / "run"), refused:
+    refused = pytest.raises(bc.UserError, match="another run is writing here")
+    with work_in(tmp_path / "run", []), refused:
         _run(places, tmp_path / "run")
     _run(places, tmp_path / "run")
 
@@ -263,7 +263,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(places, whole, tmp_path, sm
 
 
 def test_processes_write_the_same_bytes(
-    places, whole, tmp_path, small_blocks, monkeypatch, wait_for_workers
+    places, whole, tmp_path, small_blocks, monkeypatch
 ):
     """More blocks than may wait: one lost in the queue would be missing here."""
     monkeypatch.setattr("bayescannon.catalog.run.STARS_PER_BLOCK", 30)

@@ -286,11 +286,11 @@ class Parsec:
         """Age [Gyr] at which a star has that log10 mass; NaN outside the grid; see `invert`."""
         return 10 ** invert(self.table("log_mass", state), log_mass, mh, logg)
 
-    def save(self, path) -> None:
+    def save(self, path, overwrite: bool = False) -> None:
         """Write the grid as a Zarr store; see `bayescannon.ages.store`."""
         from bayescannon.ages.store import save_grid
 
-        save_grid(self, path)
+        save_grid(self, path, overwrite)
 
     @staticmethod
     def open(path) -> "Parsec":

@@ -8,20 +8,28 @@ import xarray as xr
 
 from bayescannon.ages.grid import Parsec
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import output
+from bayescannon.marks import GRID
 
 FORMAT = 1
 _ARRAYS = tuple(field.name for field in fields(Parsec) if field.name != "info")
 _AXES = ("logg", "mh", "log_age")
 
 
-def save_grid(grid: Parsec, path) -> None:
+def save_grid(grid: Parsec, path, overwrite: bool = False) -> None:
     """Write a grid; the same grid always gives the same bytes.
 
     Parameters
     ----------
     grid : Parsec
-    path : path of the Zarr store, replaced when it exists.
+    path : path of the Zarr store.
+    overwrite : bool
+        Replace a grid that is there; nothing else is ever replaced.
+
+    Raises
+    ------
+    UserError
+        If something else is there, or nothing may be written there.
     """
     data = {}
     for name in _ARRAYS:
@@ -29,7 +37,7 @@ def save_grid(grid: Parsec, path) -> None:
         dims = (name,) if name in _AXES else _AXES[-array.ndim :]
         data[name] = (dims, array)
     attrs = {"format": FORMAT, "info": json.dumps(grid.info, sort_keys=True)}
-    with write_beside(path) as beside:
+    with output(path, GRID, overwrite) as beside:
         xr.Dataset(data, attrs=attrs).to_zarr(beside, consolidated=False, zarr_format=3)
 
 

@@ -26,6 +26,9 @@ from bayescannon.trees import array, point_sd
 console = Console()
 
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an earlier output of this command.")
+]
 UnusedSeed = Annotated[int, typer.Option(help="Taken as by every command; nothing here is random.")]
 
 

@@ -9,6 +9,8 @@ import typer
 from bayescannon.cli.console import console
 from bayescannon.data import element_windows, model_path
 from bayescannon.errors import UserError
+from bayescannon.files import check_output
+from bayescannon.marks import PICTURE
 from bayescannon.model import Model
 from bayescannon.plots import continuum as continuum_page
 from bayescannon.plots import factors as factors_page
@@ -46,6 +48,7 @@ def star(
     out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("star.png"),
 ) -> None:
     """Draw one star on one page: spectrum, posterior, age, diagnostics and flags."""
+    check_output(out, PICTURE, overwrite=True)
     post = open_posterior(posteriors)
     page = star_page.draw(
         Model.load(model_path(model)),
@@ -67,6 +70,7 @@ def continuum(
     out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("continuum.png"),
 ) -> None:
     """Draw one spectrum with its continuum pixels, the fit and the normalised flux."""
+    check_output(out, PICTURE, overwrite=True)
     pixels = Recipe.load(recipe).pixels if recipe else PixelRecipe()
     star = read_spectrum(file, bits(PixelBit, pixels.bad_bits, "pixels.bad_bits"))
     index, mask = pixel_index_of_size(pixels.grid), continuum_mask(pixels)
@@ -98,6 +102,7 @@ def factors(
     out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("factors.png"),
 ) -> None:
     """Draw the residual factors of a model against wavelength, with the windows of elements."""
+    check_output(out, PICTURE, overwrite=True)
     trained = Model.load(model_path(model))
     if trained.wavelength is None:
         raise UserError(f"{model}: its pixels are channels, not wavelengths: nothing to draw")

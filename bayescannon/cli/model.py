@@ -1,7 +1,6 @@
 """`train` and `crossval`."""
 
 import json
-import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from itertools import count
@@ -12,9 +11,10 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from bayescannon.cli.console import Seed, UnusedSeed, console, progress
-from bayescannon.files import write_beside
+from bayescannon.cli.console import Overwrite, Seed, UnusedSeed, console, progress
+from bayescannon.files import output, save_or_spare
 from bayescannon.labels import read_labels
+from bayescannon.marks import CROSSVAL, MODEL
 from bayescannon.model import train as train_model
 from bayescannon.plots import one_to_one
 from bayescannon.plots.style import save
@@ -22,6 +22,7 @@ from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.training import MAX_ROUNDS, Round
 from bayescannon.validation import CrossValidation, cross_validate
+from bayescannon.validation.crossval import remove_folds
 
 SpectraPath = Annotated[Path, typer.Option(help="Spectra store (.zarr).")]
 LabelsPath = Annotated[
@@ -35,13 +36,15 @@ def train(
     labels: LabelsPath,
     recipe: RecipePath,
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    overwrite: Overwrite = False,
     seed: UnusedSeed = 0,
 ) -> None:
     """Train a model: coefficients and scatter of every pixel."""
-    store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
-    with training_progress(settings, store.data.sizes["pixel"]) as (update, report_round):
-        model = train_model(store, table, settings, update, report_round)
-    model.save(out)
+    with output(out, MODEL, overwrite) as beside:
+        store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
+        with training_progress(settings, store.data.sizes["pixel"]) as (update, report_round):
+            model = train_model(store, table, settings, update, report_round)
+        save_or_spare(model.save, beside, out.name)
     report = model.report or {}
     console.print(
         f"model {model.id} in {out}: {report['stars']} stars, {report['pixels']['ok']} pixels, "
@@ -88,18 +91,19 @@ def crossval(
     truth: Annotated[
         Path | None, typer.Option(help="Label table to judge against, if better than LABELS.")
     ] = None,
+    overwrite: Overwrite = False,
     seed: Seed = 0,
 ) -> None:
     """Infer every star with a model that has not seen it, and say how well that went.
 
     Folds are kept in OUT.folds until all are done: the same command goes on where it stopped.
     """
-    store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
-    better = read_labels(truth) if truth else None
-    kept = out.with_name(out.name + ".folds")
-    with progress("cross-validation folds", folds) as update:
-        result = cross_validate(store, table, settings, folds, seed, better, update, kept)
-    with write_beside(out) as beside:
+    with output(out, CROSSVAL, overwrite) as beside:
+        store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
+        better = read_labels(truth) if truth else None
+        kept = out.with_name(out.name + ".folds")
+        with progress("cross-validation folds", folds) as update:
+            result = cross_validate(store, table, settings, folds, seed, better, update, kept)
         beside.mkdir()
         result.table().write(beside / "crossval.ecsv")
         statistics = {name: j.as_dict() for name, j in result.statistics.items()}
@@ -107,7 +111,7 @@ def crossval(
         (beside / "crossval.json").write_text(text + "\n", encoding="utf-8")
         columns = (result.truth, result.mean, result.labels, np.hypot(result.sd, result.error))
         save(one_to_one.draw(*columns, heading="Cross-validation"), beside / "crossval.png")
-    shutil.rmtree(kept)
+    remove_folds(kept)
     console.print(statistics_table(result, f"{folds}-fold cross-validation"))
 
 

@@ -124,11 +124,23 @@ class Model:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:12]
 
-    def save(self, folder: str | os.PathLike) -> None:
-        """Write a model folder: recipe, arrays, card; an existing one is replaced."""
+    def save(self, folder: str | os.PathLike, overwrite: bool = False) -> None:
+        """Write a model folder: recipe, arrays, card.
+
+        Parameters
+        ----------
+        folder : path
+        overwrite : bool
+            Replace a model that is there, once the new one is complete.
+
+        Raises
+        ------
+        UserError
+            If something else is there, or nothing may be written there.
+        """
         from bayescannon.model.store import save_model
 
-        save_model(self, folder)
+        save_model(self, folder, overwrite)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Model:

@@ -9,8 +9,9 @@ import numpy as np
 
 from bayescannon.batches import unpack
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import output
 from bayescannon.labels import Mixture, Scaling
+from bayescannon.marks import MODEL
 from bayescannon.model.model import LabelMap, Model
 from bayescannon.model.states import States
 from bayescannon.recipe import Recipe
@@ -22,15 +23,15 @@ UPGRADES: dict = dict.fromkeys((1, 2), lambda info, arrays: (info, arrays))
 """For each old format, a function from (info, arrays) of that format to those of the next one."""
 
 
-def save_model(model: Model, folder: str | os.PathLike) -> None:
-    """Write a model folder; an existing one is replaced once the new one is complete."""
+def save_model(model: Model, folder: str | os.PathLike, overwrite: bool = False) -> None:
+    """Write a model folder; see `Model.save`."""
     info = {
         "format": FORMAT,
         "id": model.id,
         "channel": model.channel,
         "report": model.report,
     }
-    with write_beside(folder) as beside:
+    with output(folder, MODEL, overwrite) as beside:
         beside.mkdir()
         (beside / "recipe.toml").write_text(model.recipe.dumps(), encoding="utf-8")
         (beside / "CARD.md").write_text(model.card, encoding="utf-8")

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from bayescannon.cli.console import Seed, console, progress
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import work_in, write_beside
+from bayescannon.marks import Kind, put_mark
 from studies.calibration.html import report
 from studies.calibration.report import assess, load_world
 from studies.calibration.runner import NAMES, part_folder, run_part
@@ -42,7 +43,10 @@ def calibrate(
     for name in world or ():
         if name not in NAMES:
             raise UserError(f"--world {name} is unknown: use one of {', '.join(NAMES)}")
-    run(out, QUICK if quick else FULL, seed, world or list(NAMES), most_seeds=1 if quick else 3)
+    with work_in(out, ["worlds", "report.json"]) as folder:
+        put_mark(folder, Kind("calibration"))
+        most_seeds = 1 if quick else 3
+        run(folder, QUICK if quick else FULL, seed, world or list(NAMES), most_seeds)
 
 
 def run(out: Path, size: Size, seed: int, wanted: list[str], most_seeds: int = 3) -> dict:
