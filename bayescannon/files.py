@@ -6,7 +6,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,11 +19,10 @@ PATIENCE = 40
 LOCK = ".lock"
 LEFT = re.compile(r"\.(partial|old)-[0-9a-f]+-(.*)|.*\.partial", re.DOTALL)
 """Names of what a killed process left half written, the last of them by Zarr."""
-OF_FILES = frozenset(
-    ".asdf .csv .dat .ecsv .fit .fits .gz .h5 .hdf5 .html .jpg .json .lst .md .mrt .nc .npy .npz "
-    ".parquet .pdf .pkl .png .svg .tar .tex .toml .tsv .txt .vot .votable .xls .xlsx .xml "
-    ".zip".split()
-)
+OF_FILES = (
+    "asdf csv dat ecsv fit fits gz h5 hdf5 html jpg json lst md mrt nc npy npz parquet pdf pkl png "
+    "svg tar tex toml tsv txt vot votable xls xlsx xml zip"
+).split()
 """Suffixes that mean a file: no folder is made under such a name."""
 
 
@@ -120,14 +119,14 @@ def check_output(target: str | os.PathLike, kind: Kind, overwrite: bool = False)
 
 
 @contextmanager
-def work_in(folder: str | os.PathLike, marks: Iterable[str]) -> Generator[Path]:
+def work_in(folder: str | os.PathLike, marks: Sequence[str]) -> Generator[Path]:
     """Hold a folder that is filled step by step, and that a later run goes on with.
 
     Parameters
     ----------
     folder : path
         Made when missing. A link is followed.
-    marks : iterable of str
+    marks : sequence of str
         Names, one of which says that a folder which is not empty is such a run's.
 
     Yields
@@ -149,7 +148,8 @@ def work_in(folder: str | os.PathLike, marks: Iterable[str]) -> Generator[Path]:
         marked = any((folder / mark).exists() for mark in (MARK, *marks))
         if folder.is_dir() and not marked and not all(map(_is_left, folder.iterdir())):
             raise UserError(
-                f"{folder}: exists, and is no folder of such a run; choose another output"
+                f"{folder}: exists, and is no folder of such a run: it has no {marks[0]}; choose "
+                "another output"
             )
         folder.mkdir(parents=True, exist_ok=True)
         with hold(folder / LOCK, folder):
@@ -229,6 +229,11 @@ def resolved(target: str | os.PathLike) -> Path:
     return Path(os.path.realpath(os.path.expanduser(target)))
 
 
+def means_file(path: Path) -> bool:
+    """Whether a name that does not exist yet means a file, not a folder."""
+    return path.suffix.lower()[1:] in OF_FILES
+
+
 def sweep(folder: Path) -> None:
     """Remove what processes that were killed left half written, at any depth."""
     for left in [*folder.rglob("*")]:
@@ -281,7 +286,7 @@ def _check_suffix(path: Path, kind: Kind) -> None:
     if kind.suffixes and suffix not in kind.suffixes:
         known = ", ".join(filter(None, kind.suffixes))
         raise UserError(f"{path}: cannot write {suffix or 'no suffix'}; use one of {known}")
-    if not kind.suffixes and suffix in OF_FILES:
+    if not kind.suffixes and means_file(path):
         raise UserError(f"{path}: a folder is written, not a {suffix} file; name it without suffix")
 
 

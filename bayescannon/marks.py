@@ -9,7 +9,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-MARK = ".bayescannon"
+MARK, MARK_OF_STORES = ".bayescannon", "bayescannon"
+"""Name of the file in a folder, and of the attribute of a Zarr store."""
 ENDS = 1 << 18
 """So many bytes at either end of a file are searched for its mark."""
 
@@ -60,7 +61,7 @@ def put_mark(path: Path, kind: Kind) -> None:
     root = path / "zarr.json"
     if root.is_file():
         stored = json.loads(root.read_text(encoding="utf-8"))
-        stored.setdefault("attributes", {})["bayescannon"] = kind.name
+        stored.setdefault("attributes", {})[MARK_OF_STORES] = kind.name
         root.write_text(json.dumps(stored, indent=2), encoding="utf-8")
     elif path.is_dir():
         lines = [kind.name, *sorted(_files(path))]
@@ -94,8 +95,8 @@ def _is_our_folder(path: Path, kind: Kind) -> bool:
     if "zarr.json" in names:
         root = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
         attributes = root.get("attributes", {})
-        if "bayescannon" in attributes:
-            return attributes["bayescannon"] == kind.name
+        if MARK_OF_STORES in attributes:
+            return attributes[MARK_OF_STORES] == kind.name
         known = kind.attribute is None or kind.attribute in attributes
         return known and bool(kind.first) and names >= set(kind.first)
     if MARK in names:

@@ -164,7 +164,7 @@ def test_a_broken_run_leaves_the_old_store_alone(world, tmp_path):
         raise RuntimeError("stopped")
 
     with pytest.raises(RuntimeError, match="stopped"):
-        bc.infer(world.model, world.spectra, draws=5, out=path, progress=stop)
+        bc.infer(world.model, world.spectra, draws=5, out=path, progress=stop, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["post.zarr"]
     assert bc.open_posterior(path).posterior.sizes["star"] == 3
 

@@ -63,7 +63,7 @@ def main() -> None:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=UserWarning, module="jax")
-            warnings.showwarning = _in_one_line
+            warnings.showwarning = _in_one_line  # ty: ignore[invalid-assignment]
             app()
         sys.stdout.flush()
     except UserError as error:

@@ -17,7 +17,7 @@ from bayescannon.cli.ages import isochrones
 from bayescannon.cli.console import Seed, console, progress
 from bayescannon.data import model_path
 from bayescannon.errors import UserError
-from bayescannon.files import OF_FILES, check_output
+from bayescannon.files import check_output, means_file
 from bayescannon.flags import Flag
 from bayescannon.marks import CATALOG
 from bayescannon.model import load
@@ -115,7 +115,10 @@ def catalog(
     ours = restart or (folder / MANIFEST).exists()  # then nothing is lost with the tables
     for target in targets:
         check_output(target, CATALOG, ours)
-    spectra = Spectra.open(source) if abundances is None else _read_table(abundances, shift)
+    if abundances is not None:
+        spectra = _read_table(abundances, shift)
+    else:
+        spectra = Spectra.open(source)  # ty: ignore[invalid-argument-type]  # one of them is given
     trained = load(model_path(model or Path(ABUNDANCES)))
     with progress("stars", len(spectra), rate=True) as update:
         table = run_catalog(
@@ -145,7 +148,7 @@ def _sum_up(posteriors: Path, ages: Path | None) -> QTable:
 
 def _targets(out: Path, formats: list[str] | None) -> tuple[Path, list[Path]]:
     """Folder of the run and the tables to write: in it, or the one file that `out` names."""
-    if out.suffix.lower() in OF_FILES and not out.is_dir():
+    if means_file(out) and not out.is_dir():
         if formats:
             raise UserError(
                 f"--out {out} is a file, whose suffix is its format: leave --format out, or give "
