@@ -22,7 +22,7 @@ LEFT = re.compile(r"\.(partial|old)-[0-9a-f]+-(.*)|.*\.partial", re.DOTALL)
 OF_FILES = (
     "asdf csv dat ecsv fit fits gz h5 hdf5 html jpg json lst md mrt nc npy npz parquet pdf pkl png "
     "svg tar tex toml tsv txt vot votable xls xlsx xml zip"
-).split()
+)
 """Suffixes that mean a file: no folder is made under such a name."""
 
 
@@ -231,7 +231,7 @@ def resolved(target: str | os.PathLike) -> Path:
 
 def means_file(path: Path) -> bool:
     """Whether a name that does not exist yet means a file, not a folder."""
-    return path.suffix.lower()[1:] in OF_FILES
+    return path.suffix.lower()[1:] in OF_FILES.split()
 
 
 def sweep(folder: Path) -> None:

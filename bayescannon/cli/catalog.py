@@ -115,10 +115,7 @@ def catalog(
     ours = restart or (folder / MANIFEST).exists()  # then nothing is lost with the tables
     for target in targets:
         check_output(target, CATALOG, ours)
-    if abundances is not None:
-        spectra = _read_table(abundances, shift)
-    else:
-        spectra = Spectra.open(source)  # ty: ignore[invalid-argument-type]  # one of them is given
+    spectra = _read_table(abundances, shift) if abundances else Spectra.open(source or Path())
     trained = load(model_path(model or Path(ABUNDANCES)))
     with progress("stars", len(spectra), rate=True) as update:
         table = run_catalog(
