@@ -16,7 +16,7 @@ from bayescannon.cli.console import Seed, UnusedSeed, console, progress
 from bayescannon.files import write_beside
 from bayescannon.labels import read_labels
 from bayescannon.model import train as train_model
-from bayescannon.plots import one_to_one
+from bayescannon.plots.labels import draw_one_to_one
 from bayescannon.plots.style import save
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
@@ -106,7 +106,7 @@ def crossval(
         text = json.dumps({"folds": folds, "seed": seed, "labels": statistics}, indent=1)
         (beside / "crossval.json").write_text(text + "\n", encoding="utf-8")
         columns = (result.truth, result.mean, result.labels, np.hypot(result.sd, result.error))
-        save(one_to_one.draw(*columns, heading="Cross-validation"), beside / "crossval.png")
+        save(draw_one_to_one(*columns, heading="Cross-validation"), beside / "crossval.png")
     shutil.rmtree(kept)
     console.print(statistics_table(result, f"{folds}-fold cross-validation"))
 
