@@ -17,7 +17,6 @@ from bayescannon.labels import features, fit_logistic
 from bayescannon.model.fit import RIDGE, train
 from bayescannon.model.model import LabelMap, Model
 from bayescannon.model.states import STATES, StateRelation
-from bayescannon.model.store import load_model
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 
@@ -108,7 +107,7 @@ class StateModels:
         with np.load(folder / ODDS) as stored:
             pivot, scale, log_odds = (stored[k] for k in ("pivot", "scale", "log_odds"))
             share = float(stored["share_rc"]) if "share_rc" in stored else 0.5
-        rgb, rc = (load_model(folder / state) for state in STATES)
+        rgb, rc = (Model.load(folder / state) for state in STATES)
         return cls(rgb, rc, pivot, scale, log_odds, share)
 
 

@@ -13,7 +13,8 @@ import xarray as xr
 from jaxtyping import Bool, Float
 
 from bayescannon.ages.draws import salaris
-from bayescannon.ages.grid import Parsec, evaluate
+from bayescannon.ages.grid import Parsec
+from bayescannon.ages.interpolation import evaluate
 from bayescannon.ages.mixture import QUANTITIES
 from bayescannon.ages.posterior import (
     MASS_LOSS_SCATTER,

@@ -14,7 +14,8 @@ from astropy.table import Table, vstack
 from scipy.spatial import KDTree
 
 from bayescannon.ages import Parsec, salaris
-from bayescannon.ages.grid import State, evaluate
+from bayescannon.ages.grid import State
+from bayescannon.ages.interpolation import evaluate
 from bayescannon.data import clump_ids
 from bayescannon.keys import star_generator
 from bayescannon.simulate.giants import STATES, Giants
