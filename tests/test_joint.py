@@ -1,4 +1,4 @@
-"""Joint training: each step against algebra by hand, the whole on a world of known truth."""
+"""Joint training: each step against algebra by hand, the whole on a scenario of known truth."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -40,12 +40,12 @@ class Noisy(NamedTuple):
     factors: np.ndarray
 
 
-def _make(n_star: int, part: int, world: int = 7) -> Noisy:
+def _make(n_star: int, part: int, scenario: int = 7) -> Noisy:
     rng = np.random.default_rng(7)
     coefficients = rng.normal(size=(96, 10)) * np.r_[0, [0.05] * 3, [0.01] * 6]
     coefficients[:, 0] = 1.0
     factors = 0.03 * rng.normal(size=(96, 2))
-    rng = np.random.default_rng([world, part])
+    rng = np.random.default_rng([scenario, part])
     x = rng.normal(size=(n_star, 3))
     mass = 0.5 * x[:, 0] + 0.5 * rng.normal(size=n_star)
     z = rng.normal(size=(n_star, 2)) + np.outer(mass, [2.0, 0.0])
@@ -335,7 +335,7 @@ def test_stars_with_missing_labels_help_the_others(noisy):
     assert (np.std(off, axis=0) < 0.045).all()
 
 
-def test_posteriors_of_other_stars_are_honest(noisy, model):
+def test_posteriors_of_other_stars_are_calibrated(noisy, model):
     """1000 stars, seed 7. z within 0.2 of 1: Monte Carlo 0.022, but stars share one label scale,
     uncertain by as much as a spectrum is (over training sets 3 to 10 the means of z are 0.93 to
     0.97, their scatter 0.06 to 0.09). A plain model of the same data is above 2 for a label."""

@@ -1,4 +1,4 @@
-"""Room 5: the trained model, its training from spectra and labels, and its folder on disk."""
+"""The trained model, its training from spectra and labels, and its folder on disk."""
 
 from bayescannon.model.by_state import AnyModel, StateModels, load
 from bayescannon.model.fit import train
