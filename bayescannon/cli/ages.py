@@ -5,13 +5,13 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
 from typer.core import TyperGroup
 
 from bayescannon.ages import AGE_PRIORS, Parsec, infer_ages
 from bayescannon.ages.build import build_grid, interpolation_error
 from bayescannon.ages.systematics import compare, real_giants, shifts
-from bayescannon.cli.console import Seed, console, progress
+from bayescannon.cli.console import Seed, console, log, progress, text_table
+from bayescannon.cli.lazy import mount, plain_app
 from bayescannon.cli.posterior import save_tree
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
@@ -27,7 +27,7 @@ class _ShortForm(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(cls=_ShortForm, no_args_is_help=True)
+app = plain_app(cls=_ShortForm, no_args_is_help=True)
 
 
 @app.callback()
@@ -78,7 +78,7 @@ def build(
     ] = None,
 ) -> None:
     """Build a grid from isochrone tables: several ages and metallicities, giants included."""
-    with console.status("reading isochrones"):
+    with log.status("reading isochrones"):
         grid = build_grid(files, eta, family)
     grid.save(out)
     console.print(
@@ -121,14 +121,18 @@ def systematics(
             table.write(beside)
 
 
-def _printed(table) -> Table:
-    shown = Table(title="shift of the median age in dex, per bin of current mass in Msun")
-    for name in table.colnames:
-        shown.add_column(name, justify="left" if name == "change" else "right", no_wrap=True)
-    for row in table:
-        first, *rest = row
-        shown.add_row(str(first), *(f"{value:+.3f}" for value in rest))
-    return shown
+def _printed(table) -> str:
+    rows = [(str(first), *(f"{value:+.3f}" for value in rest)) for first, *rest in table]
+    title = "shift of the median age in dex, per bin of current mass in Msun"
+    return text_table(table.colnames, rows, title)
+
+
+mount(
+    app,
+    "self-check",
+    "studies.ages.command:app",
+    "Judge the age posteriors of simulated stars under each age prior.",
+)
 
 
 def isochrones(path: Path | None) -> Parsec:

@@ -7,6 +7,7 @@ import numpy as np
 import typer
 
 from bayescannon.cli.console import console
+from bayescannon.cli.lazy import mount, plain_app
 from bayescannon.data import element_windows, model_path
 from bayescannon.errors import UserError
 from bayescannon.model import Model
@@ -28,12 +29,20 @@ from bayescannon.spectra.bits import PixelBit, bits
 from bayescannon.spectra.continuum import continuum_factors, design, solve_continuum
 from bayescannon.spectra.ingest import continuum_mask
 
-app = typer.Typer(help="Draw what was inferred.", no_args_is_help=True)
+app = plain_app(no_args_is_help=True)
 
 
 @app.callback()
 def figures() -> None:
-    """Draw what was inferred."""
+    """Draw stars, spectra and models."""
+
+
+mount(
+    app,
+    "paper",
+    "studies.paper.command:app",
+    "Make the figures and tables of Ness et al. (2016), each with its numbers.",
+)
 
 
 @app.command()
