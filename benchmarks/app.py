@@ -37,7 +37,7 @@ def ages(
     draws: Annotated[int, typer.Option(min=2, help="Posterior draws per star.")] = 500,
     seed: Annotated[int, typer.Option(help="Seed of the mock posteriors.")] = 0,
 ) -> None:
-    """Time the step from mass posteriors to age posteriors, compilation included."""
+    """Time the ages, compilation included."""
     mock = make_mock_ages(stars, "flat-age", seed, draws=draws)
     with progress("age posteriors", stars) as update:
         wall, cpu = time.perf_counter(), time.process_time()

@@ -44,7 +44,10 @@ def train_worlds(
         bool, typer.Option("--states", help="mock: evolutionary states are part of the model.")
     ] = False,
 ) -> None:
-    """Train where the truth is known, and judge the posteriors of other stars."""
+    """Train where the truth is known.
+
+    The posteriors of other stars are judged by their true labels.
+    """
     if world is World.EXACT:
         _exact(seed, stars)
     elif world is World.MOCK:

@@ -32,7 +32,7 @@ app = plain_app(cls=_ShortForm, no_args_is_help=True)
 
 @app.callback()
 def ages() -> None:
-    """Turn mass posteriors into age posteriors with isochrones.
+    """Turn mass posteriors into age posteriors.
 
     `bayescannon ages POSTERIORS` is short for `bayescannon ages infer POSTERIORS`; its options are
     listed by `bayescannon ages infer --help`.
@@ -53,7 +53,10 @@ def infer(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed; that of the posteriors without.")] = None,
 ) -> None:
-    """Turn mass posteriors into age posteriors with isochrones."""
+    """Turn mass posteriors into age posteriors.
+
+    Masses are compared with isochrones; a star's metallicity and state count.
+    """
     post, chosen = open_posterior(posteriors), isochrones(grid)
     n_star = post["posterior"].sizes["star"]
     with progress("age posteriors", n_star) as update:
@@ -77,7 +80,10 @@ def build(
         str | None, typer.Option(help="Name of the models; what the files say without.")
     ] = None,
 ) -> None:
-    """Build a grid from isochrone tables: several ages and metallicities, giants included."""
+    """Build a grid from isochrone tables.
+
+    They must hold several ages and metallicities, and the giant branch and the clump.
+    """
     with log.status("reading isochrones"):
         grid = build_grid(files, eta, family)
     grid.save(out)
@@ -104,8 +110,9 @@ def systematics(
     ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Print how far the choices of alpha, state, prior and grid shift the ages, per mass bin.
+    """Print how far choices shift the ages.
 
+    The choices are alpha, state, prior and grid; the table has a column for each bin of mass.
     Shifts in dex of the median age of the 1502 real giants, against flat-age, alpha on, the
     catalogue's state, and the shipped grid.
     """

@@ -41,7 +41,7 @@ mount(
     app,
     "paper",
     "studies.paper.command:app",
-    "Make the figures and tables of Ness et al. (2016), each with its numbers.",
+    "Make the figures and tables of Ness et al. (2016).",
 )
 
 
@@ -54,7 +54,10 @@ def star(
     ages: Annotated[Path | None, typer.Option(help="Age store of `ages`.")] = None,
     out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("star.png"),
 ) -> None:
-    """Draw one star on one page: spectrum, posterior, age, diagnostics and flags."""
+    """Draw one star on one page.
+
+    The page shows its spectrum, posterior, age, diagnostics and flags.
+    """
     post = open_posterior(posteriors)
     page = star_page.draw(
         Model.load(model_path(model)),
@@ -75,7 +78,10 @@ def continuum(
     ] = None,
     out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("continuum.png"),
 ) -> None:
-    """Draw one spectrum with its continuum pixels, the fit and the normalised flux."""
+    """Draw one spectrum with its continuum.
+
+    Above the continuum pixels and the fit, below the normalised flux.
+    """
     pixels = Recipe.load(recipe).pixels if recipe else PixelRecipe()
     star = read_spectrum(file, bits(PixelBit, pixels.bad_bits, "pixels.bad_bits"))
     index, mask = pixel_index_of_size(pixels.grid), continuum_mask(pixels)
@@ -106,7 +112,10 @@ def factors(
     model: Annotated[Path, typer.Argument(help="Model folder, or the name of a shipped model.")],
     out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("factors.png"),
 ) -> None:
-    """Draw the residual factors of a model against wavelength, with the windows of elements."""
+    """Draw the residual factors of a model.
+
+    They are drawn against wavelength, with the windows of the elements.
+    """
     trained = Model.load(model_path(model))
     if trained.wavelength is None:
         raise UserError(f"{model}: its pixels are channels, not wavelengths: nothing to draw")
