@@ -13,7 +13,7 @@ from astropy.table import QTable
 from bayescannon.catalog import WRITERS, build_catalog, check_suffixes, run_catalog, write_catalog
 from bayescannon.catalog.block import PARTS
 from bayescannon.cli.ages import isochrones
-from bayescannon.cli.console import Seed, console, progress
+from bayescannon.cli.console import Seed, console, log, progress
 from bayescannon.data import model_path
 from bayescannon.errors import UserError
 from bayescannon.flags import Flag
@@ -154,7 +154,7 @@ def _read_table(path: Path, shift: bool) -> Spectra:
         warnings.simplefilter("always", ZeroPointWarning)
         stars = read_abundances(path, real_giants()[0], shift)
     for warning in caught:
-        console.print(f"warning: {warning.message}", style="yellow")
+        log.print(f"warning: {warning.message}", style="yellow")
     return stars
 
 

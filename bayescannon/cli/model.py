@@ -10,9 +10,8 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
 
-from bayescannon.cli.console import Seed, UnusedSeed, console, progress
+from bayescannon.cli.console import NoSeed, Seed, console, log, progress, text_table
 from bayescannon.files import write_beside
 from bayescannon.labels import read_labels
 from bayescannon.model import train as train_model
@@ -35,7 +34,7 @@ def train(
     labels: LabelsPath,
     recipe: RecipePath,
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
-    seed: UnusedSeed = 0,
+    seed: NoSeed = 0,
 ) -> None:
     """Train a model: coefficients and scatter of every pixel."""
     store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
@@ -70,7 +69,7 @@ def training_progress(
 
 def show_round(r: Round) -> None:
     """Say what a round of joint training did."""
-    console.print(
+    log.print(
         f"ln likelihood a star {r.objective:.3f}, labels moved by at most {max(r.moved):.3f} sd, "
         f"{r.factors} factors",
         style="dim",
@@ -111,20 +110,28 @@ def crossval(
     console.print(statistics_table(result, f"{folds}-fold cross-validation"))
 
 
-def statistics_table(result: CrossValidation, title: str) -> Table:
+def statistics_table(result: CrossValidation, title: str) -> str:
     """Lay out the statistics of a cross-validation, one row a label."""
-    table = Table(title=title)
-    heads = ("label", "stars", "bias", "rms", "robust", "z-width", "68 % holds", "slope")
-    for name in (*heads, "truth on mean"):
-        table.add_column(name, justify="right" if name != "label" else "left")
-    for name, j in result.statistics.items():
-        numbers = [f"{x:.3g}" for x in (j.bias, j.rms, j.robust, j.z)]
-        table.add_row(
+    heads = (
+        "label",
+        "stars",
+        "bias",
+        "rms",
+        "robust",
+        "z",
+        "68 %\nholds",
+        "slope",
+        "truth\non mean",
+    )
+    rows = [
+        (
             name,
             str(j.n),
-            *numbers,
+            *(f"{x:.3g}" for x in (j.bias, j.rms, j.robust, j.z)),
             f"{100 * j.coverage68:.0f} %",
             f"{j.slope:.2f}",
             f"{j.truth_on_mean:.2f}",
         )
-    return table
+        for name, j in result.statistics.items()
+    ]
+    return text_table(heads, rows, title)
