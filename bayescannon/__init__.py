@@ -23,7 +23,7 @@ from bayescannon.recipe import Recipe
 from bayescannon.simulate import make_apokasc, make_mock
 from bayescannon.spectra import Spectra, read_all_star, survey_paths
 from bayescannon.spectra.ingest import ingest_files
-from bayescannon.validation import cross_validate, recalibrate
+from bayescannon.validation import certify, cross_validate, recalibrate
 
 __version__ = version("bayescannon")
 
@@ -36,6 +36,7 @@ __all__ = [
     "UserError",
     "build_catalog",
     "calibration",
+    "certify",
     "cross_validate",
     "flags",
     "infer",
