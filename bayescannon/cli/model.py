@@ -11,16 +11,23 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from bayescannon.cli.console import NoSeed, Seed, console, log, progress, text_table
+from bayescannon.cli.console import Seed, console, log, progress, text_table
 from bayescannon.files import write_beside
 from bayescannon.labels import read_labels
 from bayescannon.model import train as train_model
+from bayescannon.model.card import verdict_of
 from bayescannon.plots.labels import draw_one_to_one
 from bayescannon.plots.style import save
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.training import MAX_ROUNDS, Round
-from bayescannon.validation import CrossValidation, cross_validate
+from bayescannon.validation import (
+    FOLDS,
+    CrossValidation,
+    certify,
+    check_folds,
+    cross_validate,
+)
 
 SpectraPath = Annotated[Path, typer.Option(help="Spectra store (.zarr).")]
 LabelsPath = Annotated[
@@ -34,10 +41,19 @@ def train(
     labels: LabelsPath,
     recipe: RecipePath,
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
-    seed: NoSeed = 0,
+    certificate: Annotated[
+        bool,
+        typer.Option(
+            "--certificate/--no-certificate",
+            help="Whether to cross-validate, and to keep with the model how often intervals hold.",
+        ),
+    ] = True,
+    seed: Seed = 0,
 ) -> None:
-    """Train a model: coefficients and scatter of every pixel."""
+    """Train a model, and certify it: how often do its intervals hold stars that it has not seen?"""
     store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
+    if certificate:
+        check_folds(table, settings, store.star_id, FOLDS)
     with training_progress(settings, store.data.sizes["pixel"]) as (update, report_round):
         model = train_model(store, table, settings, update, report_round)
     model.save(out)
@@ -46,6 +62,11 @@ def train(
         f"model {model.id} in {out}: {report['stars']} stars, {report['pixels']['ok']} pixels, "
         f"{report['seconds']:.1f} s"
     )
+    if certificate:
+        with progress("certificate: folds", FOLDS) as update:
+            model = certify(model, store, table, FOLDS, seed, update)
+        model.save(out)
+    console.print(verdict_of(model.certificate))
 
 
 @contextmanager

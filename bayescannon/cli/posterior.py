@@ -39,6 +39,7 @@ def infer(
         post = infer_labels(trained, store, method, prior, draws, seed, out, update)
     console.print(posterior_table(post))
     console.print(f"{len(store)} posteriors in {out}")
+    console.print(post.attrs["certificate"])
 
 
 def save_tree(tree: xr.DataTree, path: Path) -> None:
