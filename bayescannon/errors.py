@@ -1,4 +1,4 @@
-"""What a user can mend: the errors that the command line prints as one line."""
+"""What a user can mend: the errors that the command line prints as one line, and the warnings."""
 
 
 class UserError(ValueError):
@@ -7,3 +7,7 @@ class UserError(ValueError):
     The message is one line that names the file, the star or the key and says what to do.
     The command line prints it and leaves with exit code 2.
     """
+
+
+class DataWarning(UserWarning):
+    """Something the user gave looks wrong, is named in one line, and is used all the same."""

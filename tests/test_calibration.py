@@ -1,4 +1,4 @@
-"""The room that judges posteriors: laws first, then Monte Carlo with stated failure rates."""
+"""Calibration of posteriors: laws first, then Monte Carlo with stated failure rates."""
 
 import numpy as np
 import pytest

@@ -29,7 +29,6 @@ def judge(
     sd: np.ndarray,
     q16: np.ndarray,
     q84: np.ndarray,
-    error: np.ndarray | float = 0.0,
 ) -> Judged:
     """Compare posteriors with the values they should hold.
 
@@ -37,9 +36,8 @@ def judge(
     ----------
     truth, mean, sd, q16, q84 : (star,)
         True value; posterior mean, standard deviation, 16 and 84 % quantiles. Stars with a NaN
-        are left out.
-    error : (star,), optional
-        Random error of `truth` itself: every posterior is convolved with it before it is judged.
+        are left out. Where `truth` has random errors itself, those of the posterior convolved
+        with them (see `convolve`).
 
     Returns
     -------
@@ -50,12 +48,10 @@ def judge(
         `bias_sd` mean of error / sd; `truth_on_mean` slope of the truth against the posterior
         mean, which is 1 for any calibrated posterior.
     """
-    error = np.broadcast_to(np.nan_to_num(error), truth.shape)
     good = np.isfinite(truth) & np.isfinite(mean) & np.isfinite(sd)
-    truth, mean, sd, q16, q84, error = (a[good] for a in (truth, mean, sd, q16, q84, error))
+    truth, mean, sd, q16, q84 = (a[good] for a in (truth, mean, sd, q16, q84))
     if truth.size < 2:
         return Judged(int(truth.size), *[float("nan")] * 8)
-    sd, below, above = (np.hypot(a, error) for a in (sd, mean - q16, q84 - mean))
     off = mean - truth
     low, high = np.percentile(off, [16, 84])
     return Judged(
@@ -64,7 +60,7 @@ def judge(
         rms=np.sqrt(np.mean(off**2)),
         robust=(high - low) / 2,
         z=np.std(off / sd),
-        coverage68=np.mean((truth >= mean - below) & (truth <= mean + above)),
+        coverage68=np.mean((truth >= q16) & (truth <= q84)),
         slope=np.polyfit(truth, mean, 1)[0],
         bias_sd=np.mean(off / sd),
         truth_on_mean=np.polyfit(mean, truth, 1)[0],

@@ -10,13 +10,12 @@ from typing import Annotated
 import numpy as np
 import typer
 import xarray as xr
-from rich.table import Table
 
 from bayescannon.ages import infer_ages
 from bayescannon.calibration import pit_of_draws
 from bayescannon.catalog import build_catalog, write_catalog
 from bayescannon.catalog.block import in_single
-from bayescannon.cli.console import Seed, console, progress
+from bayescannon.cli.console import Seed, console, progress, text_table
 from bayescannon.cli.model import training_progress
 from bayescannon.data import lines, model_path
 from bayescannon.files import write_beside
@@ -221,18 +220,22 @@ def _summary(
     return summary | {f"seconds.{k}": v for k, v in seconds.items()} | {"seconds.total": total}
 
 
-def _closing_table(summary: dict) -> Table:
+def _closing_table(summary: dict) -> str:
     title = (
         f"{summary['stars.test']} semi-synthetic test stars ({summary['stars.flagged']} flagged), "
         f"{summary['seconds.total']:.0f} s"
     )
-    table = Table(title=title)
     names = [key.removeprefix("test.rms.") for key in summary if key.startswith("test.rms.")]
-    heads = ("label", "error (rms)", "error / sd", "68 % holds", "cross-validated rms", "its z")
-    for head in heads:
-        table.add_column(head, justify="right" if head != "label" else "left")
-    for name in names:
-        table.add_row(
+    heads = (
+        "label",
+        "error\n(rms)",
+        "error\n/ sd",
+        "68 %\nholds",
+        "cross-vali-\ndated rms",
+        "its z",
+    )
+    rows = [
+        (
             name,
             f"{summary[f'test.rms.{name}']:.3g}",
             f"{summary[f'test.z.{name}']:.2f}",
@@ -240,4 +243,6 @@ def _closing_table(summary: dict) -> Table:
             f"{summary[f'crossval.rms.{name}']:.3g}",
             f"{summary[f'crossval.z.{name}']:.2f}",
         )
-    return table
+        for name in names
+    ]
+    return text_table(heads, rows, title)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 
+from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.labels import Mixture, Scaling, features, n_features
 from bayescannon.model.states import States
@@ -70,6 +71,8 @@ class Model:
         What the model was trained on, for what, and its limits (Markdown).
     report : dict
         What training reported.
+    certificate : Certificate or None
+        What held-out stars say of its intervals (`certify`); None where nobody has looked.
 
     Raises
     ------
@@ -92,6 +95,7 @@ class Model:
     channel: tuple[str, ...] | None = None
     card: str = ""
     report: dict | None = None
+    certificate: Certificate | None = None
 
     def __post_init__(self) -> None:
         n_label, n_pixel = len(self.recipe.labels.names), len(self.scatter)
@@ -131,7 +135,9 @@ class Model:
     def save(self, folder: str | os.PathLike) -> None:
         """Write a model folder: recipe, arrays, card; an existing one is replaced."""
         info = {"id": self.id, "channel": self.channel, "report": self.report}
-        parts = Parts(self.recipe, self.arrays(), info, self.card, self.uncertainty)
+        parts = Parts(
+            self.recipe, self.arrays(), info, self.card, self.uncertainty, self.certificate
+        )
         write_folder(folder, parts)
 
     @classmethod
@@ -162,6 +168,7 @@ class Model:
             channel=tuple(channel) if channel else None,
             card=parts.card,
             report=parts.info.get("report"),
+            certificate=parts.certificate,
             **{name: given[name] for name in PLAIN},
         )
 

@@ -1,4 +1,5 @@
-"""Model folders: `recipe.toml`, `arrays.npz`, `model.json`, `CARD.md`, `uncertainty.npz`."""
+"""Model folders: `recipe.toml`, `arrays.npz`, `model.json`, `CARD.md`, `uncertainty.npz`,
+`certificate.json`."""
 
 import json
 import os
@@ -10,12 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from bayescannon.batches import unpack
+from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
 from bayescannon.recipe import Recipe
 
 FORMAT = 3
 """Version of the folder's layout. Raise it with a line in `UPGRADES` when the layout changes."""
+
+CERTIFICATE = "certificate.json"
 
 UPGRADES: dict = dict.fromkeys((1, 2), lambda info, arrays: (info, arrays))
 """For each old format, a function from (info, arrays) of that format to those of the next one."""
@@ -32,6 +36,7 @@ class Parts(NamedTuple):
     card: str
     uncertainty: np.ndarray | None
     """Covariance of the coefficients (pixel, feature, feature)."""
+    certificate: Certificate | None
 
 
 def write_folder(folder: str | os.PathLike, parts: Parts) -> None:
@@ -42,6 +47,8 @@ def write_folder(folder: str | os.PathLike, parts: Parts) -> None:
         (beside / "recipe.toml").write_text(parts.recipe.dumps(), encoding="utf-8")
         (beside / "CARD.md").write_text(parts.card, encoding="utf-8")
         (beside / "model.json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
+        if parts.certificate is not None:
+            (beside / CERTIFICATE).write_text(parts.certificate.to_json(), encoding="utf-8")
         np.savez_compressed(beside / "arrays.npz", allow_pickle=False, **parts.arrays)
         if parts.uncertainty is not None:
             row, column = np.triu_indices(parts.uncertainty.shape[1])
@@ -89,6 +96,7 @@ def read_folder[M](folder: str | os.PathLike, assemble: Callable[[Parts], M]) ->
             info=info,
             card=card.read_text(encoding="utf-8") if card.is_file() else "",
             uncertainty=_uncertainty(folder / "uncertainty.npz"),
+            certificate=read_certificate(folder),
         )
         return assemble(parts)
     except UserError as error:
@@ -96,6 +104,12 @@ def read_folder[M](folder: str | os.PathLike, assemble: Callable[[Parts], M]) ->
         raise UserError(text if text.startswith(str(folder)) else f"{folder}: {text}") from error
     except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{folder}: damaged model folder ({error})") from error
+
+
+def read_certificate(folder: Path) -> Certificate | None:
+    """Read the certificate in a model folder; None where there is none."""
+    path = folder / CERTIFICATE
+    return Certificate.from_json(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _uncertainty(path: Path) -> np.ndarray | None:

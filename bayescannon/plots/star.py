@@ -8,6 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 
 from bayescannon import flags
+from bayescannon.calibration import NO_CERTIFICATE
 from bayescannon.errors import UserError
 from bayescannon.model import Model
 from bayescannon.plots.ages import draw_age_axes
@@ -113,7 +114,8 @@ def _place(where: SubFigure, picture: Figure) -> None:
 def _words(post: xr.DataTree, model: Model, star: int) -> str:
     mean = array(post, "point/mean")[star]
     sd = np.sqrt(np.diag(array(post, "point/cov")[star]))
-    lines = [f"{post.attrs['method']}, prior {post.attrs['prior']}", ""]
+    lines = [f"{post.attrs['method']}, prior {post.attrs['prior']}"]
+    lines += [*textwrap.wrap(post.attrs.get("certificate", NO_CERTIFICATE), 44), ""]
     for name, middle, width in zip(model.labels, mean, sd, strict=True):
         kind = unit(name).split(",")[0]
         word = name.replace("_", " ")

@@ -132,8 +132,8 @@ class Spectra:
         return Spectra._of(self.data.isel(star=rows))
 
     def every(self, stride: int) -> Spectra:
-        """Select every `stride`-th pixel; a store stays lazy."""
-        return Spectra._of(self.data.isel(pixel=slice(None, None, stride)))
+        """Keep every `stride`-th pixel; a store stays lazy."""
+        return self if stride == 1 else Spectra._of(self.data.isel(pixel=slice(None, None, stride)))
 
     def __repr__(self) -> str:
         return f"<Spectra: {len(self)} stars x {self.data.sizes['pixel']} pixels>"

@@ -44,7 +44,7 @@ def mock_baselines(
 
     Parameters
     ----------
-    training : Made
+    training : Simulation
         Handed-out labels and masses are fitted.
     inputs : (star, 6)
         See `formula_inputs`, of the test stars.
