@@ -17,8 +17,8 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Bool, Float
 
-import bayescannon.precision  # noqa: F401
 from bayescannon.errors import UserError
+from bayescannon.precision import require_float64
 
 State = Literal["rgb", "rc"]
 Quantity = Literal["log_mass", "spread", "log_number"]
@@ -265,6 +265,7 @@ class Parsec:
 
         The giant branch has no `spread`: at one log g its stars differ by less than 0.001 dex.
         """
+        require_float64()
         value = jnp.asarray(getattr(self, f"{quantity}_{state}"))
         x, mh = jnp.asarray(self.log_age), jnp.asarray(self.mh)
         if state == "rc":

@@ -9,6 +9,7 @@ from bayescannon.errors import UserError
 from bayescannon.flags import Flag
 from bayescannon.keys import star_generator
 from bayescannon.posterior.methods import MIN_ESS_WEIGHTED
+from bayescannon.precision import require_float64
 from bayescannon.trees import array
 
 
@@ -36,6 +37,7 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
     UserError
         If the new prior cannot be used.
     """
+    require_float64()
     names = [str(name) for name in array(post, "point/parameter")]
     stats = post["sample_stats"].to_dataset()
     draws = np.stack([array(post, f"posterior/{name}") for name in names], axis=-1)

@@ -19,6 +19,7 @@ from bayescannon.labels import label_arrays
 from bayescannon.model import Model, train
 from bayescannon.model.by_state import parts_of
 from bayescannon.posterior import infer, stack_draws
+from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array, point_sd
@@ -128,6 +129,7 @@ def cross_validate(
         If there are fewer than two folds, fewer stars than folds, or the folder holds folds of
         other data or settings.
     """
+    require_float64()
     if not 2 <= folds <= len(spectra):
         raise UserError(f"folds is {folds}: use 2 to the number of stars ({len(spectra)})")
     names = recipe.labels.names
