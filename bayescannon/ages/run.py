@@ -150,11 +150,12 @@ def infer_ages(
             progress(min(len(done) * STARS_PER_BLOCK, n_star))
     attrs = {
         "prior": prior,
-        "grid": {**{k: grid.info[k] for k in ("family", "eta")}, "id": grid_id(grid)},
+        "grid": grid.info["family"],
+        "grid_eta": grid.info["eta"],
+        "grid_id": grid_id(grid),
         "p_rc": source,
         "seed": seed,
-        "post": dict(post.attrs),
-    }
+    } | {f"post_{name}": value for name, value in post.attrs.items()}
     return _tree(done, labels.star.values, attrs)
 
 

@@ -53,9 +53,10 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
     chosen = _resample(weight, stats["star"].values, seed)
 
     def pick(values: xr.DataArray) -> xr.DataArray:
-        flat = values.transpose("chain", "draw", "star").values.reshape(-1, shape[-1])
+        values = values.transpose("chain", "draw", "star")
+        flat = values.values.reshape(-1, shape[-1])
         kept = np.where(np.isfinite(share), np.take_along_axis(flat, chosen, axis=0), np.nan)
-        return xr.DataArray(kept.reshape(shape), dims=("chain", "draw", "star"))
+        return values.copy(data=kept.reshape(shape))
 
     posterior = post["posterior"].to_dataset().map(pick)
     new = stats.assign(log_prior=(("chain", "draw", "star"), log_new))
