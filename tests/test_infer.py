@@ -50,7 +50,8 @@ def test_the_tree_is_as_the_contract_says(scenario, posterior):
     attrs = posterior.attrs
     assert (attrs["model"], attrs["model_id"]) == ("small", scenario.model.id)
     assert (attrs["prior"], attrs["seed"], attrs["method"]) == ("population", 0, "laplace")
-    assert set(attrs["versions"]) == {"bayescannon", "jax", "numpyro", "numpy"}
+    packages = [line.split()[0] for line in attrs["versions"]]
+    assert packages == ["bayescannon", "jax", "numpyro", "numpy"]
 
 
 def test_labels_come_back_with_calibrated_errors(scenario, posterior):

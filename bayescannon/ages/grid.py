@@ -13,9 +13,9 @@ import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float
 
-import bayescannon.precision  # noqa: F401
 from bayescannon.ages.interpolation import Table, evaluate, invert
 from bayescannon.errors import UserError
+from bayescannon.precision import require_float64
 
 State = Literal["rgb", "rc"]
 Quantity = Literal["log_mass", "spread", "log_number"]
@@ -85,6 +85,7 @@ class Parsec:
 
         The giant branch has no `spread`: at one log g its stars differ by less than 0.001 dex.
         """
+        require_float64()
         value = jnp.asarray(getattr(self, f"{quantity}_{state}"))
         x, mh = jnp.asarray(self.log_age), jnp.asarray(self.mh)
         if state == "rc":

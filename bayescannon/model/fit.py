@@ -22,6 +22,7 @@ from bayescannon.labels import (
 from bayescannon.model.card import with_certificate
 from bayescannon.model.model import LabelMap, Model, stated_errors
 from bayescannon.model.states import STATES, StateRelation, States
+from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.training import (
@@ -81,6 +82,7 @@ def train(
         If stars and labels do not match, a label is constant or unknown for all, or there are
         fewer stars than coefficients.
     """
+    require_float64()
     start = time.perf_counter()
     names, settings = recipe.labels.names, recipe.training
     values, errors = label_arrays(labels, names, spectra.star_id)

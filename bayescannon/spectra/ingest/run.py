@@ -14,6 +14,7 @@ from astropy.table import Table
 
 from bayescannon.batches import in_order
 from bayescannon.errors import UserError
+from bayescannon.precision import require_float64
 from bayescannon.recipe import PixelRecipe
 from bayescannon.spectra import STARS_PER_CHUNK, Spectra, apogee_wavelength
 from bayescannon.spectra.ingest.block import (
@@ -76,6 +77,7 @@ def ingest_files(
     UserError
         If the only file given is bad, none of several is good, or `out` holds something else.
     """
+    require_float64()
     pixels = pixels or PixelRecipe()
     continuum_mask(pixels)  # a wrong recipe is refused before anything is written
     if not paths:
