@@ -14,7 +14,7 @@ from astropy.table import Table
 from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
-from bayescannon.labels import features, fit_logistic
+from bayescannon.labels import features, fit_logistic, known_states
 from bayescannon.model.fit import RIDGE, train
 from bayescannon.model.model import LabelMap, Model
 from bayescannon.model.states import STATES, StateRelation
@@ -183,9 +183,9 @@ def train_by_state(
     spectra, labels, recipe
         As for `train`.
     state : array of str (star,)
-        `rgb` or `rc`.
+        `rgb` or `rc`, or another of `labels.table.STATE_WORDS`.
     """
-    state = np.char.lower(np.asarray(state, str))
+    state = known_states(state)
     if not np.isin(state, STATES).all():
         raise UserError(f"states must be {' or '.join(STATES)} for every training star")
     flux, ivar = spectra.arrays()

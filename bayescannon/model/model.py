@@ -286,11 +286,12 @@ class Model:
 
 
 def stated_errors(errors: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Label errors before training: the recipe's, else the table's; a gap takes the median."""
+    """Label errors before training: the table's, else the recipe's; a gap takes the median."""
     out = errors.copy()
     for i, name in enumerate(recipe.labels.names):
-        if name in recipe.training.label_errors and recipe.training.noisy_labels:
-            out[:, i] = recipe.training.label_errors[name]
         known = np.isfinite(out[:, i])
-        out[:, i] = np.where(known, out[:, i], np.median(out[known, i]) if known.any() else 0.0)
+        stand_in = np.median(out[known, i]) if known.any() else 0.0
+        if recipe.training.noisy_labels:
+            stand_in = recipe.training.label_errors.get(name, stand_in)
+        out[:, i] = np.where(known, out[:, i], stand_in)
     return out

@@ -228,7 +228,7 @@ def _infer_block(
 ) -> Block:
     n_star = len(spectra)
     missing = _block_size(spectra) - n_star
-    arrays = spectra.arrays(spectra.precision)
+    arrays = spectra.arrays(spectra.precision, parts[0].model.recipe.pixels.max_error)
     if missing:
         arrays = tuple(np.pad(a, ((0, missing), (0, 0))) for a in arrays)
     flux, ivar = map(jnp.asarray, arrays)

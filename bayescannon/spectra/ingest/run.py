@@ -1,7 +1,6 @@
 """From files of spectra to `Spectra` that a model can use, in memory or in a store."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -25,6 +24,7 @@ from bayescannon.spectra.ingest.block import (
     read_block,
 )
 from bayescannon.spectra.ingest.store import GrowingStore
+from bayescannon.star_ids import Namer
 
 Part = tuple[Path | None, ...]
 IN_FLIGHT = 3
@@ -114,20 +114,17 @@ class _Stars:
         self.bad: list[tuple[str, str]] = []
         self.count = 0 if store is None else store.rows
         self._waiting: list[Block] = []
-        self._ids: Counter[str] = Counter()
+        self._name = Namer(() if store is None else map(str, store.known.star_id.values))
         self._source_of: dict[str, str] = {}
         if store is not None:
             known = store.known
-            self._ids.update(str(name).split("#")[0] for name in known.star_id.values)
             self._source_of.update(zip(known.checksum.values, known.source.values, strict=True))
 
     def add(self, block: Block) -> None:
         """Take a block, and write the chunks that are full."""
         block = self._without_copies(block)
         for row, name in enumerate(block.columns["star_id"]):
-            self._ids[name] += 1
-            if self._ids[name] > 1:
-                block.columns["star_id"][row] = f"{name}#{self._ids[name]}"
+            block.columns["star_id"][row] = self._name(name)
         self.bad += block.bad
         self.count += len(block.flux)
         self._waiting.append(block)
