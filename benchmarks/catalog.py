@@ -40,7 +40,9 @@ def catalog(
     disk: Annotated[Path | None, typer.Option(help="Folder with room (20 GB for 70,000).")] = None,
     seed: Seed = 0,
 ) -> None:
-    """Time `catalog` on SEMI-SYNTHETIC stars, beside bare reading and writing of the same bytes.
+    """Time `catalog` on semi-synthetic stars.
+
+    Bare reading and writing of the same bytes are timed beside it.
 
     2048 different stars are made; more repeat their spectra under other names. With --generate all
     differ, and the time that making them takes is stated apart.

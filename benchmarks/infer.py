@@ -66,7 +66,9 @@ def infer(
     ] = None,
     seed: SeedOption = 0,
 ) -> None:
-    """Time posteriors, diagnostics included; the first block, with compilation, apart.
+    """Time posteriors and their diagnostics.
+
+    The first block, with compilation, is timed apart.
 
     Runs where JAX runs: on a GPU when there is one.
     """
@@ -144,7 +146,10 @@ def calibration(
     model: ModelOption = SHIPPED,
     seed: SeedOption = 0,
 ) -> None:
-    """Rank true labels among 199 thinned draws, and test that the ranks are uniform."""
+    """Test that ranks are uniform.
+
+    Each label is ranked among 199 thinned draws of its posterior.
+    """
     trained = Model.load(model_path(model))
     made = make_stars(trained, stars, seed)
     for name in method:
@@ -170,7 +175,9 @@ def exactness(
     draws: Annotated[int, typer.Option(min=100, help="Draws per star and reference chain.")] = 2000,
     seed: SeedOption = 0,
 ) -> None:
-    """Compare likelihoods and moments with those of all pixels, by NumPyro's NUTS (slow).
+    """Compare with NumPyro's NUTS (slow).
+
+    Likelihoods and moments are held against those of the program of all pixels.
 
     Means shall be within 0.05 sd and sds within 3 %, after three Monte Carlo errors.
     """

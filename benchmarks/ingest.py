@@ -35,7 +35,9 @@ def ingest(
     folder: Annotated[Path | None, typer.Option(help="Where to make files (1 MB each).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the spectra.")] = 0,
 ) -> None:
-    """Time `ingest` beside a bare astropy.io.fits loop over the same files, in one run.
+    """Time `ingest` beside a bare FITS loop.
+
+    The loop reads the same files with astropy.io.fits in the same run.
 
     The files are made after the data model of apStar (DR12): one to four visits, seven images, an
     LSF and a table of velocities; the star in them is SEMI-SYNTHETIC. Checksum and Zarr write are

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
 
-from bayescannon.cli.console import console, progress
+from bayescannon.cli.console import console, progress, text_table
 from bayescannon.cli.model import show_round, statistics_table
 from bayescannon.data import model_path
 from bayescannon.labels import label_arrays
@@ -45,7 +44,10 @@ def train_worlds(
         bool, typer.Option("--states", help="mock: evolutionary states are part of the model.")
     ] = False,
 ) -> None:
-    """Train where the truth is known, and judge the posteriors of other stars."""
+    """Train where the truth is known.
+
+    The posteriors of other stars are judged by their true labels.
+    """
     if world is World.EXACT:
         _exact(seed, stars)
     elif world is World.MOCK:
@@ -114,10 +116,11 @@ def _columns(model: Model, spectra: Spectra, truth) -> list[np.ndarray]:
 
 
 def _show(model: Model, columns: list[np.ndarray], title: str) -> None:
-    table = Table(title=title)
-    heads = ("label", "z", "truth on mean", "flat mode on truth", "bias / sd", "68 %", "rms", "sd")
-    for head in heads:
-        table.add_column(head, justify="right" if head != "label" else "left")
+    rows = []
+    heads = (
+        *("label", "z", "truth\non mean", "flat mode\non truth", "bias\n/ sd"),
+        *("68 %", "rms", "sd"),
+    )
     truth, *posterior, mode = columns
     for i, name in enumerate(model.labels):
         j = judge(truth[:, i], *(c[:, i] for c in posterior))
@@ -125,5 +128,5 @@ def _show(model: Model, columns: list[np.ndarray], title: str) -> None:
         slope = np.polyfit(truth[good, i], mode[good, i], 1)[0]
         numbers = (j.z, j.truth_on_mean, slope, j.bias_sd, j.coverage68)
         sd = float(np.mean(posterior[1][:, i]))
-        table.add_row(name, *(f"{x:.3f}" for x in numbers), f"{j.rms:.4g}", f"{sd:.4g}")
-    console.print(table)
+        rows.append((name, *(f"{x:.3f}" for x in numbers), f"{j.rms:.4g}", f"{sd:.4g}"))
+    console.print(text_table(heads, rows, title))

@@ -33,7 +33,7 @@ from numpyro import distributions as dist
 import bayescannon as bc
 from bayescannon.data import model_path
 from bayescannon.labels import features
-from bayescannon.plots import corner_star
+from bayescannon.plots.labels import draw_corner
 from bayescannon.plots.style import save
 from bayescannon.posterior import laplace, log_likelihood, make_prior, stack_draws, summarise
 from bayescannon.precision import use_compilation_cache
@@ -203,6 +203,6 @@ for name, new_prior in (("flat", "flat"), ("log g known", logg_known)):
 draws = stack_draws(posts["importance"], model.labels)[:, 0]
 peak = posts["importance"]["point"]["map"].values[0]
 star_id = str(star.spectra.star_id[0])
-figure = corner_star.draw(draws, model.labels, peak, truth, star_id=star_id, note="semi-synthetic")
+figure = draw_corner(draws, model.labels, peak, truth, star_id=star_id, note="semi-synthetic")
 save(figure, folder / "posterior_of_one_star.png")
 figure

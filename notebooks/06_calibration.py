@@ -27,8 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from bayescannon import calibration as cal
-from bayescannon.plots import calibration as pit_figure
-from bayescannon.plots import coverage_bins, ecdf
+from bayescannon.plots.calibration import draw_coverage_bins, draw_ecdf, draw_pit
 from bayescannon.plots.style import save
 
 arguments = [] if "ipykernel" in sys.modules else sys.argv[1:]
@@ -57,7 +56,7 @@ pit = np.stack([cal.pit_of_draws(draws, truth) for draws in posteriors.values()]
 # average, never that anything was learned.**
 
 # %%
-figure = pit_figure.draw(pit, names, note="toy")
+figure = draw_pit(pit, names, note="toy")
 save(figure, folder / "calibration_pit.png")
 figure
 
@@ -69,7 +68,7 @@ figure
 # not at all: look at the share beyond 5 sd for those.
 
 # %%
-figure = ecdf.draw(pit, names, note="toy")
+figure = draw_ecdf(pit, names, note="toy")
 save(figure, folder / "calibration_ecdf.png")
 figure
 
@@ -103,7 +102,7 @@ for word, by in (("observed", seen), ("true", truth)):
         "held68": held.tolist(),
         "n": found.count.tolist(),
     }
-figure = coverage_bins.draw({"exact posterior": bins}, note="toy")
+figure = draw_coverage_bins({"exact posterior": bins}, note="toy")
 save(figure, folder / "calibration_bins.png")
 figure
 

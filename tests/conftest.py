@@ -37,13 +37,13 @@ NUMERICAL = (
     "posterior",
     "ages",
 )
-with install_import_hook([f"bayescannon.{name}" for name in NUMERICAL], "beartype.beartype"):
-    import bayescannon as bc
+install_import_hook([f"bayescannon.{name}" for name in NUMERICAL], "beartype.beartype")
 
 import numpy as np
 import xarray as xr
 from astropy.table import Table
 
+import bayescannon as bc
 from bayescannon import data
 from bayescannon.cli.app import main
 from bayescannon.labels import features

@@ -20,7 +20,7 @@ from bayescannon.calibration import judge_ranks, ranks
 from bayescannon.flags import Flag
 from bayescannon.keys import star_keys
 from bayescannon.labels import feature_rows, n_features
-from bayescannon.plots import star
+from bayescannon.plots.star import draw_star
 from bayescannon.plots.style import save
 from bayescannon.plots.windows import PAPER_WINDOWS
 from bayescannon.posterior import SoftBox, Summary, laplace, stack_draws
@@ -284,7 +284,7 @@ def test_reweighting_to_a_far_prior_is_flagged_and_bad_priors_are_refused(world)
 
 def test_one_star_on_one_page(world, tmp_path):
     post = bc.infer(world.model, world.spectra[:3], draws=100)
-    page = star.draw(world.model, world.spectra[:3], post, "star-001")
+    page = draw_star(world.model, world.spectra[:3], post, "star-001")
     save(page, tmp_path / "star.png")
     # flux and residual in each of the paper's eight windows
     assert len(page.subfigs[0].axes) == 2 * len(PAPER_WINDOWS) == 16
@@ -292,4 +292,4 @@ def test_one_star_on_one_page(world, tmp_path):
     assert "Pareto k-hat" in words
     assert "no flag is raised" in words
     with pytest.raises(bc.UserError, match="'nobody' is not among the 3"):
-        star.draw(world.model, world.spectra[:3], post, "nobody")
+        draw_star(world.model, world.spectra[:3], post, "nobody")

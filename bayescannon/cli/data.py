@@ -7,7 +7,7 @@ import numpy as np
 import typer
 from astropy.table import Table
 
-from bayescannon.cli.console import Seed, UnusedSeed, console, progress
+from bayescannon.cli.console import NoSeed, Seed, console, progress
 from bayescannon.data import model_path
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
@@ -57,7 +57,7 @@ def ingest(
     resample: Annotated[
         bool, typer.Option("--resample", help="Resample other wavelength grids (specutils).")
     ] = False,
-    seed: UnusedSeed = 0,
+    seed: NoSeed = 0,
 ) -> None:
     """Read SDSS spectra, mask bad pixels, divide by the continuum, and store them for a model.
 

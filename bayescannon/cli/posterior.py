@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 import xarray as xr
 
-from bayescannon.cli.console import Seed, console, posterior_table, progress
+from bayescannon.cli.console import Seed, console, log, posterior_table, progress
 from bayescannon.cli.data import expand
 from bayescannon.data import model_path
 from bayescannon.errors import UserError
@@ -39,6 +39,7 @@ def infer(
         post = infer_labels(trained, store, method, prior, draws, seed, out, update)
     console.print(posterior_table(post))
     console.print(f"{len(store)} posteriors in {out}")
+    console.print(post.attrs["certificate"])
 
 
 def save_tree(tree: xr.DataTree, path: Path) -> None:
@@ -52,7 +53,7 @@ def _spectra(paths: list[Path], model: AnyModel) -> Spectra:
         return Spectra.open(paths[0])
     done = ingest_files(expand(paths), model.recipe.pixels)
     for row in done.quarantine:
-        console.print(f"left out: {row['reason']}", style="yellow")
+        log.print(f"left out: {row['reason']}", style="yellow")
     if not len(done.spectra):
         raise UserError("no spectrum could be read")
     return done.spectra

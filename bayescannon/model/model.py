@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 
+from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.labels import Mixture, Scaling, features, n_features
 from bayescannon.model.states import States
@@ -66,6 +67,8 @@ class Model:
         What the model was trained on, for what, and its limits (Markdown).
     report : dict
         What training reported.
+    certificate : Certificate or None
+        What held-out stars say of its intervals (`certify`); None where nobody has looked.
 
     Raises
     ------
@@ -88,6 +91,7 @@ class Model:
     channel: tuple[str, ...] | None = None
     card: str = ""
     report: dict | None = None
+    certificate: Certificate | None = None
 
     def __post_init__(self) -> None:
         n_label, n_pixel = len(self.recipe.labels.names), len(self.scatter)

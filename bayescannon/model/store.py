@@ -1,4 +1,5 @@
-"""Model folders: `recipe.toml`, `arrays.npz`, `model.json`, `CARD.md`, `uncertainty.npz`."""
+"""Model folders: `recipe.toml`, `arrays.npz`, `model.json`, `CARD.md`, `uncertainty.npz`,
+`certificate.json`."""
 
 import json
 import os
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bayescannon.batches import unpack
+from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
 from bayescannon.labels import Mixture, Scaling
@@ -17,6 +19,8 @@ from bayescannon.recipe import Recipe
 
 FORMAT = 3
 """Version of the folder's layout. Raise it with a line in `UPGRADES` when the layout changes."""
+
+CERTIFICATE = "certificate.json"
 
 UPGRADES: dict = dict.fromkeys((1, 2), lambda info, arrays: (info, arrays))
 """For each old format, a function from (info, arrays) of that format to those of the next one."""
@@ -35,6 +39,8 @@ def save_model(model: Model, folder: str | os.PathLike) -> None:
         (beside / "recipe.toml").write_text(model.recipe.dumps(), encoding="utf-8")
         (beside / "CARD.md").write_text(model.card, encoding="utf-8")
         (beside / "model.json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
+        if model.certificate is not None:
+            (beside / CERTIFICATE).write_text(model.certificate.to_json(), encoding="utf-8")
         np.savez_compressed(beside / "arrays.npz", allow_pickle=False, **model.arrays())
         if model.uncertainty is not None:
             row, column = np.triu_indices(model.uncertainty.shape[1])
@@ -98,7 +104,14 @@ def _assemble(folder: Path, info: dict, arrays: dict[str, np.ndarray]) -> Model:
         channel=tuple(info["channel"]) if info.get("channel") else None,
         card=card.read_text(encoding="utf-8") if card.is_file() else "",
         report=info.get("report"),
+        certificate=read_certificate(folder),
     )
+
+
+def read_certificate(folder: Path) -> Certificate | None:
+    """Read the certificate in a model folder; None where there is none."""
+    path = folder / CERTIFICATE
+    return Certificate.from_json(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _uncertainty(path: Path) -> np.ndarray | None:

@@ -131,6 +131,10 @@ class Spectra:
             rows = [int(rows)]
         return Spectra._of(self.data.isel(star=rows))
 
+    def every(self, stride: int) -> Spectra:
+        """Keep every `stride`-th pixel; a store stays lazy."""
+        return self if stride == 1 else Spectra._of(self.data.isel(pixel=slice(None, None, stride)))
+
     def __repr__(self) -> str:
         return f"<Spectra: {len(self)} stars x {self.data.sizes['pixel']} pixels>"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from bayescannon.cli.console import Seed, console, progress
+from bayescannon.cli.console import Seed, console, progress, text_table
+from bayescannon.cli.lazy import plain_app
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
 from studies.calibration.html import report
@@ -20,7 +20,7 @@ RECORDED = "quadratic"
 """World whose inflation is written for use."""
 CAPTION = "intervals hold [%], z-width; after: with the recorded inflation"
 
-app = typer.Typer()
+app = plain_app()
 
 
 @app.command()
@@ -86,15 +86,14 @@ def _write(path: Path, text: str) -> None:
 
 
 def _show(worlds: dict[str, dict]) -> None:
-    heads = ("quantity", "50", "68", "90", "95", "z", "68 after", "z after", "verdict")
+    heads = ("quantity", "50", "68", "90", "95", "z", "68\nafter", "z\nafter", "verdict")
     for world, found in worlds.items():
-        table = Table(title=f"{world}: {found['title']}", caption=CAPTION)
-        for head in heads:
-            table.add_column(head, justify="left" if head == heads[0] else "right", no_wrap=True)
+        rows: list[tuple[str, ...]] = []
         for name, q in found["quantities"].items():
             b, a = q["before"], q["after"]
             held = [f"{100 * c:.1f}" for c in b["coverage"]]
             later = f"{100 * a['coverage'][1]:.1f}", f"{a['z']:.3f}"
             word = "breaks" if q["breaks"] else "holds"
-            table.add_row(name, *held, f"{b['z']:.3f}", *later, word)
-        console.print(table)
+            rows.append((name, *held, f"{b['z']:.3f}", *later, word))
+        console.print(text_table(heads, rows, f"{world}: {found['title']}"))
+    console.print(CAPTION)

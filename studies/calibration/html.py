@@ -7,7 +7,8 @@ import io
 import numpy as np
 from matplotlib.figure import Figure
 
-from bayescannon.plots import calibration, coverage_bins, deciles, ecdf
+from bayescannon.plots.calibration import draw_coverage_bins, draw_ecdf, draw_pit
+from studies.calibration.plots import draw_deciles
 from studies.calibration.sample import Sample
 
 HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Calibration</title>
@@ -63,14 +64,14 @@ def pictures(found: dict, samples: dict[str, Sample]) -> dict[str, Figure]:
     after = _side_by_side([s.inflated()[0].pit() for s in samples.values()])
     bins = {name: q["before"]["bins"] for name, q in found["quantities"].items()}
     drawn = {
-        "pit": calibration.draw(before, names, heading="As it comes", note=note),
-        "pit_after": calibration.draw(after, names, heading="After the inflation", note=note),
-        "ecdf": ecdf.draw(before, names, note=note),
-        "bins": coverage_bins.draw(bins, note=note),
+        "pit": draw_pit(before, names, heading="As it comes", note=note),
+        "pit_after": draw_pit(after, names, heading="After the inflation", note=note),
+        "ecdf": draw_ecdf(before, names, note=note),
+        "bins": draw_coverage_bins(bins, note=note),
     }
     for part, warned in found["warnings"].items():
         heading = f"Bad and flagged stars, {part}"
-        drawn[f"deciles_{part}"] = deciles.draw(warned["deciles"], heading=heading, note=note)
+        drawn[f"deciles_{part}"] = draw_deciles(warned["deciles"], heading=heading, note=note)
     return drawn
 
 

@@ -6,10 +6,10 @@ import numpy as np
 from astropy.table import Table
 
 from bayescannon.ages import Parsec, salaris
+from bayescannon.calibration.point import numbers as differences
 from bayescannon.data import model_path
-from bayescannon.plots import one_to_one
-from bayescannon.plots.differences import numbers as differences
-from bayescannon.plots.names import DEX
+from bayescannon.plots.labels import draw_one_to_one
+from bayescannon.plots.style import DEX
 from bayescannon.recipe import Recipe
 from bayescannon.simulate import make_apokasc, with_published_ages
 from bayescannon.spectra import Spectra
@@ -65,7 +65,7 @@ the oldest or youngest age instead, as the paper does, the rms is
 
 {what}
 """
-    figure = one_to_one.draw(
+    figure = draw_one_to_one(
         truth,
         mean,
         names,
@@ -115,7 +115,7 @@ Ages outside 0 to {OLDEST:g} Gyr: {100 * numbers["outside_0_14_gyr"]:.1f} % (the
 the isochrones; one that was trained on can. Ours are posterior means under the population prior,
 which pulls uncertain stars back; the paper's are maxima of the likelihood.
 """
-    figure = one_to_one.draw(
+    figure = draw_one_to_one(
         truth,
         mean,
         found.labels,

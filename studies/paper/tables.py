@@ -5,12 +5,12 @@ import contextlib
 import numpy as np
 from astropy.table import Table
 
+from bayescannon.calibration.point import half_width
 from bayescannon.catalog.paper import paper_table
 from bayescannon.data import apokasc
 from bayescannon.errors import UserError
 from bayescannon.labels import CarbonNitrogenRegion, paper_selection
 from bayescannon.labels.selection import carbon_and_nitrogen
-from bayescannon.plots.differences import half_width
 from studies.paper.item import Item, NotHere
 from studies.paper.plots import outliers
 from studies.paper.source import Source
