@@ -1,7 +1,7 @@
 """Draw docs/images/layers.svg from the imports of the code: python scripts/layers.py
 
-A package stands one row above the highest package that it imports. A circle of imports is an
-error, and so is a package without a line in ROLES.
+A package stands one row above the highest package that its modules import when they are loaded;
+imports inside functions do not count. A circle is an error, and so is a package without a role.
 """
 
 import ast
@@ -41,7 +41,7 @@ def imports() -> dict[str, set[str]]:
         package = path.relative_to(ROOT / "bayescannon").parts[0]
         if package == "data":
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
             for module in _modules(node):
                 name = module.removeprefix("bayescannon.").split(".")[0]
                 if module.startswith("bayescannon.") and name in ROLES and name != package:
