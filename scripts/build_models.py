@@ -27,14 +27,14 @@ spectra with seismic masses could be had. **Do not use it on real spectra**: tra
 on them.
 
 **How.** Joint training: training labels have errors, {factors} residual factors, shrunk
-coefficients; {what} speaks only through the factors (`docs/training.md`). Errors of the training
-labels, in units of what was stated: {scale}.{missing}{states}
+coefficients; {what} acts only through the factors (`docs/explanation/training.md`). Errors of the
+training labels, in units of what was stated: {scale}.{missing}{states}
 
 **For** the demo, tests, and as an example of a model folder.
 
-**Limits.** The simulation is of the model's own family. `bayescannon bench train` judges the
-same recipe on stars of known truth; `docs/training.md` has the figures. The uncertainty of the
-coefficients is left out of the folder: `scripts/build_models.py` makes it again.
+**Limits.** The simulated spectra are of the model's own family. `bayescannon bench train` judges
+the same recipe on stars of known truth; `docs/results/training.md` has the figures. The uncertainty
+of the coefficients is left out of the folder: `scripts/build_models.py` makes it again.
 """
 
 WHAT = {

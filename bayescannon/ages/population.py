@@ -2,8 +2,10 @@
 
 Each star has an age posterior under a prior of its own, which is not what we want to know of a
 sample. With that prior divided out, the draws x_nj of x = log10 age say how likely the star's
-spectrum is at each age, and the sample's distribution f follows from
+spectrum is at each age, and the sample's distribution f follows from ::
+
     p(data | f) = prod_n  mean_j  f(x_nj) / prior(x_nj)
+
 (importance sampling: Hogg, Myers & Bovy 2010, ApJ 725, 2166). f is a histogram whose log weights
 walk at random from bin to bin, so that neighbours are alike; how much so is inferred too.
 """
