@@ -35,7 +35,9 @@ def ingest(
     folder: Annotated[Path | None, typer.Option(help="Where to make files (1 MB each).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the spectra.")] = 0,
 ) -> None:
-    """Time `ingest` beside a bare astropy.io.fits loop over the same files, in one run.
+    """Time `ingest` beside a bare FITS loop.
+
+    The loop reads the same files with astropy.io.fits in the same run.
 
     The files are made after the data model of apStar (DR12): one to four visits, seven images, an
     LSF and a table of velocities; the star in them is SEMI-SYNTHETIC. Checksum and Zarr write are
@@ -69,9 +71,11 @@ def make_files(
     There are `TEMPLATES` different ones; the others repeat them under another star id.
     """
     rng = np.random.default_rng(seed)
-    made = make_mock(TEMPLATES, seed).spectra
+    simulated = make_mock(TEMPLATES, seed).spectra
     shape = np.ones((TEMPLATES, 8575))
-    shape[:, pixel_index_of_size(made.flux.shape[1])] = np.where(made.ivar > 0, made.flux, 1.0)
+    shape[:, pixel_index_of_size(simulated.flux.shape[1])] = np.where(
+        simulated.ivar > 0, simulated.flux, 1.0
+    )
     x = np.linspace(-1, 1, 8575)
     contents, out = [], []
     for i in range(files):

@@ -21,6 +21,7 @@
 # figure to FOLDER (default: `figures`) and prints the numbers.
 
 # %%
+# %matplotlib inline
 import sys
 from dataclasses import replace
 from pathlib import Path

@@ -6,22 +6,15 @@ permission. For SIGKILL the disk is copied at the moment of the kill, which is a
 process leaves: its locks are the system's.
 """
 
-import os
-import resource
-import shutil
-import signal
-import sys
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import DATA, digests, shell
+from conftest import DATA, shell
 
 import bayescannon as bc
-from bayescannon import files
 from bayescannon.posterior.result import as_posterior
 
 APSTAR = DATA / "apStar-r5-2M00004994+1621552.fits.gz"
@@ -64,14 +57,14 @@ COMMANDS = {
     "figures continuum": Command(f"figures continuum {APSTAR}", "continuum.png", goes_on=True),
     "figures factors": Command("figures factors apokasc-mass", "factors.png", goes_on=True),
     "figures paper": Command("figures paper --only table1", "paper", goes_on=True),
-    "calibrate": Command("calibrate --quick --world known", "calibration", goes_on=True),
+    "calibrate": Command("calibrate --quick --scenario known", "calibration", goes_on=True),
     "demo": Command("demo --test-stars 10", "demo"),
 }
 commands = pytest.mark.parametrize("name", COMMANDS)
 
 
 @pytest.fixture(scope="module")
-def inputs(world, posterior, tmp_path_factory):
+def inputs(scenario, posterior, tmp_path_factory):
     """Small inputs of all commands, by the names that `COMMANDS` gives them."""
     folder = tmp_path_factory.mktemp("inputs")
     at = {
@@ -83,10 +76,10 @@ def inputs(world, posterior, tmp_path_factory):
         "masses": folder / "masses.zarr",
         "catalog": folder / "catalog.ecsv",
     }
-    world.spectra[:60].save(at["store"])
-    world.labels[:60].write(at["labels"])
-    at["recipe"].write_text(world.recipe.dumps())
-    world.model.save(at["model"])
+    scenario.spectra[:60].save(at["store"])
+    scenario.labels[:60].write(at["labels"])
+    at["recipe"].write_text(scenario.recipe.dumps())
+    scenario.model.save(at["model"])
     posterior.to_zarr(at["post"], consolidated=False)
     draws = 0.1 * np.random.default_rng(0).normal(size=(1, 50, 3))
     masses = as_posterior({"ln_mass": 0.2 + draws, "feh": draws}, ["a", "b", "c"])

@@ -29,6 +29,7 @@ from bayescannon.flags import Flag
 from bayescannon.marks import CATALOG
 from bayescannon.model.by_state import AnyModel, parts_of
 from bayescannon.posterior import make_prior
+from bayescannon.precision import require_float64
 from bayescannon.spectra import Spectra
 
 MANIFEST = "manifest.json"
@@ -94,6 +95,7 @@ def run_catalog(
         If the folder holds something else or another run, or another run works in it, if spectra
         cannot be read, or the disk is full; what is done is kept.
     """
+    require_float64()
     out = resolved(out)
     grid = (grid or Parsec.default()) if "ln_mass" in model.labels else None
     n_block = STARS_PER_BLOCK * (1 if spectra.channel is None else CHANNELS_AT_ONCE)
@@ -121,7 +123,7 @@ def run_catalog(
                 progress(done, flagged)
         sweep(out)  # a cluster goes on when a worker dies
         table = _gather(make)
-    table.meta["run"] = described_run
+    table.meta |= {"run": described_run, "post_certificate": described_run["certificate"]}
     return table
 
 

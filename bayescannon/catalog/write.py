@@ -22,6 +22,7 @@ from bayescannon.catalog.paper import paper_table
 from bayescannon.files import output
 from bayescannon.marks import CATALOG
 from bayescannon.spectra.readers import BLOCK
+from bayescannon.star_ids import as_ids
 
 FAILED = b"failed"
 FITS_ROWS = 8192
@@ -47,6 +48,7 @@ def write_catalog(table: QTable, path: str | os.PathLike, overwrite: bool = Fals
         If the suffix is another, or the file may not be written.
     """
     table = table.copy(copy_data=False)
+    table["star_id"] = as_ids(table["star_id"])
     table.meta["creator"] = CATALOG.creator
     with output(path, CATALOG, overwrite) as beside:
         WRITERS[beside.suffix.lower()](table, beside)

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
 from typer.core import TyperGroup
 
 from bayescannon.ages import AGE_PRIORS, Parsec, infer_ages
 from bayescannon.ages.build import build_grid, interpolation_error
 from bayescannon.ages.systematics import compare, real_giants, shifts
-from bayescannon.cli.console import Overwrite, Seed, console, progress
+from bayescannon.cli.console import Overwrite, Seed, console, log, progress, text_table
+from bayescannon.cli.lazy import mount, plain_app
 from bayescannon.files import check_output, output
 from bayescannon.marks import AGES, GRID, SHIFTS
 from bayescannon.posterior import open_posterior
@@ -26,12 +26,12 @@ class _ShortForm(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(cls=_ShortForm, no_args_is_help=True)
+app = plain_app(cls=_ShortForm, no_args_is_help=True)
 
 
 @app.callback()
 def ages() -> None:
-    """Turn mass posteriors into age posteriors with isochrones.
+    """Turn mass posteriors into age posteriors.
 
     `bayescannon ages POSTERIORS` is short for `bayescannon ages infer POSTERIORS`; its options are
     listed by `bayescannon ages infer --help`.
@@ -55,7 +55,10 @@ def infer(
     overwrite: Overwrite = False,
     seed: Annotated[int | None, typer.Option(help="Seed; that of the posteriors without.")] = None,
 ) -> None:
-    """Turn mass posteriors into age posteriors with isochrones."""
+    """Turn mass posteriors into age posteriors.
+
+    Masses are compared with isochrones; a star's metallicity and state count.
+    """
     with output(out, AGES, overwrite) as beside:
         post, chosen = open_posterior(posteriors), isochrones(grid)
         n_star = post["posterior"].sizes["star"]
@@ -81,9 +84,12 @@ def build(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Build a grid from isochrone tables: several ages and metallicities, giants included."""
+    """Build a grid from isochrone tables.
+
+    They must hold several ages and metallicities, and the giant branch and the clump.
+    """
     with output(out, GRID, overwrite) as beside:
-        with console.status("reading isochrones"):
+        with log.status("reading isochrones"):
             grid = build_grid(files, eta, family)
         grid.save(beside)
     console.print(
@@ -110,8 +116,9 @@ def systematics(
     overwrite: Overwrite = False,
     seed: Seed = 0,
 ) -> None:
-    """Print how far the choices of alpha, state, prior and grid shift the ages, per mass bin.
+    """Print how far choices shift the ages.
 
+    The choices are alpha, state, prior and grid; the table has a column for each bin of mass.
     Shifts in dex of the median age of the 1502 real giants, against flat-age, alpha on, the
     catalogue's state, and the shipped grid.
     """
@@ -128,14 +135,18 @@ def systematics(
             table.write(beside)
 
 
-def _printed(table) -> Table:
-    shown = Table(title="shift of the median age in dex, per bin of current mass in Msun")
-    for name in table.colnames:
-        shown.add_column(name, justify="left" if name == "change" else "right", no_wrap=True)
-    for row in table:
-        first, *rest = row
-        shown.add_row(str(first), *(f"{value:+.3f}" for value in rest))
-    return shown
+def _printed(table) -> str:
+    rows = [(str(first), *(f"{value:+.3f}" for value in rest)) for first, *rest in table]
+    title = "shift of the median age in dex, per bin of current mass in Msun"
+    return text_table(table.colnames, rows, title)
+
+
+mount(
+    app,
+    "self-check",
+    "studies.ages.command:app",
+    "Judge the age posteriors of simulated stars under each age prior.",
+)
 
 
 def isochrones(path: Path | None) -> Parsec:

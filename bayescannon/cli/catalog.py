@@ -10,11 +10,12 @@ import numpy as np
 import typer
 from astropy.table import QTable
 
+from bayescannon.calibration import NO_CERTIFICATE
 from bayescannon.catalog import build_catalog, run_catalog, write_catalog
 from bayescannon.catalog.block import PARTS
 from bayescannon.catalog.run import MANIFEST
 from bayescannon.cli.ages import isochrones
-from bayescannon.cli.console import Seed, console, progress
+from bayescannon.cli.console import Seed, console, log, progress
 from bayescannon.data import model_path
 from bayescannon.errors import UserError
 from bayescannon.files import check_output, means_file
@@ -161,7 +162,7 @@ def _read_table(path: Path, shift: bool) -> Spectra:
         warnings.simplefilter("always", ZeroPointWarning)
         stars = read_abundances(path, real_giants()[0], shift)
     for warning in caught:
-        console.print(f"warning: {warning.message}", style="yellow")
+        log.print(f"warning: {warning.message}", style="yellow")
     return stars
 
 
@@ -170,9 +171,12 @@ def _report(table: QTable, out: str, as_json: bool) -> None:
     flags = np.asarray(table["flags"])
     counts = {f.name: int((flags & f > 0).sum()) for f in Flag if (flags & f).any()}
     flagged = int((flags != 0).sum())
+    certificate = table.meta.get("post_certificate", NO_CERTIFICATE)
     if as_json:
-        print(json.dumps({"stars": len(table), "flagged": flagged, "flags": counts}))
+        summary = {"stars": len(table), "flagged": flagged, "flags": counts}
+        print(json.dumps(summary | {"certificate": certificate}))
         return
     console.print(f"{len(table)} stars, {flagged} flagged, {len(table.colnames)} columns in {out}")
     for name, count in Counter(counts).most_common():
         console.print(f"  {name:<18} {count}")
+    console.print(certificate)

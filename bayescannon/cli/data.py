@@ -7,7 +7,7 @@ import numpy as np
 import typer
 from astropy.table import Table
 
-from bayescannon.cli.console import Overwrite, Seed, UnusedSeed, console, progress
+from bayescannon.cli.console import NoSeed, Overwrite, Seed, console, progress
 from bayescannon.data import model_path
 from bayescannon.errors import UserError
 from bayescannon.files import check_output, output
@@ -18,6 +18,7 @@ from bayescannon.simulate import make_apokasc, make_mock
 from bayescannon.spectra import chip_of, pixel_index, read_all_star, survey_paths
 from bayescannon.spectra.continuum_pixels import find_continuum
 from bayescannon.spectra.ingest import expand, ingest_files
+from bayescannon.star_ids import star_of
 
 
 def simulate(
@@ -59,7 +60,7 @@ def ingest(
     resample: Annotated[
         bool, typer.Option("--resample", help="Resample other wavelength grids (specutils).")
     ] = False,
-    seed: UnusedSeed = 0,
+    seed: NoSeed = 0,
 ) -> None:
     """Read SDSS spectra, mask bad pixels, divide by the continuum, and store them for a model.
 
@@ -101,7 +102,7 @@ def paths(
     if all_star is not None:
         table = read_all_star(all_star)
         if star:
-            table = table[np.isin(table["star_id"], star)]
+            table = table[np.isin([star_of(name) for name in table["star_id"]], star)]
     elif star and field:
         table = Table({"star_id": star, "field": [field] * len(star)})
         table["telescope"] = telescope

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bayescannon.cli.console import Overwrite, Seed, console, posterior_table, progress
+from bayescannon.cli.console import Overwrite, Seed, console, log, posterior_table, progress
 from bayescannon.cli.data import expand
 from bayescannon.data import model_path
 from bayescannon.errors import UserError
@@ -41,14 +41,15 @@ def infer(
         post = infer_labels(trained, store, method, prior, draws, seed, out, update, overwrite)
     console.print(posterior_table(post))
     console.print(f"{len(store)} posteriors in {out}")
+    console.print(post.attrs["certificate"])
 
 
 def _spectra(paths: list[Path], model: AnyModel) -> Spectra:
-    if len(paths) == 1 and paths[0].suffix == ".zarr":
+    if len(paths) == 1 and (paths[0].suffix == ".zarr" or (paths[0] / "zarr.json").is_file()):
         return Spectra.open(paths[0])
     done = ingest_files(expand(paths), model.recipe.pixels)
     for row in done.quarantine:
-        console.print(f"left out: {row['reason']}", style="yellow")
+        log.print(f"left out: {row['reason']}", style="yellow")
     if not len(done.spectra):
         raise UserError("no spectrum could be read")
     return done.spectra

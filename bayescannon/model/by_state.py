@@ -11,14 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 
+from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.files import output
-from bayescannon.labels import features, fit_logistic
+from bayescannon.labels import features, fit_logistic, known_states
 from bayescannon.marks import STATE_MODELS
 from bayescannon.model.fit import RIDGE, train
 from bayescannon.model.model import LabelMap, Model
 from bayescannon.model.states import STATES, StateRelation
-from bayescannon.model.store import load_model
+from bayescannon.model.store import CERTIFICATE, read_certificate
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 
@@ -38,6 +39,8 @@ class StateModels:
         modelled, the labels that spectra show themselves.
     share_rc : float
         Share of clump stars in training.
+    certificate : Certificate or None
+        As of a `Model`.
     """
 
     rgb: Model
@@ -46,6 +49,7 @@ class StateModels:
     scale: np.ndarray
     log_odds: np.ndarray
     share_rc: float = 0.5
+    certificate: Certificate | None = None
 
     @property
     def name(self) -> str:
@@ -112,6 +116,8 @@ class StateModels:
             (beside / "recipe.toml").write_text(self.rgb.recipe.dumps(), encoding="utf-8")
             (beside / "CARD.md").write_text(self.rgb.card, encoding="utf-8")
             np.savez(beside / ODDS, allow_pickle=False, **odds)
+            if self.certificate is not None:
+                (beside / CERTIFICATE).write_text(self.certificate.to_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "StateModels":
@@ -122,8 +128,8 @@ class StateModels:
         with np.load(folder / ODDS) as stored:
             pivot, scale, log_odds = (stored[k] for k in ("pivot", "scale", "log_odds"))
             share = float(stored["share_rc"]) if "share_rc" in stored else 0.5
-        rgb, rc = (load_model(folder / state) for state in STATES)
-        return cls(rgb, rc, pivot, scale, log_odds, share)
+        rgb, rc = (Model.load(folder / state) for state in STATES)
+        return cls(rgb, rc, pivot, scale, log_odds, share, read_certificate(folder))
 
 
 AnyModel = Model | StateModels
@@ -153,7 +159,8 @@ def states_of(model: AnyModel) -> StateModels | None:
     report = (model.report or {}).get("states", {})
     rgb, rc = (_of_state(model, getattr(model.states, s), report.get(s, {})) for s in STATES)
     log_odds = np.asarray(model.states.log_odds)
-    return StateModels(rgb, rc, pivot, scale, log_odds, model.states.share_rc)
+    share = model.states.share_rc
+    return StateModels(rgb, rc, pivot, scale, log_odds, share, model.certificate)
 
 
 def _of_state(model: Model, relation: StateRelation, report: dict) -> Model:
@@ -187,9 +194,9 @@ def train_by_state(
     spectra, labels, recipe
         As for `train`.
     state : array of str (star,)
-        `rgb` or `rc`.
+        `rgb` or `rc`, or another of `labels.table.STATE_WORDS`.
     """
-    state = np.char.lower(np.asarray(state, str))
+    state = known_states(state)
     if not np.isin(state, STATES).all():
         raise UserError(f"states must be {' or '.join(STATES)} for every training star")
     flux, ivar = spectra.arrays()
