@@ -16,6 +16,7 @@ from bayescannon.cli.posterior import save_tree
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
 from bayescannon.posterior import open_posterior
+from bayescannon.words import plural
 
 
 class _ShortForm(TyperGroup):
@@ -63,7 +64,8 @@ def infer(
         tree = infer_ages(post, chosen, prior, p_rc, seed, update)
     save_tree(tree, out)
     failed = int(tree["point"]["mean"].sel(quantity="age").isnull().sum())
-    console.print(f"{n_star - failed} age posteriors in {out}, {failed} stars without an age")
+    done = plural(n_star - failed, "age posterior")
+    console.print(f"{done} in {out}, {plural(failed, 'star')} without an age")
 
 
 @app.command("build-grid")
@@ -88,8 +90,9 @@ def build(
         grid = build_grid(files, eta, family)
     grid.save(out)
     console.print(
-        f"{grid.info['family']}, eta {grid.info['eta']}: {grid.mh.size} metallicities from "
-        f"{grid.mh[0]:.2f} to {grid.mh[-1]:.2f}, {grid.log_age.size} ages, "
+        f"{grid.info['family']}, eta {grid.info['eta']}: "
+        f"{plural(grid.mh.size, 'metallicity', 'metallicities')} from "
+        f"{grid.mh[0]:.2f} to {grid.mh[-1]:.2f}, {plural(grid.log_age.size, 'age')}, "
         f"isochrones up to {grid.last_age:.2f} Gyr, in {out}"
     )
     for state in ("rgb", "rc"):

@@ -21,6 +21,7 @@ from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.training import MAX_ROUNDS, Round
 from bayescannon.validation import CrossValidation, cross_validate
+from bayescannon.words import plural
 
 SpectraPath = Annotated[Path, typer.Option(help="Spectra store (.zarr).")]
 LabelsPath = Annotated[
@@ -43,8 +44,8 @@ def train(
     model.save(out)
     report = model.report or {}
     console.print(
-        f"model {model.id} in {out}: {report['stars']} stars, {report['pixels']['ok']} pixels, "
-        f"{report['seconds']:.1f} s"
+        f"model {model.id} in {out}: {plural(report['stars'], 'star')}, "
+        f"{plural(report['pixels']['ok'], 'pixel')}, {report['seconds']:.1f} s"
     )
 
 
@@ -71,7 +72,7 @@ def show_round(r: Round) -> None:
     """Say what a round of joint training did."""
     log.print(
         f"ln likelihood a star {r.objective:.3f}, labels moved by at most {max(r.moved):.3f} sd, "
-        f"{r.factors} factors",
+        f"{plural(r.factors, 'factor')}",
         style="dim",
     )
 

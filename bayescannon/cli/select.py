@@ -14,6 +14,7 @@ from bayescannon.errors import UserError
 from bayescannon.files import write_beside
 from bayescannon.labels import CarbonNitrogenRegion, paper_selection
 from bayescannon.spectra import read_all_star
+from bayescannon.words import plural
 
 FORMATS = {".fits": "fits", ".ecsv": "ascii.ecsv", ".parquet": "parquet", ".vot": "votable"}
 
@@ -41,7 +42,9 @@ def select(
     found = paper_selection(table, region)
     with write_beside(out) as beside:
         found.write(beside, format="ascii.ecsv")
-    console.print(f"{found['selected'].sum()} of {len(found)} stars selected; reasons in {out}")
+    console.print(
+        f"{found['selected'].sum()} of {plural(len(found), 'star')} selected; reasons in {out}"
+    )
     reasons = Counter(name for why in found["why_not"] for name in why.split(",") if name)
     for name, count in reasons.most_common():
         console.print(f"  {name:<16} {count}")

@@ -10,6 +10,7 @@ from bayescannon.errors import UserError
 from bayescannon.labels.cuts import CUTS
 from bayescannon.labels.population import Mixture, fit_population
 from bayescannon.labels.table import read_column
+from bayescannon.words import plural
 
 BOX = ("teff", "logg", "feh", "afe")
 """Cuts of `labels.cuts.CUTS` that make the box of the training labels."""
@@ -54,7 +55,9 @@ class CarbonNitrogenRegion(NamedTuple):
         points = _points(training)
         points = points[np.isfinite(points).all(axis=1)]
         if len(points) < 50:
-            raise UserError(f"{len(points)} stars have feh, c_m and n_m: a region needs 50")
+            raise UserError(
+                f"{plural(len(points), 'star')} with feh, c_m and n_m: a region needs 50"
+            )
         middle, spread = points.mean(axis=0), points.std(axis=0)
         scaled = (points - middle) / spread
         density = Mixture(*map(np.asarray, fit_population(scaled, np.zeros_like(scaled))[:3]))

@@ -34,6 +34,7 @@ from bayescannon.training import (
     fit_pixels,
     shrink,
 )
+from bayescannon.words import plural
 
 STARS_PER_FEATURE = 4
 """A state with fewer stars has no relation of its own."""
@@ -267,7 +268,7 @@ def _check(values: np.ndarray, complete: np.ndarray, recipe: Recipe) -> None:
     needed = n_features(len(names), recipe.labels.degree) + 2
     if complete.sum() < needed:
         raise UserError(
-            f"{complete.sum()} stars have all labels and a spectrum, but {len(names)} labels of "
+            f"{plural(complete.sum(), 'star')} with all labels and a spectrum, but {len(names)} labels of "
             f"degree {recipe.labels.degree} need at least {needed}: add stars or drop labels"
         )
 

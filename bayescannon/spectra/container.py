@@ -15,6 +15,7 @@ from bayescannon.files import write_beside
 from bayescannon.spectra import tables
 from bayescannon.spectra.grid import apogee_wavelength, pixel_index, pixel_index_of_size, place
 from bayescannon.spectra.resample import resample_flux
+from bayescannon.words import plural
 
 STARS_PER_CHUNK = 512
 
@@ -132,7 +133,8 @@ class Spectra:
         return Spectra._of(self.data.isel(star=rows))
 
     def __repr__(self) -> str:
-        return f"<Spectra: {len(self)} stars x {self.data.sizes['pixel']} pixels>"
+        stars, pixels = plural(len(self), "star"), plural(self.data.sizes["pixel"], "pixel")
+        return f"<Spectra: {stars} x {pixels}>"
 
     @property
     def star_id(self) -> np.ndarray:
