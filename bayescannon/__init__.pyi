@@ -34,6 +34,7 @@ from .spectra import Spectra as Spectra
 from .spectra import read_all_star as read_all_star
 from .spectra import survey_paths as survey_paths
 from .spectra.ingest import ingest_files as ingest_files
+from .validation import certify as certify
 from .validation import cross_validate as cross_validate
 from .validation import recalibrate as recalibrate
 

@@ -23,7 +23,7 @@ PICTURES = ("crossval", "calibration", "ages")
 
 
 def table(summary: dict) -> str:
-    """Lay out accuracy and honesty of every label as a Markdown table."""
+    """Lay out accuracy and calibration of every label as a Markdown table."""
     rows = [
         "| label | rms error, test | error / sd | 68 % interval holds | cross-validated rms* |",
         "|---|---|---|---|---|",

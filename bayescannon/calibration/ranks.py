@@ -1,4 +1,4 @@
-"""Ranks of the truth among posterior draws: uniform, if posteriors are honest.
+"""Ranks of the truth among posterior draws: uniform, if posteriors are calibrated.
 
 Simulation-based calibration (Talts et al. 2018, arXiv:1804.06788).
 """
@@ -82,7 +82,7 @@ def ecdf_band(n: int) -> float:
 def pit_of_draws(
     draws: Float[np.ndarray, "draw *star"], truth: Float[np.ndarray, "*star"]
 ) -> Float[np.ndarray, "*star"]:
-    """Share of a star's draws below the truth: uniform over stars if posteriors are honest.
+    """Share of a star's draws below the truth: uniform over stars if posteriors are calibrated.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """What is left to correct: a width for each label, and a map of the PIT. Both off by default.
 
-Fit them on stars disjoint from those that judge: on the same stars any forecast looks honest.
+Fit them on stars disjoint from those that judge: on the same stars any forecast looks calibrated.
 """
 
 from typing import NamedTuple

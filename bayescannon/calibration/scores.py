@@ -1,4 +1,4 @@
-"""Proper scores: what a forecast is worth, width and honesty together. Lower is better."""
+"""Proper scores: what a forecast is worth, width and calibration together. Lower is better."""
 
 from typing import NamedTuple
 

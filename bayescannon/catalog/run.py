@@ -119,7 +119,7 @@ def run_catalog(
             f"{out}: {error.strerror or error}; what is done is kept: mend that and run the same "
             "command again"
         ) from error
-    table.meta["run"] = described_run
+    table.meta |= {"run": described_run, "post_certificate": described_run["certificate"]}
     return table
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 from astropy.table import QTable
 
+from bayescannon.calibration import NO_CERTIFICATE
 from bayescannon.catalog import WRITERS, build_catalog, check_suffixes, run_catalog, write_catalog
 from bayescannon.catalog.block import PARTS
 from bayescannon.cli.ages import isochrones
@@ -163,9 +164,12 @@ def _report(table: QTable, out: str, as_json: bool) -> None:
     flags = np.asarray(table["flags"])
     counts = {f.name: int((flags & f > 0).sum()) for f in Flag if (flags & f).any()}
     flagged = int((flags != 0).sum())
+    certificate = table.meta.get("post_certificate", NO_CERTIFICATE)
     if as_json:
-        print(json.dumps({"stars": len(table), "flagged": flagged, "flags": counts}))
+        summary = {"stars": len(table), "flagged": flagged, "flags": counts}
+        print(json.dumps(summary | {"certificate": certificate}))
         return
     console.print(f"{len(table)} stars, {flagged} flagged, {len(table.colnames)} columns in {out}")
     for name, count in Counter(counts).most_common():
         console.print(f"  {name:<18} {count}")
+    console.print(certificate)

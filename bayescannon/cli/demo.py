@@ -21,21 +21,16 @@ from bayescannon.data import lines, model_path
 from bayescannon.files import write_beside
 from bayescannon.labels import label_arrays
 from bayescannon.model import Model, train
-from bayescannon.plots import (
-    age_posteriors,
-    calibration,
-    coefficients,
-    corner_star,
-    one_to_one,
-    scatter,
-    spectrum,
-    training_labels,
-)
-from bayescannon.plots.spectrum import unlike_paper_star
+from bayescannon.plots.ages import draw_age_posteriors
+from bayescannon.plots.calibration import draw_pit
+from bayescannon.plots.labels import draw_corner, draw_one_to_one, draw_training_labels
+from bayescannon.plots.model import draw_coefficients, draw_scatter
+from bayescannon.plots.spectra import draw_spectrum
 from bayescannon.plots.style import save
+from bayescannon.plots.windows import unlike_paper_star
 from bayescannon.posterior import infer, stack_draws
 from bayescannon.recipe import Recipe
-from bayescannon.simulate import Made, make_apokasc, make_mock
+from bayescannon.simulate import Simulation, make_apokasc, make_mock
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array, point_sd
 from bayescannon.validation import CrossValidation, Judged, cross_validate, judge, posterior_columns
@@ -130,7 +125,7 @@ def _stage(
     seconds[name] = time.perf_counter() - start
 
 
-def judge_test(test: Made, post: xr.DataTree, names: tuple[str, ...]) -> dict[str, Judged]:
+def judge_test(test: Simulation, post: xr.DataTree, names: tuple[str, ...]) -> dict[str, Judged]:
     """Compare posteriors of made stars with their truth, label by label."""
     truth, _ = label_arrays(test.truth, names, test.spectra.star_id)
     columns = posterior_columns(post, names).values()
@@ -140,8 +135,8 @@ def judge_test(test: Made, post: xr.DataTree, names: tuple[str, ...]) -> dict[st
 def _figures(
     folder: Path,
     model: Model,
-    training: Made,
-    test: Made,
+    training: Simulation,
+    test: Simulation,
     validation: CrossValidation,
     post: xr.DataTree,
     ages: xr.DataTree,
@@ -156,7 +151,7 @@ def _figures(
     chosen = np.argsort(quantile[2])[:: max(1, len(mean) // 6)][:6]
     star = str(test.spectra.star_id[0])
     drawn = {
-        "crossval": one_to_one.draw(
+        "crossval": draw_one_to_one(
             validation.truth,
             validation.mean,
             names,
@@ -164,7 +159,7 @@ def _figures(
             heading=f"Cross-validation, every {STRIDE}th pixel",
             note=note,
         ),
-        "recovery": one_to_one.draw(
+        "recovery": draw_one_to_one(
             truth,
             mean,
             names,
@@ -173,23 +168,23 @@ def _figures(
             heading="Test stars of known truth",
             note=note,
         ),
-        "calibration": calibration.draw(pit_of_draws(draws, truth), names, note=note),
-        "ages": age_posteriors.draw(
+        "calibration": draw_pit(pit_of_draws(draws, truth), names, note=note),
+        "ages": draw_age_posteriors(
             array(ages, "posterior/age")[0][:, chosen],
             test.spectra.star_id[chosen].tolist(),
             note=note,
         ),
-        "star_spectrum": spectrum.draw(model, flux[0], ivar[0], mean[0], star_id=star, note=note),
-        "star_corner": corner_star.draw(
+        "star_spectrum": draw_spectrum(model, flux[0], ivar[0], mean[0], star_id=star, note=note),
+        "star_corner": draw_corner(
             draws[:, 0], names, array(post, "point/map")[0], truth[0], star_id=star, note=note
         ),
-        "training_labels": training_labels.draw(handed, names, note=note),
-        "scatter": scatter.draw(
+        "training_labels": draw_training_labels(handed, names, note=note),
+        "scatter": draw_scatter(
             np.asarray(model.wavelength), model.scatter, model.usable, note=note
         ),
     }
     for name in names:
-        drawn[f"coefficients_{name}"] = coefficients.draw(model, name, lines(), note=note)
+        drawn[f"coefficients_{name}"] = draw_coefficients(model, name, lines(), note=note)
     for name, figure in drawn.items():
         save(figure, folder / f"{name}.png")
 
@@ -197,7 +192,7 @@ def _figures(
 def _summary(
     model: Model,
     validation: CrossValidation,
-    test: Made,
+    test: Simulation,
     post: xr.DataTree,
     ages: xr.DataTree,
     seconds: dict[str, float],

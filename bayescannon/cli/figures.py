@@ -11,9 +11,9 @@ from bayescannon.cli.lazy import mount, plain_app
 from bayescannon.data import element_windows, model_path
 from bayescannon.errors import UserError
 from bayescannon.model import Model
-from bayescannon.plots import continuum as continuum_page
-from bayescannon.plots import factors as factors_page
-from bayescannon.plots import star as star_page
+from bayescannon.plots.factors import draw_factors
+from bayescannon.plots.spectra import draw_continuum
+from bayescannon.plots.star import draw_star
 from bayescannon.plots.style import save
 from bayescannon.posterior import open_posterior
 from bayescannon.recipe import PixelRecipe, Recipe
@@ -60,7 +60,7 @@ def star(
     The page shows its spectrum, posterior, age, diagnostics and flags.
     """
     post = open_posterior(posteriors)
-    page = star_page.draw(
+    page = draw_star(
         Model.load(model_path(model)),
         Spectra.open(spectra),
         post,
@@ -94,7 +94,7 @@ def continuum(
     level = np.nan_to_num(np.asarray(fit.coefficients[0])) @ design(chip, degree).T
     error = np.sqrt((np.asarray(factors) ** 2).sum(axis=1))
     known = (error > 0) & (level > 0)
-    page = continuum_page.draw(
+    page = draw_continuum(
         apogee_wavelength(pixels.grid),
         flux,
         ivar,
@@ -122,5 +122,5 @@ def factors(
         raise UserError(f"{model}: its pixels are channels, not wavelengths: nothing to draw")
     if not trained.factors.shape[1]:
         raise UserError(f"{model}: has no residual factors: train with training.factors above 0")
-    save(factors_page.draw(trained, element_windows()), out)
+    save(draw_factors(trained, element_windows()), out)
     console.print(f"{plural(trained.factors.shape[1], 'factor')} in {out}")

@@ -11,16 +11,23 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from bayescannon.cli.console import NoSeed, Seed, console, log, progress, text_table
+from bayescannon.cli.console import Seed, console, log, progress, text_table
 from bayescannon.files import write_beside
 from bayescannon.labels import read_labels
 from bayescannon.model import train as train_model
-from bayescannon.plots import one_to_one
+from bayescannon.model.card import verdict_of
+from bayescannon.plots.labels import draw_one_to_one
 from bayescannon.plots.style import save
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.training import MAX_ROUNDS, Round
-from bayescannon.validation import CrossValidation, cross_validate
+from bayescannon.validation import (
+    FOLDS,
+    CrossValidation,
+    certify,
+    check_folds,
+    cross_validate,
+)
 from bayescannon.words import plural
 
 SpectraPath = Annotated[Path, typer.Option(help="Spectra store (.zarr).")]
@@ -35,10 +42,19 @@ def train(
     labels: LabelsPath,
     recipe: RecipePath,
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
-    seed: NoSeed = 0,
+    certificate: Annotated[
+        bool,
+        typer.Option(
+            "--certificate/--no-certificate",
+            help="Whether to cross-validate, and to keep with the model how often intervals hold.",
+        ),
+    ] = True,
+    seed: Seed = 0,
 ) -> None:
-    """Train a model: coefficients and scatter of every pixel."""
+    """Train a model, and certify it: how often do its intervals hold stars that it has not seen?"""
     store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
+    if certificate:
+        check_folds(table, settings, store.star_id, FOLDS)
     with training_progress(settings, store.data.sizes["pixel"]) as (update, report_round):
         model = train_model(store, table, settings, update, report_round)
     model.save(out)
@@ -47,6 +63,11 @@ def train(
         f"model {model.id} in {out}: {plural(report['stars'], 'star')}, "
         f"{plural(report['pixels']['ok'], 'pixel')}, {report['seconds']:.1f} s"
     )
+    if certificate:
+        with progress("certificate: folds", FOLDS) as update:
+            model = certify(model, store, table, FOLDS, seed, update)
+        model.save(out)
+    console.print(verdict_of(model.certificate))
 
 
 @contextmanager
@@ -106,7 +127,7 @@ def crossval(
         text = json.dumps({"folds": folds, "seed": seed, "labels": statistics}, indent=1)
         (beside / "crossval.json").write_text(text + "\n", encoding="utf-8")
         columns = (result.truth, result.mean, result.labels, np.hypot(result.sd, result.error))
-        save(one_to_one.draw(*columns, heading="Cross-validation"), beside / "crossval.png")
+        save(draw_one_to_one(*columns, heading="Cross-validation"), beside / "crossval.png")
     shutil.rmtree(kept)
     console.print(statistics_table(result, f"{folds}-fold cross-validation"))
 

@@ -40,6 +40,7 @@ def infer(
         post = infer_labels(trained, store, method, prior, draws, seed, out, update)
     console.print(posterior_table(post))
     console.print(f"{plural(len(store), 'posterior')} in {out}")
+    console.print(post.attrs["certificate"])
 
 
 def save_tree(tree: xr.DataTree, path: Path) -> None:

@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 
+from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
 from bayescannon.labels import features, fit_logistic
 from bayescannon.model.fit import RIDGE, train
 from bayescannon.model.model import LabelMap, Model
 from bayescannon.model.states import STATES, StateRelation
-from bayescannon.model.store import load_model
+from bayescannon.model.store import CERTIFICATE, read_certificate
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 
@@ -37,6 +38,8 @@ class StateModels:
         modelled, the labels that spectra show themselves.
     share_rc : float
         Share of clump stars in training.
+    certificate : Certificate or None
+        As of a `Model`.
     """
 
     rgb: Model
@@ -45,6 +48,7 @@ class StateModels:
     scale: np.ndarray
     log_odds: np.ndarray
     share_rc: float = 0.5
+    certificate: Certificate | None = None
 
     @property
     def name(self) -> str:
@@ -98,6 +102,11 @@ class StateModels:
         odds = {name: getattr(self, name) for name in ("pivot", "scale", "log_odds", "share_rc")}
         with write_beside(folder / ODDS) as beside, beside.open("wb") as file:
             np.savez(file, allow_pickle=False, **odds)
+        if self.certificate is None:
+            (folder / CERTIFICATE).unlink(missing_ok=True)
+        else:
+            with write_beside(folder / CERTIFICATE) as beside:
+                beside.write_text(self.certificate.to_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "StateModels":
@@ -108,8 +117,8 @@ class StateModels:
         with np.load(folder / ODDS) as stored:
             pivot, scale, log_odds = (stored[k] for k in ("pivot", "scale", "log_odds"))
             share = float(stored["share_rc"]) if "share_rc" in stored else 0.5
-        rgb, rc = (load_model(folder / state) for state in STATES)
-        return cls(rgb, rc, pivot, scale, log_odds, share)
+        rgb, rc = (Model.load(folder / state) for state in STATES)
+        return cls(rgb, rc, pivot, scale, log_odds, share, read_certificate(folder))
 
 
 AnyModel = Model | StateModels
@@ -139,7 +148,8 @@ def states_of(model: AnyModel) -> StateModels | None:
     report = (model.report or {}).get("states", {})
     rgb, rc = (_of_state(model, getattr(model.states, s), report.get(s, {})) for s in STATES)
     log_odds = np.asarray(model.states.log_odds)
-    return StateModels(rgb, rc, pivot, scale, log_odds, model.states.share_rc)
+    share = model.states.share_rc
+    return StateModels(rgb, rc, pivot, scale, log_odds, share, model.certificate)
 
 
 def _of_state(model: Model, relation: StateRelation, report: dict) -> Model:

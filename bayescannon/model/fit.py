@@ -19,6 +19,7 @@ from bayescannon.labels import (
     learn_scaling,
     n_features,
 )
+from bayescannon.model.card import with_certificate
 from bayescannon.model.model import LabelMap, Model, stated_errors
 from bayescannon.model.states import STATES, StateRelation, States
 from bayescannon.precision import require_float64
@@ -48,6 +49,7 @@ def train(
     recipe: Recipe,
     progress: Callable[[int], None] | None = None,
     report: Callable[[Round], None] | None = None,
+    certificate: bool = False,
 ) -> Model:
     """Train a model: coefficients and scatter of every pixel (Eqs. 1 and 2).
 
@@ -67,6 +69,9 @@ def train(
         Called with the number of pixels done (exact labels).
     report : callable, optional
         Called with each `Round` (noisy labels): the objective and how far labels moved.
+    certificate : bool
+        Cross-validate afterwards, in five folds, and keep with the model how often its intervals
+        hold: see `certify`, which also takes a model that is trained already.
 
     Returns
     -------
@@ -110,7 +115,7 @@ def train(
         **learned.report,
         "seconds": time.perf_counter() - start,
     }
-    return Model(
+    model = Model(
         recipe=recipe,
         scaling=scaling,
         label_range=np.stack([np.nanmin(values, axis=0), np.nanmax(values, axis=0)]),
@@ -119,10 +124,15 @@ def train(
         population=fit_population(
             jnp.asarray(scaled[complete]), jnp.asarray(learned.variance[complete])
         ),
-        card=_card(recipe, values, said),
+        card=with_certificate(_card(recipe, values, said), None),
         report=said,
         **learned.arrays,
     )
+    if not certificate:
+        return model
+    from bayescannon.validation import certify  # which trains: it cannot be imported before
+
+    return certify(model, spectra, labels)
 
 
 class _Learned(NamedTuple):
@@ -265,12 +275,18 @@ def _check(values: np.ndarray, complete: np.ndarray, recipe: Recipe) -> None:
             raise UserError(f"label {name!r} is NaN for every star: drop it from the recipe")
         if np.nanstd(column) <= 1e-12 * max(1.0, np.nanmax(np.abs(column))):
             raise UserError(f"label {name!r} is the same for every star: drop it from the recipe")
-    needed = n_features(len(names), recipe.labels.degree) + 2
+    needed = stars_needed(recipe)
     if complete.sum() < needed:
         raise UserError(
-            f"{plural(complete.sum(), 'star')} with all labels and a spectrum, but {len(names)} labels of "
-            f"degree {recipe.labels.degree} need at least {needed}: add stars or drop labels"
+            f"{plural(complete.sum(), 'star')} with all labels and a spectrum, but "
+            f"{len(names)} labels of degree {recipe.labels.degree} need at least {needed}: "
+            "add stars or drop labels"
         )
+
+
+def stars_needed(recipe: Recipe) -> int:
+    """Fewest stars with all labels that training takes."""
+    return n_features(len(recipe.labels.names), recipe.labels.degree) + 2
 
 
 def _card(recipe: Recipe, values: np.ndarray, report: dict) -> str:

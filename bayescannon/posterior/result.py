@@ -12,6 +12,7 @@ import zarr
 
 from bayescannon.errors import UserError
 from bayescannon.model.by_state import AnyModel
+from bayescannon.model.card import verdict_of
 from bayescannon.trees import array
 
 
@@ -34,6 +35,7 @@ def attributes(model: AnyModel, method: str, prior: str, seed: int) -> dict:
     return {
         "model": model.name,
         "model_id": model.id,
+        "certificate": verdict_of(model.certificate),
         "labels": list(model.labels),
         "method": method,
         "prior": prior,

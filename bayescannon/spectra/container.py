@@ -132,6 +132,10 @@ class Spectra:
             rows = [int(rows)]
         return Spectra._of(self.data.isel(star=rows))
 
+    def every(self, stride: int) -> Spectra:
+        """Keep every `stride`-th pixel; a store stays lazy."""
+        return self if stride == 1 else Spectra._of(self.data.isel(pixel=slice(None, None, stride)))
+
     def __repr__(self) -> str:
         stars, pixels = plural(len(self), "star"), plural(self.data.sizes["pixel"], "pixel")
         return f"<Spectra: {stars} x {pixels}>"
@@ -184,8 +188,7 @@ class Spectra:
                 "restore the store"
             ) from error
         bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0))
-        flux[bad] = 0.0
-        ivar[bad] = 0.0
+        flux[bad] = ivar[bad] = 0.0
         return flux, ivar
 
     @property
@@ -206,7 +209,9 @@ class Spectra:
 
     def to_table(self) -> Table:
         """Lay out as a table with one row a star; see `tables.to_table`."""
-        return tables.to_table(self)
+        name = tables.AXES[self.wavelength is None]
+        values = self.data[name].values
+        return tables.to_table(name, values, *self.arrays(), self.star_id, self.columns)
 
     @classmethod
     def from_specutils(cls, spectrum, star_id) -> Spectra:
@@ -215,7 +220,7 @@ class Spectra:
 
     def to_specutils(self):
         """View as one specutils `Spectrum`, flux (star, pixel); see `tables.to_specutils`."""
-        return tables.to_specutils(self)
+        return tables.to_specutils(self.wavelength, *self.arrays(), self.star_id)
 
     def to_grid(self, size: int, resample: bool = False) -> Spectra:
         """Move to another APOGEE grid.
@@ -255,10 +260,8 @@ class Spectra:
         """Median signal-to-noise per measured pixel, (star,); 0 for a star without any."""
         flux, ivar = self.arrays()
         ratio = np.where(ivar > 0, flux * np.sqrt(ivar), np.nan)
-        some = np.isfinite(ratio).any(axis=1)
-        out = np.zeros(len(self))
-        out[some] = np.nanmedian(ratio[some], axis=1)
-        return out
+        ratio[~(ivar > 0).any(axis=1)] = 0.0
+        return np.nanmedian(ratio, axis=1)
 
 
 def _check_chunks(path: Path, consolidated: bool) -> None:

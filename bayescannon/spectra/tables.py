@@ -1,8 +1,7 @@
 """Spectra as astropy tables and as specutils' `Spectrum`, there and back."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -12,28 +11,40 @@ from astropy.table import Table
 from bayescannon.errors import UserError
 from bayescannon.spectra.resample import require_specutils
 
-if TYPE_CHECKING:
-    from bayescannon.spectra.container import Spectra
-
 AXES = ("wavelength", "channel")
 
 
-def to_table(spectra: Spectra) -> Table:
+def to_table(
+    name: str,
+    axis: np.ndarray,
+    flux: np.ndarray,
+    ivar: np.ndarray,
+    star_id: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+) -> Table:
     """Lay out spectra as a table that FITS can hold (ECSV only some 5000 pixels of it).
+
+    Parameters
+    ----------
+    name : {"wavelength", "channel"}
+        What the axis is.
+    axis : (pixel,)
+        Wavelengths [Angstrom], or names of channels.
+    flux, ivar : (star, pixel)
+    star_id : (star,)
+    columns : mapping of str to (star,)
+        Further columns.
 
     Returns
     -------
     Table
         One row a star: `star_id`; `wavelength` [Angstrom] or `channel`, `flux` and `ivar` of
-        shape (pixel,) each; and whatever `spectra.columns` has.
+        shape (pixel,) each; and the further columns.
     """
-    flux, ivar = spectra.arrays()
-    is_wavelength = spectra.wavelength is not None
-    values = np.asarray(spectra.wavelength if is_wavelength else spectra.channel)
-    axis = Table.Column(np.tile(values, (len(spectra), 1)), name=AXES[not is_wavelength])
-    axis.unit = u.AA if is_wavelength else None
-    table = Table([spectra.star_id, axis, flux, ivar], names=("star_id", axis.name, "flux", "ivar"))
-    for name, values in spectra.columns.items():
+    column = Table.Column(np.tile(axis, (len(star_id), 1)), name=name)
+    column.unit = u.AA if name == "wavelength" else None
+    table = Table([star_id, column, flux, ivar], names=("star_id", name, "flux", "ivar"))
+    for name, values in columns.items():
         table[name] = values
     return table
 
@@ -90,8 +101,18 @@ def _plain(column, unit: u.UnitBase | None = None) -> np.ndarray:
     return np.ma.getdata(values if values.dtype.kind != "f" else values.filled(np.nan))
 
 
-def to_specutils(spectra: Spectra):
+def to_specutils(
+    wavelength: np.ndarray | None, flux: np.ndarray, ivar: np.ndarray, star_id: np.ndarray
+):
     """View spectra as one specutils `Spectrum`, flux (star, pixel).
+
+    Parameters
+    ----------
+    wavelength : (pixel,) or None
+        [Angstrom].
+    flux, ivar : (star, pixel)
+    star_id : (star,)
+        Goes to `meta`.
 
     Raises
     ------
@@ -99,15 +120,14 @@ def to_specutils(spectra: Spectra):
         If specutils is not installed, or the axis is not wavelength.
     """
     specutils = require_specutils()
-    if spectra.wavelength is None:
+    if wavelength is None:
         raise UserError("channels have no wavelength: there is no Spectrum of them")
-    flux, ivar = spectra.arrays()
     return specutils.Spectrum(
-        spectral_axis=spectra.wavelength * u.AA,
+        spectral_axis=wavelength * u.AA,
         flux=flux * u.dimensionless_unscaled,
         uncertainty=InverseVariance(ivar),
         mask=ivar == 0,
-        meta={"star_id": spectra.star_id},
+        meta={"star_id": star_id},
     )
 
 

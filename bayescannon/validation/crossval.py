@@ -12,12 +12,13 @@ import numpy as np
 import xarray as xr
 from astropy.table import Table
 
-from bayescannon.calibration import Judged, judge, thin
+from bayescannon.calibration import Judged, convolve, judge, mixed_errors, thin
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
 from bayescannon.labels import label_arrays
 from bayescannon.model import Model, train
 from bayescannon.model.by_state import parts_of
+from bayescannon.model.fit import stars_needed
 from bayescannon.posterior import infer, stack_draws
 from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
@@ -65,7 +66,10 @@ class CrossValidation:
     @property
     def statistics(self) -> dict[str, Judged]:
         """Bias, rms, robust scatter, z-width, coverage and slopes, convolved with `error`."""
-        columns = (self.truth, self.mean, self.sd, self.q16, self.q84, self.error)
+        error, draws = np.nan_to_num(self.error), np.swapaxes(self.draws, 0, 1).astype(float)
+        draws = convolve(draws, mixed_errors(error, self.degrees, len(draws)))
+        q16, q84 = np.quantile(draws, [0.16, 0.84], axis=0)
+        columns = (self.truth, self.mean, np.hypot(self.sd, error), q16, q84)
         return {name: judge(*(c[:, i] for c in columns)) for i, name in enumerate(self.labels)}
 
     def save(self, path: str | os.PathLike) -> None:
@@ -126,13 +130,12 @@ def cross_validate(
     Raises
     ------
     UserError
-        If there are fewer than two folds, fewer stars than folds, or the folder holds folds of
+        If there are fewer than two folds, too few stars for them, or the folder holds folds of
         other data or settings.
     """
     require_float64()
-    if not 2 <= folds <= len(spectra):
-        raise UserError(f"folds is {folds}: use 2 to the number of stars ({len(spectra)})")
     names = recipe.labels.names
+    check_folds(labels, recipe, spectra.star_id, folds)
     handed, stated = label_arrays(labels, names, spectra.star_id)
     judged_by, _ = label_arrays(labels if truth is None else truth, names, spectra.star_id)
     fold = assign_folds(handed[:, -1], folds, seed)
@@ -167,6 +170,33 @@ def cross_validate(
             progress(k + 1)
     parts["error"] = np.where(judged_by == handed, parts["error"], 0.0)
     return CrossValidation(names, spectra.star_id, fold, judged_by, **parts)
+
+
+def check_folds(labels: Table, recipe: Recipe, star_id: np.ndarray, folds: int) -> None:
+    """Refuse folds in which training is known to fail, before anything runs.
+
+    Parameters
+    ----------
+    labels, recipe
+        As for `train`.
+    star_id : (star,)
+    folds : int
+
+    Raises
+    ------
+    UserError
+        If folds are fewer than two, more than there are stars, or leave too few to train on.
+    """
+    if not 2 <= folds <= len(star_id):
+        raise UserError(f"folds is {folds}: use 2 to the number of stars ({len(star_id)})")
+    values, _ = label_arrays(labels, recipe.labels.names, star_id)
+    complete = int(np.isfinite(values).all(axis=1).sum())
+    left, needed = complete - -(-complete // folds), stars_needed(recipe)
+    if left < needed:
+        raise UserError(
+            f"{complete} stars have all labels: {folds} folds leave {left} to train on, but "
+            f"{needed} are needed: add stars, use more folds, or train without a certificate"
+        )
 
 
 def _label_errors(model: Model, stated: np.ndarray, post: xr.DataTree) -> dict[str, np.ndarray]:

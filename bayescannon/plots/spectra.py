@@ -1,19 +1,29 @@
-"""One star: spectrum, model and residuals in the windows that matter (Fig. 2 of the paper)."""
-
-from typing import Any
+"""One spectrum: with the model and its residuals in windows, or with its continuum."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayescannon.model import Model
-from bayescannon.plots.names import number, symbol, unit
-from bayescannon.plots.style import BLACK, GREY, VERMILLION, canvas, styled, title
+from bayescannon.plots.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    VERMILLION,
+    canvas,
+    equation,
+    styled,
+    symbol,
+    title,
+)
 from bayescannon.plots.windows import PAPER_OF_LABEL, axis, broken, strongest_wavelengths, window
+
+BAND = 5.0
+"""Half-width of the band around the continuum [sd]: one sd is thinner than a line."""
 
 
 @styled
-def draw(
+def draw_spectrum(
     model: Model,
     flux: np.ndarray,
     ivar: np.ndarray,
@@ -46,7 +56,7 @@ def draw(
     star_id, note : str
         For the title: which star, and what kind of data it is (`semi-synthetic`).
     fig : Figure, optional
-        Empty figure to draw in.
+        Empty part of a page to draw in.
 
     Returns
     -------
@@ -69,7 +79,7 @@ def draw(
     curves = [broken(wavelength, curve) for curve in curves]
 
     rows = -(-len(centres) // 2)
-    fig = canvas(fig, 12.0, 2.9 * rows + 1.0)
+    fig = fig or canvas(12.0, 2.9 * rows + 1.0)
     grid = fig.add_gridspec(2 * rows, 2, height_ratios=[2.3, 1] * rows)
     for i, centre in enumerate(centres):
         row, column, span = 2 * (i // 2), slice(i % 2, i % 2 + 1), width
@@ -89,14 +99,8 @@ def draw(
 
 
 def _window(top: Axes, low: Axes, x, flux, noise, predicted, scatter, words: str) -> None:
-    style: dict[str, Any] = {
-        "color": GREY,
-        "alpha": 0.4,
-        "lw": 0,
-        "step": "mid",
-        "label": "noise, 1 sd",
-    }
-    top.fill_between(x, flux - noise, flux + noise, **style)
+    ends = (flux - noise, flux + noise)
+    top.fill_between(x, *ends, step="mid", color=GREY, alpha=0.4, lw=0, label="noise, 1 sd")
     top.step(x, flux, where="mid", color=BLACK, lw=1, label="observed")
     band = (predicted - scatter, predicted + scatter)
     top.fill_between(x, *band, color=VERMILLION, alpha=0.3, lw=0, label=words)
@@ -119,20 +123,77 @@ def _heading(model: Model, seen, noise, predicted, labels, star_id: str) -> str:
     sigma2 = noise**2 + model.scatter**2
     chi2 = np.nansum((seen - predicted) ** 2 / sigma2)
     freedom = np.isfinite(seen).sum() - len(model.labels)
-    at = [
-        f"{symbol(name)} = {number(name, value)} {unit(name).split(',')[0]}".strip()
-        for name, value in zip(model.labels, labels, strict=True)
-    ]
+    at = map(equation, model.labels, labels)
     fit = rf"reduced $\chi^2$ = {chi2 / freedom:.2f}" if freedom > 0 else "no good pixel"
     return f"{star_id}  {fit}\n".lstrip() + ", ".join(at)
 
 
-PAPER_STAR = {"teff": 4843.0, "logg": 2.5, "feh": -0.06, "afe": 0.04, "ln_mass": 0.0}
-"""The paper's star; its mass is 1.0 Msun."""
+@styled
+def draw_continuum(
+    wavelength: np.ndarray,
+    flux: np.ndarray,
+    ivar: np.ndarray,
+    continuum: np.ndarray,
+    level: np.ndarray,
+    error: np.ndarray,
+    chip: np.ndarray,
+    *,
+    star_id: str = "",
+) -> Figure:
+    """Draw flux, continuum pixels and fit, detector by detector, with the normalised flux below.
 
+    Parameters
+    ----------
+    wavelength : (pixel,)
+        [Angstrom].
+    flux, ivar : (pixel,)
+        As observed; ivar 0 = not measured.
+    continuum : bool (pixel,)
+        The pixels that the fit goes through.
+    level, error : (pixel,)
+        The fitted continuum and its relative standard deviation; NaN where there is none.
+    chip : int (pixel,)
+        Detector of each pixel.
+    star_id : str
+        For the title.
 
-def unlike_paper_star(labels: np.ndarray, model: Model) -> np.ndarray:
-    """Squared distance of labels (star, label) from the paper's star, in scaled labels, (star,)."""
-    pivots = zip(model.labels, model.scaling.pivot, strict=True)
-    wanted = np.array([PAPER_STAR.get(name, pivot) for name, pivot in pivots])
-    return np.sum(((labels - wanted) / model.scaling.scale) ** 2, axis=1)
+    Returns
+    -------
+    Figure
+        Two axes per detector.
+    """
+    good = (np.asarray(ivar) > 0) & np.isfinite(flux)
+    seen = np.where(good, flux, np.nan)
+    fig = canvas(12.0, 8.0)
+    detectors = np.unique(chip)
+    grid = fig.add_gridspec(2, len(detectors), height_ratios=[1, 1])
+    for column, detector in enumerate(detectors):
+        here = chip == detector
+        x, used = wavelength[here], (continuum & good)[here]
+        top = fig.add_subplot(grid[0, column])
+        low = fig.add_subplot(grid[1, column], sharex=top)
+        y, fit, sd = seen[here], level[here], error[here]
+        top.plot(x, y, color=BLACK, lw=0.5, label="observed")
+        top.plot(x[used], y[used], ".", color=BLUE, ms=4, label="continuum pixels")
+        wide = (fit * (1 - BAND * sd), fit * (1 + BAND * sd))
+        top.fill_between(x, *wide, color=VERMILLION, alpha=0.4, lw=0, label=f"fit, {BAND:.0f} sd")
+        top.plot(x, fit, color=VERMILLION, lw=1.2, label="continuum")
+        low.axhline(1.0, color=VERMILLION, lw=1.2)
+        low.plot(x, y / fit, color=BLACK, lw=0.5)
+        low.plot(x[used], (y / fit)[used], ".", color=BLUE, ms=4)
+        for axes, values in ((top, y), (low, y / fit)):
+            if np.isfinite(values).any():
+                bottom, ceiling = np.nanquantile(values, [0.001, 0.999])
+                margin = 0.1 * (ceiling - bottom)
+                axes.set_ylim(bottom - margin, ceiling + margin)
+        top.set_title(("blue", "green", "red")[int(detector)] + " detector", loc="left")
+        top.tick_params(labelbottom=False)
+        low.set_xlabel(r"vacuum wavelength [$\AA$]")
+        if column == 0:
+            top.set_ylabel("flux [unit of the file]")
+            low.set_ylabel("flux [continuum = 1]")
+    handles, words = fig.axes[0].get_legend_handles_labels()
+    fig.legend(handles, words, loc="outside lower center", ncols=4)
+    share = 100 * np.nanmedian(np.where(good, error, np.nan)) if good.any() else np.nan
+    title(fig, f"{star_id}: continuum known to {share:.2f} % (median, 1 sd)")
+    return fig

@@ -1,4 +1,4 @@
-"""The strongest pixel of a label and its surroundings in the model (Figs 3 to 6 of the paper)."""
+"""A model: its coefficients around a label's strongest pixel, and its intrinsic scatter."""
 
 import numpy as np
 from astropy.table import Table
@@ -6,8 +6,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayescannon.model import Model
-from bayescannon.plots.names import number, symbol, unit
-from bayescannon.plots.style import BLACK, CYCLE, GREY, VERMILLION, canvas, styled, title
+from bayescannon.plots.style import (
+    BLACK,
+    BLUE,
+    CYCLE,
+    GREY,
+    VERMILLION,
+    canvas,
+    equation,
+    number,
+    styled,
+    symbol,
+    title,
+)
 from bayescannon.plots.windows import axis, broken, first_order, strongest_wavelengths, window
 
 MOLECULES = ("CN", "CO", "OH")
@@ -16,7 +27,7 @@ SHARES = (0.1, 0.5, 0.9)
 
 
 @styled
-def draw(
+def draw_coefficients(
     model: Model,
     label: str,
     lines: Table | None = None,
@@ -25,7 +36,6 @@ def draw(
     width: float = 30.0,
     values: tuple[float, ...] | None = None,
     note: str = "",
-    fig: Figure | None = None,
 ) -> Figure:
     """Draw coefficients and generated spectra around the strongest pixel of a label.
 
@@ -46,8 +56,6 @@ def draw(
         their pivots; by default 10, 50 and 90 % of the training range.
     note : str
         What kind of data the model was trained on (`semi-synthetic`).
-    fig : Figure, optional
-        Empty figure to draw in.
 
     Returns
     -------
@@ -61,7 +69,7 @@ def draw(
     if values is None:
         low, high = model.label_range[:, place]
         values = tuple(low + share * (high - low) for share in SHARES)
-    fig = canvas(fig, 9.5, 8.2)
+    fig = canvas(9.5, 8.2)
     axes = fig.subplots(3, 1, sharex=True, height_ratios=[1.25, 1, 1])
     pixels = window(wavelength, centre, width)
     zeroth_order(axes[0], model, wavelength, pixels, lines)
@@ -79,7 +87,7 @@ def draw(
 def zeroth_order(
     ax: Axes, model: Model, wavelength, pixels: slice, lines: Table | None, most: int = 70
 ) -> None:
-    """Draw the zeroth-order coefficient in some pixels; above it room for `most` names of lines."""
+    """Draw the zeroth-order coefficient in some pixels, under the names of `most` lines at most."""
     constant = np.where(model.usable, model.coefficients[:, 0], np.nan)
     x, y = wavelength[pixels], broken(wavelength, constant)[pixels]
     ax.plot(x, y, color=BLACK)
@@ -87,18 +95,18 @@ def zeroth_order(
     if lines is None or not np.isfinite(y).any():
         return
     low, high = np.nanmin(y), max(np.nanmax(y), 1.0)
-    room = high - low
+    height = high - low
     at = np.asarray(lines["wavelength"], float)
     margin = 0.01 * (x[-1] - x[0])  # a name must not hang over the edge
     inside = (at > x[0] + margin) & (at < x[-1] - margin)
     at, species = at[inside], np.asarray(lines["species"], str)[inside]
     ax.set_title("identified lines, molecules in red", fontsize=9, loc="left")
-    ax.vlines(at, high + 0.06 * room, high + 0.12 * room, color=GREY, lw=0.8)
+    ax.vlines(at, high + 0.06 * height, high + 0.12 * height, color=GREY, lw=0.8)
     for line in _deepest(at, x, y, apart=(x[-1] - x[0]) / most):
         colour = VERMILLION if species[line] in MOLECULES else BLACK
         ax.text(
             at[line],
-            high + 0.16 * room,
+            high + 0.16 * height,
             species[line].replace("H_{Brackett-", "H Br").rstrip("}"),
             rotation=90,
             ha="center",
@@ -107,7 +115,7 @@ def zeroth_order(
             color=colour,
             bbox={"fc": "white", "ec": "none", "pad": 0.3},
         )
-    ax.set_ylim(low - 0.06 * room, high + 0.5 * room)
+    ax.set_ylim(low - 0.06 * height, high + 0.5 * height)
 
 
 def _deepest(at: np.ndarray, x: np.ndarray, y: np.ndarray, apart: float) -> list[int]:
@@ -147,11 +155,10 @@ def generated(ax: Axes, model: Model, wavelength, pixels: slice, place: int, val
     labels[:, place] = values
     name = model.labels[place]
     for i, flux in enumerate(model.predict(labels)):
-        text = f"{symbol(name)} = {number(name, values[i])} {unit(name).split(',')[0]}".strip()
         y = broken(wavelength, flux)[pixels]
-        ax.plot(wavelength[pixels], y, color=CYCLE[i % 7], label=text)
+        ax.plot(wavelength[pixels], y, color=CYCLE[i % 7], label=equation(name, values[i]))
     low, high = ax.get_ylim()
-    ax.set_ylim(low - 0.22 * (high - low), high)  # room for both legends
+    ax.set_ylim(low - 0.22 * (high - low), high)  # space for both legends
     ax.set_ylabel("generated flux\n[continuum = 1]")
     ax.legend(ncols=len(values), loc="lower left")
     others = [
@@ -160,3 +167,52 @@ def generated(ax: Axes, model: Model, wavelength, pixels: slice, place: int, val
         if n != name
     ]
     ax.set_title("other labels at their pivots: " + ", ".join(others), fontsize=9, loc="left")
+
+
+@styled
+def draw_scatter(
+    wavelength: np.ndarray, scatter: np.ndarray, usable: np.ndarray | None = None, *, note: str = ""
+) -> Figure:
+    """Draw the intrinsic scatter against wavelength, and its histogram.
+
+    Parameters
+    ----------
+    wavelength : (pixel,)
+        [Angstrom].
+    scatter : (pixel,)
+        Intrinsic scatter, flux units (continuum = 1).
+    usable : bool (pixel,), optional
+        False where training could not fit the pixel.
+    note : str
+        What kind of data it is (`semi-synthetic`).
+
+    Returns
+    -------
+    Figure
+        Two axes. Pixels with no scatter at all stand in the lowest bin, and are counted.
+    """
+    values = np.asarray(scatter, float)
+    if usable is not None:
+        values = np.where(usable, values, np.nan)
+    fig = canvas(11, 3.8)
+    left, right = fig.subplots(1, 2, width_ratios=[3, 1])
+    left.plot(wavelength, broken(wavelength, values), color=BLUE, lw=0.6)
+    left.set_xlabel(r"vacuum wavelength [$\AA$]")
+    left.set_ylabel("intrinsic scatter s [flux, continuum = 1]")
+    right.set_xlabel("s [flux, continuum = 1]")
+    right.set_ylabel("pixels")
+    good = values[np.isfinite(values)]
+    if good.size:
+        left.set(xlim=(wavelength[0], wavelength[-1]), ylim=(0, 1.15 * good.max() or 1e-3))
+        middle = float(np.median(good))
+        for line in (left.axhline, right.axvline):
+            line(middle, color=VERMILLION, lw=1.2)
+        positive = good[good > 0]
+        low, high = np.percentile(positive, [0.2, 100]) if positive.size else (1e-4, 1e-2)
+        right.hist(np.maximum(good, low), bins=np.geomspace(low, high * 1.001, 50), color=BLUE)
+        right.set_xscale("log")
+        zero = int((good <= 0).sum())
+        words = f"{good.size} pixels, {zero} of them with s = 0; median {middle:.4f} (line)"
+        left.text(0.985, 0.95, words, transform=left.transAxes, ha="right", va="top")
+    title(fig, "Intrinsic scatter of the model", note)
+    return fig

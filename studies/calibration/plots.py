@@ -9,12 +9,11 @@ from bayescannon.plots.style import BLUE, VERMILLION, canvas, styled, title
 
 
 @styled
-def draw(
+def draw_deciles(
     deciles: Mapping[str, Mapping[str, list]],
     *,
     heading: str = "Bad and flagged stars",
     note: str = "",
-    fig: Figure | None = None,
 ) -> Figure:
     """Draw shares of bad and of flagged stars in tenths of the sample.
 
@@ -24,10 +23,8 @@ def draw(
         Quantity that sorts the stars -> `bad`, `flagged` (tenth,).
     heading, note : str
         Title, and what kind of data it is (`semi-synthetic`).
-    fig : Figure, optional
-        Empty figure to draw in.
     """
-    fig = canvas(fig, 3.2 * len(deciles) + 0.4, 3.0)
+    fig = canvas(3.2 * len(deciles) + 0.4, 3.0)
     axes = fig.subplots(1, len(deciles), sharey=True, squeeze=False)[0]
     for ax, (name, found) in zip(axes, deciles.items(), strict=True):
         at = np.arange(1, len(found["bad"]) + 1)

@@ -1,0 +1,320 @@
+"""Columns of a user's table as plain arrays: the one place that knows how tables are written.
+
+Names are found in any case. What surveys write for "none" (masked, empty, -9999, 99.99, 1e20) is
+NaN. Units are converted, those of an error with its label, or refused by name.
+"""
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Table
+
+from bayescannon.errors import UserError
+
+LN10 = float(np.log(10.0))
+NONE = frozenset(("", "nan", "null", "none", "n/a", "na", "--", "---", "<na>", "nat", "..."))
+"""Words that stand for no value, in lower case."""
+FILL = 1e20
+"""What `filled()` of numpy and astropy writes."""
+NINES = np.sort([10.0**n - 10.0**-k for n in range(1, 8) for k in range(5) if n + k > 2])
+"""9.99, 99.9, 999, 9999.99, ...: what surveys write for "none", with either sign."""
+INTEGERS = -(2.0 ** np.array([15, 31, 63]))
+"""The smallest integers of FITS, which stand for "none" there."""
+HUGE = 1e19
+FAR, EXTREME = 5.0, 20.0
+"""Robust standard deviations: a 9999 so far out is "none"; another value so far out is told."""
+SMALLEST_GRAVITY = 10.0
+"""[cm/s2] Gravities whose median is below are logarithms whose unit says otherwise."""
+
+
+class Scale(NamedTuple):
+    """How numbers stand for a quantity: its unit, and natural log of one step if logarithmic."""
+
+    unit: u.UnitBase | None
+    log: float | None = None
+
+
+def find(table: Table, *names: str) -> str | None:
+    """Give the table's own name of the first of `names` that it has, in any case; else None."""
+    for name in names:
+        if name in table.colnames:
+            return name
+        same = [known for known in table.colnames if known.strip().lower() == name.lower()]
+        if len(same) > 1:
+            raise UserError(f"columns {' and '.join(same)} differ in case only: keep one")
+        if same:
+            return same[0]
+    return None
+
+
+def need(table: Table, *names: str) -> str:
+    """Do as `find`.
+
+    Raises
+    ------
+    UserError
+        If the table has none of the names.
+    """
+    found = find(table, *names)
+    if found is None:
+        wanted = f"{names[0]!r}" + "".join(f" (or {name!r})" for name in names[1:])
+        raise UserError(f"the table has no column {wanted}; it has: {', '.join(table.colnames)}")
+    return found
+
+
+def plain(column) -> np.ma.MaskedArray:
+    """Values of a column without unit, in native byte order; words of any kind as `str`."""
+    bare = getattr(column, "unmasked", column)  # astropy's masked quantities
+    data = np.asarray(np.ma.getdata(getattr(bare, "value", bare)))
+    mask = np.broadcast_to(getattr(column, "mask", False), data.shape)
+    if data.dtype.kind == "S":
+        data = np.char.decode(data, "utf-8", "replace")
+    elif data.dtype.kind in "TO":
+        words = [_word(value) for value in data.ravel().tolist()]
+        data = np.array(words or [""], str)[: len(words)].reshape(data.shape)
+    elif data.dtype.kind in "iufb":
+        data = data.astype(data.dtype.newbyteorder("="))
+    return np.ma.MaskedArray(data, mask)
+
+
+def _word(value) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "" if value is None else str(value)
+
+
+def words(table: Table, name: str) -> np.ndarray:
+    """Read a column of words, (row,): without spaces around; "" where there is none.
+
+    A number is its digits, without a point where it is whole.
+    """
+    name = need(table, name)
+    values = plain(table[name])
+    if values.ndim != 1:
+        raise UserError(f"column {name!r} has shape {values.shape}: give one word a row")
+    data = np.ma.getdata(values)
+    if data.dtype.kind == "f":
+        whole = np.isfinite(data) & (data == np.round(data))
+        data = [str(int(x)) if ok else str(x) for x, ok in zip(data, whole, strict=True)]
+    text = np.char.strip(np.asarray(data).astype(str)) if len(values) else np.zeros(0, "U1")
+    none = np.ma.getmaskarray(values) | np.isin(np.char.lower(text), sorted(NONE))
+    return np.where(none, "", text)
+
+
+def numbers(table: Table, name: str, unit: u.UnitBase | None = None) -> np.ndarray:
+    """Read a column of numbers, (row,), in `unit`; NaN where there is none.
+
+    Parameters
+    ----------
+    table : Table
+    name : str
+        In any case.
+    unit : astropy unit, optional
+        Linear or dex; numbers without a unit have this one. None takes them as they come.
+
+    Raises
+    ------
+    UserError
+        If there is no such column, it holds something else, or its unit cannot be converted.
+    """
+    return with_errors(table, name, None if unit is None else scale_of(unit))[0]
+
+
+def with_errors(
+    table: Table, name: str, target: Scale | None, written: Scale | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read a column and its `<name>_err`, (row,) each; NaN where there is none.
+
+    Parameters
+    ----------
+    table : Table
+    name : str
+    target : Scale, optional
+        What the numbers are wanted in; as they come without.
+    written : Scale, optional
+        What numbers without a unit are in; `target` without.
+
+    Returns
+    -------
+    values, errors : ndarray (row,)
+        An error without a unit has that of its value, and one in percent is relative. It may be
+        zero, negative or infinite: whether that is an error is for the caller to say.
+
+    Raises
+    ------
+    UserError
+        As for `numbers`.
+    """
+    name, error_name = need(table, name), find(table, f"{name}_err")
+    given = _given(table, name, target, written or target)
+    raw = _numbers(table, name)
+    if given is not None and given.log is None and (written or target or given).log == 1.0:
+        raise UserError(f"column {name!r} is in {given.unit}, but a logarithm by its name")
+    if target is not None and given is not None:
+        raw = _converted(raw, given, target, name)
+    values = np.where(np.isfinite(raw), raw, np.nan)
+    if error_name is None:
+        return values, np.full(len(values), np.nan)
+    errors = _numbers(table, error_name)
+    own = _given(table, error_name, target or given, given)
+    if own is not None:
+        errors = _converted_errors(errors, own, target or given or own, values, error_name)
+    return values, errors
+
+
+def flag_bits(table: Table, name: str, mask: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read a bit mask: its integers, (row,), 0 where it is not known, and whether it is.
+
+    Raises
+    ------
+    UserError
+        If the column holds words or fractions; `mask` is the survey's name of the mask.
+    """
+    name = need(table, name)
+    values = plain(table[name])
+    known = ~np.ma.getmaskarray(values)
+    data = np.ma.getdata(values)
+    if data.dtype.kind not in "iu":
+        number = _numbers(table, name, f"integers: the bits of {mask}")
+        known = np.isfinite(number)
+        data = np.where(known, number, 0.0)
+        if (data != np.round(data)).any():
+            raise UserError(f"column {name!r} must hold integers: the bits of {mask}")
+    data = data.astype(np.int64)
+    known &= data != -9999
+    return np.where(known, data, 0), known
+
+
+def extreme(values: np.ndarray) -> np.ndarray:
+    """Say which values lie 20 robust standard deviations from the median, bool like `values`."""
+    return _far(values, np.isfinite(values), EXTREME)
+
+
+def scale_of(unit: u.UnitBase) -> Scale:
+    """Scale of an astropy unit, linear or dex."""
+    if unit == u.dex:
+        return Scale(u.dimensionless_unscaled, LN10)
+    if getattr(unit, "function_unit", None) == u.dex:
+        return Scale(unit.physical_unit, LN10)  # ty: ignore[unresolved-attribute]
+    return Scale(unit)
+
+
+def _numbers(table: Table, name: str, what: str = "one number a star") -> np.ndarray:
+    """Numbers as they stand there; NaN for what stands for none; infinities stay."""
+    values = plain(table[name])
+    if values.ndim > 1 and values.size == len(table):
+        values = values.reshape(len(table))
+    if values.shape != (len(table),):
+        raise UserError(f"column {name!r} must hold {what}, but has shape {values.shape}")
+    data, mask = np.ma.getdata(values), np.ma.getmaskarray(values)
+    if data.dtype.kind == "U":
+        text = np.char.strip(data) if len(data) else data
+        mask = mask | np.isin(np.char.lower(text), sorted(NONE))
+        data = np.where(mask, "nan", text)
+    try:
+        out = np.where(mask, np.nan, data.astype(float))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"column {name!r} must hold {what} ({error})") from error
+    return np.where(_stands_for_none(out), np.nan, out)
+
+
+def _stands_for_none(values: np.ndarray) -> np.ndarray:
+    """Mark what surveys write for "none"; 9999 is a value where others are like it."""
+    size = np.abs(values)
+    near = NINES[np.minimum(np.searchsorted(NINES, size * (1 - 1e-6)), len(NINES) - 1)]
+    with np.errstate(invalid="ignore"):
+        odd = np.abs(size - near) <= 1e-6 * near
+        odd |= np.isfinite(values) & ((size > HUGE) | np.isin(values, INTEGERS))
+        fill = np.abs(size - FILL) <= 1e-6 * FILL
+    others = np.isfinite(values) & ~odd
+    return fill | (odd & (_far(values, others, FAR) | (not others.any())))
+
+
+def _far(values: np.ndarray, others: np.ndarray, limit: float) -> np.ndarray:
+    """Mark values so many robust standard deviations of the others away from their median."""
+    if not others.any():
+        return np.zeros(values.shape, bool)
+    middle = np.median(values[others])
+    spread = 1.4826 * np.median(np.abs(values[others] - middle)) or 0.2 * abs(middle)
+    with np.errstate(invalid="ignore"):
+        return np.abs(values - middle) > limit * spread
+
+
+def _given(table: Table, name: str, target: Scale | None, default: Scale | None) -> Scale | None:
+    """Scale that a column's unit says; `default` where it says none."""
+    unit = getattr(table[name], "unit", None)
+    if unit is None or f"{unit}".strip() == "":  # some tables write nothing for a dex
+        return default
+    unit = _parsed(f"{unit}".strip())
+    if isinstance(unit, u.UnrecognizedUnit):
+        wanted = "" if target is None or target.unit is None else f"; use {_said(target)}"
+        raise UserError(f"column {name!r} has the unknown unit {unit.to_string()!r}{wanted}")
+    if unit == u.dex and target is not None and target.log is not None:
+        return Scale(target.unit, LN10)  # of the label's own unit
+    return scale_of(unit)
+
+
+def _parsed(text: str) -> u.UnitBase:
+    """Read a unit as astropy, CDS or the survey writes it: dex(yr), [yr], log(yr)."""
+    log = re.fullmatch(r"\[(?:log )?(.*)\]|log(?:10)?\s*\((.*)\)", text)
+    if log is None:
+        return u.Unit(text, parse_strict="silent")  # ty: ignore[unknown-argument]
+    inside = (log[1] or log[2] or "").strip()
+    if inside in ("", "-", "---", "cgs", "Sun", "dex"):
+        return u.dex
+    unit = u.Unit(inside, parse_strict="silent")  # ty: ignore[unknown-argument]
+    return unit if isinstance(unit, u.UnrecognizedUnit) else u.dex(unit)
+
+
+def _said(scale: Scale) -> str:
+    if scale.log == 1.0:
+        return f"natural logarithm of a {scale.unit}"
+    return f"{scale.unit if scale.log is None else u.dex(scale.unit)}"
+
+
+def _factor(given: Scale, target: Scale, name: str) -> float:
+    """Factor between the linear units."""
+    try:
+        return 1.0 if given.unit == target.unit else float(given.unit.to(target.unit))
+    except (u.UnitConversionError, u.UnitTypeError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"column {name!r} is in {_said(given)}, which is not a {_said(target)}"
+        ) from error
+
+
+def _converted(values: np.ndarray, given: Scale, target: Scale, name: str) -> np.ndarray:
+    factor = _factor(given, target, name)
+    if given.log is None and target.log is None:
+        return values * factor
+    if given.log is not None and target.log is not None:
+        return values * (given.log / target.log) + np.log(factor) / target.log
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        if given.log is not None:
+            return np.exp(values * given.log) * factor
+        physical = values * factor
+        if target.log != 1.0 and np.nanmedian(np.append(physical, np.inf)) < SMALLEST_GRAVITY:
+            raise UserError(
+                f"column {name!r} is in {_said(given)}, but its values are like logarithms: "
+                f"say {_said(target)}"
+            )
+        return np.where(physical > 0, np.log(physical), np.nan) / target.log
+
+
+def _converted_errors(
+    errors: np.ndarray, given: Scale, target: Scale, values: np.ndarray, name: str
+) -> np.ndarray:
+    """Convert errors of `values`, which are in `target` already."""
+    if given.log is not None and target.log is not None:
+        return errors * (given.log / target.log)
+    if given.log is None and target.log is None and given.unit != u.percent:
+        return errors * _factor(given, target, name)
+    physical = values if target.log is None else np.exp(values * target.log)
+    if given.log is not None:
+        relative = errors * given.log
+    elif given.unit == u.percent:
+        relative = errors / 100.0
+    else:
+        relative = errors * _factor(given, target, name) / physical
+    return relative * physical if target.log is None else relative / target.log
