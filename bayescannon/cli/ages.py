@@ -15,6 +15,7 @@ from bayescannon.cli.lazy import mount, plain_app
 from bayescannon.files import check_output, output
 from bayescannon.marks import AGES, GRID, SHIFTS
 from bayescannon.posterior import open_posterior
+from bayescannon.words import plural
 
 
 class _ShortForm(TyperGroup):
@@ -66,7 +67,8 @@ def infer(
             tree = infer_ages(post, chosen, prior, p_rc, seed, update)
         tree.to_zarr(beside, mode="w", consolidated=False)
     failed = int(tree["point"]["mean"].sel(quantity="age").isnull().sum())
-    console.print(f"{n_star - failed} age posteriors in {out}, {failed} stars without an age")
+    done = plural(n_star - failed, "age posterior")
+    console.print(f"{done} in {out}, {plural(failed, 'star')} without an age")
 
 
 @app.command("build-grid")
@@ -93,8 +95,9 @@ def build(
             grid = build_grid(files, eta, family)
         grid.save(beside)
     console.print(
-        f"{grid.info['family']}, eta {grid.info['eta']}: {grid.mh.size} metallicities from "
-        f"{grid.mh[0]:.2f} to {grid.mh[-1]:.2f}, {grid.log_age.size} ages, "
+        f"{grid.info['family']}, eta {grid.info['eta']}: "
+        f"{plural(grid.mh.size, 'metallicity', 'metallicities')} from "
+        f"{grid.mh[0]:.2f} to {grid.mh[-1]:.2f}, {plural(grid.log_age.size, 'age')}, "
         f"isochrones up to {grid.last_age:.2f} Gyr, in {out}"
     )
     for state in ("rgb", "rc"):

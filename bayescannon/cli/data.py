@@ -19,6 +19,7 @@ from bayescannon.spectra import chip_of, pixel_index, read_all_star, survey_path
 from bayescannon.spectra.continuum_pixels import find_continuum
 from bayescannon.spectra.ingest import expand, ingest_files
 from bayescannon.star_ids import star_of
+from bayescannon.words import plural
 
 
 def simulate(
@@ -42,7 +43,8 @@ def simulate(
         made.spectra.save(beside / "spectra.zarr")
         made.labels.write(beside / "labels.ecsv")
         made.truth.write(beside / "truth.ecsv")
-    console.print(f"{len(made.spectra)} semi-synthetic stars ({kind}, seed {seed}) in {out}")
+    n_star = plural(len(made.spectra), "semi-synthetic star")
+    console.print(f"{n_star} ({kind}, seed {seed}) in {out}")
 
 
 def ingest(
@@ -75,13 +77,14 @@ def ingest(
     with progress("reading spectra", len(paths), rate=True) as update:
         done = ingest_files(paths, pixels, update, out=out, workers=workers, resample=resample)
     bad = int(done.spectra.columns["bad_star"].sum())
-    marked = f", {bad} of them marked bad_star by their flags" if bad else ""
-    console.print(f"{len(done.spectra)} spectra in {out}{marked}")
+    marked = f", {bad} of them marked bad_star by the survey's flags" if bad else ""
+    console.print(f"{plural(len(done.spectra), 'spectrum', 'spectra')} in {out}{marked}")
     if len(done.quarantine):
         done.quarantine.meta["creator"] = QUARANTINE.creator
         with output(quarantine, QUARANTINE, overwrite=True) as beside:
             done.quarantine.write(beside, format="ascii.ecsv")
-        console.print(f"{len(done.quarantine)} files could not be read: see {quarantine}")
+        unread = plural(len(done.quarantine), "file")
+        console.print(f"{unread} could not be read: see {quarantine}")
     else:
         quarantine.unlink(missing_ok=True)
 
@@ -136,4 +139,5 @@ def continuum_pixels(
     )
     with output(out, PIXELS, overwrite) as beside:
         np.savetxt(beside, index[chosen], fmt="%d", header=PIXELS.creator)
-    console.print(f'{chosen.sum()} continuum pixels in {out}: [pixels] continuum = "{out}"')
+    found = plural(chosen.sum(), "continuum pixel")
+    console.print(f'{found} in {out}: [pixels] continuum = "{out}"')

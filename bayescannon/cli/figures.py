@@ -30,6 +30,7 @@ from bayescannon.spectra import (
 from bayescannon.spectra.bits import PixelBit, bits
 from bayescannon.spectra.continuum import continuum_factors, design, solve_continuum
 from bayescannon.spectra.ingest import continuum_mask
+from bayescannon.words import plural
 
 app = plain_app(no_args_is_help=True)
 
@@ -127,4 +128,4 @@ def factors(
     if not trained.factors.shape[1]:
         raise UserError(f"{model}: has no residual factors: train with training.factors above 0")
     save(draw_factors(trained, element_windows()), out)
-    console.print(f"{trained.factors.shape[1]} factors in {out}")
+    console.print(f"{plural(trained.factors.shape[1], 'factor')} in {out}")

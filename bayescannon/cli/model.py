@@ -30,6 +30,7 @@ from bayescannon.validation import (
     cross_validate,
 )
 from bayescannon.validation.crossval import remove_folds
+from bayescannon.words import plural
 
 SpectraPath = Annotated[Path, typer.Option(help="Spectra store (.zarr).")]
 LabelsPath = Annotated[
@@ -63,8 +64,8 @@ def train(
         save_or_spare(model.save, beside, out.name)
     report = model.report or {}
     console.print(
-        f"model {model.id} in {out}: {report['stars']} stars, {report['pixels']['ok']} pixels, "
-        f"{report['seconds']:.1f} s"
+        f"model {model.id} in {out}: {plural(report['stars'], 'star')}, "
+        f"{plural(report['pixels']['ok'], 'pixel')}, {report['seconds']:.1f} s"
     )
     if certificate:
         with progress("certificate: folds", FOLDS) as update:
@@ -96,7 +97,7 @@ def show_round(r: Round) -> None:
     """Say what a round of joint training did."""
     log.print(
         f"ln likelihood a star {r.objective:.3f}, labels moved by at most {max(r.moved):.3f} sd, "
-        f"{r.factors} factors",
+        f"{plural(r.factors, 'factor')}",
         style="dim",
     )
 

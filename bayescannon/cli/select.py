@@ -18,6 +18,7 @@ from bayescannon.marks import SELECTION
 from bayescannon.spectra import read_all_star
 from bayescannon.star_ids import as_ids, match
 from bayescannon.tables import read_table
+from bayescannon.words import plural
 
 
 def select(
@@ -43,7 +44,9 @@ def select(
     found.meta["creator"] = SELECTION.creator
     with output(out, SELECTION, overwrite) as beside:
         found.write(beside, format="ascii.ecsv")
-    console.print(f"{found['selected'].sum()} of {len(found)} stars selected; reasons in {out}")
+    console.print(
+        f"{found['selected'].sum()} of {plural(len(found), 'star')} selected; reasons in {out}"
+    )
     reasons = Counter(name for why in found["why_not"] for name in why.split(",") if name)
     for name, count in reasons.most_common():
         console.print(f"  {name:<16} {count}")

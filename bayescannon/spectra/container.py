@@ -20,6 +20,7 @@ from bayescannon.spectra.grid import apogee_wavelength, pixel_index, pixel_index
 from bayescannon.spectra.resample import resample_flux
 from bayescannon.spectra.single import unit_for_single
 from bayescannon.star_ids import as_ids
+from bayescannon.words import plural
 
 STARS_PER_CHUNK = 512
 UNIT = "flux_unit"
@@ -159,7 +160,8 @@ class Spectra:
         return self if stride == 1 else Spectra._of(self.data.isel(pixel=slice(None, None, stride)))
 
     def __repr__(self) -> str:
-        return f"<Spectra: {len(self)} stars x {self.data.sizes['pixel']} pixels>"
+        stars, pixels = plural(len(self), "star"), plural(self.data.sizes["pixel"], "pixel")
+        return f"<Spectra: {stars} x {pixels}>"
 
     @property
     def star_id(self) -> np.ndarray:
