@@ -16,7 +16,7 @@ from benchmarks.ingest import ingest
 from studies.ages.check import make_mock_ages
 
 app = plain_app(no_args_is_help=True)
-app.command("train")(bench_train.train_worlds)
+app.command("train")(bench_train.train_scenarios)
 app.command()(bench_infer.infer)
 app.command()(bench_infer.calibration)
 app.command()(bench_infer.exactness)

@@ -71,9 +71,11 @@ def make_files(
     There are `TEMPLATES` different ones; the others repeat them under another star id.
     """
     rng = np.random.default_rng(seed)
-    made = make_mock(TEMPLATES, seed).spectra
+    simulated = make_mock(TEMPLATES, seed).spectra
     shape = np.ones((TEMPLATES, 8575))
-    shape[:, pixel_index_of_size(made.flux.shape[1])] = np.where(made.ivar > 0, made.flux, 1.0)
+    shape[:, pixel_index_of_size(simulated.flux.shape[1])] = np.where(
+        simulated.ivar > 0, simulated.flux, 1.0
+    )
     x = np.linspace(-1, 1, 8575)
     contents, out = [], []
     for i in range(files):

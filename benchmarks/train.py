@@ -1,4 +1,4 @@
-"""`bench train`: are posteriors honest when the model was trained, and on what?"""
+"""`bench train`: are posteriors calibrated when the model was trained, and on what?"""
 
 import time
 from dataclasses import replace
@@ -24,7 +24,7 @@ from bayescannon.validation import cross_validate, judge, posterior_columns
 RECIPE = "apokasc-mass"
 
 
-class World(StrEnum):
+class Scenario(StrEnum):
     """Where the stars come from."""
 
     EXACT = "exact"
@@ -32,9 +32,11 @@ class World(StrEnum):
     APOKASC = "apokasc"
 
 
-def train_worlds(
-    world: Annotated[World, typer.Option(help="exact labels, mock truth, or cross-validation.")],
-    seed: Annotated[int, typer.Option(help="Seed of the world.")] = 0,
+def train_scenarios(
+    scenario: Annotated[
+        Scenario, typer.Option(help="exact labels, mock truth, or cross-validation.")
+    ],
+    seed: Annotated[int, typer.Option(help="Seed of the scenario.")] = 0,
     stars: Annotated[int, typer.Option(min=100, help="Test stars.")] = 2000,
     stated: Annotated[
         float, typer.Option(help="mock: errors told to training, times the real ones.")
@@ -48,9 +50,9 @@ def train_worlds(
 
     The posteriors of other stars are judged by their true labels.
     """
-    if world is World.EXACT:
+    if scenario is Scenario.EXACT:
         _exact(seed, stars)
-    elif world is World.MOCK:
+    elif scenario is Scenario.MOCK:
         _mock(seed, stars, stated, plain, states)
     else:
         _apokasc(seed)
@@ -64,8 +66,8 @@ def _exact(seed: int, stars: int) -> None:
     while left:  # spectra of 8575 pixels are made and forgotten part by part
         n, part = min(left, 1000), part + 1
         left -= n
-        made = make_quadratic(n, seed=seed, part=part)
-        parts.append(_columns(model, made.spectra, made.labels))
+        simulated = make_quadratic(n, seed=seed, part=part)
+        parts.append(_columns(model, simulated.spectra, simulated.labels))
     ratio = np.mean(model.scatter**2) / np.mean(training.scatter**2)
     _show(
         model, [np.concatenate(c) for c in zip(*parts, strict=True)], f"exact labels, seed {seed}"
@@ -98,9 +100,11 @@ def _mock(seed: int, stars: int, stated: float, plain: bool, states: bool) -> No
 
 
 def _apokasc(seed: int) -> None:
-    recipe, made = Recipe.load(model_path(RECIPE) / "recipe.toml"), make_apokasc(seed)
+    recipe, simulated = Recipe.load(model_path(RECIPE) / "recipe.toml"), make_apokasc(seed)
     with progress("cross-validation folds", 10) as update:
-        result = cross_validate(made.spectra, made.labels, recipe, 10, seed, made.truth, update)
+        result = cross_validate(
+            simulated.spectra, simulated.labels, recipe, 10, seed, simulated.truth, update
+        )
     console.print(statistics_table(result, f"apokasc (semi-synthetic), ten folds, seed {seed}"))
     mass = result.statistics["ln_mass"]
     console.print(f"mass: {mass.rms / np.log(10):.4f} dex rms against the catalogue")

@@ -170,7 +170,7 @@ for i, name in enumerate(own.labels):
     )
 
 # %% [markdown]
-# The last column says how honest the widths are: 1 would be right. Labels taken as exact and pixels
+# The last column says whether the widths are right: 1 would be. Labels taken as exact and pixels
 # taken as independent make them too narrow here. With whole spectra, `noisy_labels = true` in
 # `[training]` and errors in the table learn the rest (`docs/explanation/training.md`,
 # `notebooks/03_uncertainty_study.py`).

@@ -37,7 +37,7 @@ from bayescannon.plots.labels import draw_corner
 from bayescannon.plots.style import save
 from bayescannon.posterior import laplace, log_likelihood, make_prior, stack_draws, summarise
 from bayescannon.precision import use_compilation_cache
-from bayescannon.simulate.from_model import make_stars
+from bayescannon.simulate.from_model import simulate_stars
 
 use_compilation_cache()
 arguments = [] if "ipykernel" in sys.modules else sys.argv[1:]
@@ -59,7 +59,7 @@ thinned = {
     for name in ("wavelength", "coefficients", "scatter", "usable", "factors")
 }
 model = replace(whole, **thinned, states=None, label_map=None, uncertainty=None)
-star = make_stars(model, 1, seed=3)  # labels are drawn from the training set's density
+star = simulate_stars(model, 1, seed=3)  # labels are drawn from the training set's density
 truth = star.labels[0]
 flux, ivar = star.spectra.arrays()
 print(f"{int((ivar > 0).sum())} pixels, S/N {star.snr[0]:.0f}, {model.factors.shape[1]} factors")

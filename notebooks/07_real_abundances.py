@@ -51,7 +51,7 @@ print(f"quoted mass errors: median {100 * np.nanmedian(labels['mass_err'] / labe
 #
 # Each state has a model of its own, since [C/N] at a given mass differs between them. State is NOT
 # given for the stars that are judged: P(rc) comes from the same six numbers. Three folds here;
-# `python -m benchmarks.abundances` has ten, and the rivals.
+# `python -m benchmarks.abundances` has ten, and the baselines.
 #
 # A posterior of the true mass must not hold 68 % of catalogue masses, because these have errors
 # themselves. So each is convolved with its star's quoted error times f, with tails, as training on

@@ -22,7 +22,7 @@ Teff, log g, [Fe/H], [alpha/Fe] and {what} of red giants from APOGEE-like spectr
 
 **Trained on SEMI-SYNTHETIC spectra** of {stars} real Kepler giants: real labels and {source},
 fluxes made from the real four-label model with carbon, nitrogen and hidden elements added
-(`bayescannon.make_apokasc(seed=0)`; constants in `bayescannon/simulate/made.py`). No set of real
+(`bayescannon.make_apokasc(seed=0)`; constants in `bayescannon/simulate/stars.py`). No set of real
 spectra with seismic masses could be had. **Do not use it on real spectra**: train the same recipe
 on them.
 
@@ -84,8 +84,8 @@ def build_abundances(name: str, mass: str, source: str) -> None:
     print(f"{name}: {models.id}, f {f}")
 
 
-def build(name: str, made, labels: Table) -> None:
-    model = bc.train(made.spectra, labels, bc.Recipe.load(MODELS / name / "recipe.toml"))
+def build(name: str, simulated, labels: Table) -> None:
+    model = bc.train(simulated.spectra, labels, bc.Recipe.load(MODELS / name / "recipe.toml"))
     report = {k: v for k, v in (model.report or {}).items() if k != "seconds"}
     what, source = WHAT[name]
     lacking = report["missing_labels"][model.labels[-1]]
@@ -120,7 +120,7 @@ if __name__ == "__main__":
     for name in (name for name in ABUNDANCES if name in wanted):
         build_abundances(name, *ABUNDANCES[name])
     if spectral := [name for name in WHAT if name in wanted]:
-        made = bc.make_apokasc(seed=0)
-        table = with_published_ages(made.labels)
+        simulated = bc.make_apokasc(seed=0)
+        table = with_published_ages(simulated.labels)
         for name in spectral:
-            build(name, made, table)
+            build(name, simulated, table)

@@ -41,11 +41,11 @@ bc.run_catalog(
 
 
 @pytest.fixture(scope="module")
-def places(world, tmp_path_factory):
+def places(scenario, tmp_path_factory):
     """A model and a store of 200 stars, three blocks and a rest, in a folder."""
     folder = tmp_path_factory.mktemp("survey")
-    world.model.save(folder / "model")
-    world.spectra.save(folder / "spectra.zarr")
+    scenario.model.save(folder / "model")
+    scenario.spectra.save(folder / "spectra.zarr")
     return folder
 
 
@@ -68,16 +68,16 @@ def whole(places):
     return table, digests(places / "whole")
 
 
-def test_a_run_holds_what_the_steps_give(world, places, whole):
+def test_a_run_holds_what_the_steps_give(scenario, places, whole):
     table, _ = whole
-    post = bc.infer(world.model, bc.Spectra.open(places / "spectra.zarr"), **KEYS)
+    post = bc.infer(scenario.model, bc.Spectra.open(places / "spectra.zarr"), **KEYS)
     steps = bc.build_catalog(post)
     assert table.colnames == steps.colnames
     np.testing.assert_array_equal(table["star_id"], steps["star_id"])
     np.testing.assert_allclose(table["teff_q16"].value, steps["teff_q16"].value, rtol=1e-12)
     np.testing.assert_array_equal(table["flags"], steps["flags"])
     kept = bc.open_posterior(places / "whole" / "posteriors.zarr")
-    name = str(world.spectra.star_id[133])
+    name = str(scenario.spectra.star_id[133])
     one = kept["posterior"].sel(star=name)["teff"].values
     np.testing.assert_allclose(one, post["posterior"].sel(star=name)["teff"].values, rtol=1e-6)
 

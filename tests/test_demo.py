@@ -1,4 +1,4 @@
-"""The shell from end to end: the demo once, each stage by itself, bad input."""
+"""The command line from end to end: the demo once, each stage by itself, bad input."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from astropy.table import QTable, Table
-from conftest import shell
+from conftest import run_cli
 
 import bayescannon as bc
 
@@ -21,7 +21,7 @@ def demo(tmp_path_factory) -> Path:
     """The full demo, as the README runs it."""
     out = tmp_path_factory.mktemp("run") / "demo"
     with pytest.MonkeyPatch.context() as patch:
-        assert shell(patch, "demo", "--out", out) == 0
+        assert run_cli(patch, "demo", "--out", out) == 0
     return out
 
 
@@ -59,7 +59,7 @@ def test_demo_summary_has_the_promised_figures(demo):
 def test_every_stage_by_itself(tmp_path, monkeypatch):
     """simulate, train, crossval, infer, ages, catalog through files; few pixels keep it quick."""
     made = tmp_path / "made"
-    assert shell(monkeypatch, "simulate", "--kind", "mock", "--stars", 120, "--out", made) == 0
+    assert run_cli(monkeypatch, "simulate", "--kind", "mock", "--stars", 120, "--out", made) == 0
     full = bc.Spectra.open(made / "spectra.zarr")
     flux, ivar = full.arrays()
     short = bc.Spectra(full.wavelength[::40], flux[:, ::40], ivar[:, ::40], full.star_id)
@@ -67,17 +67,17 @@ def test_every_stage_by_itself(tmp_path, monkeypatch):
     recipe = ROOT / "models" / "apokasc-mass" / "recipe.toml"
     inputs = ("--spectra", made / "short.zarr", "--labels", made / "labels.ecsv")
     model = tmp_path / "model"
-    assert shell(monkeypatch, "train", *inputs, "--recipe", recipe, "--out", model) == 0
+    assert run_cli(monkeypatch, "train", *inputs, "--recipe", recipe, "--out", model) == 0
     out = tmp_path / "cv"
     words = (*inputs, "--recipe", recipe, "--folds", 3, "--truth", made / "truth.ecsv")
-    assert shell(monkeypatch, "crossval", *words, "--out", out) == 0
+    assert run_cli(monkeypatch, "crossval", *words, "--out", out) == 0
     assert set(json.loads((out / "crossval.json").read_text())["labels"]) == set(LABELS)
     assert len(Table.read(out / "crossval.ecsv")) == 120
     post, ages = tmp_path / "post.zarr", tmp_path / "ages.zarr"
     words = (made / "short.zarr", "--model", model, "--method", "laplace", "--out", post)
-    assert shell(monkeypatch, "infer", *words) == 0
-    assert shell(monkeypatch, "ages", post, "--out", ages, "--prior", "flat-log-age") == 0
-    assert shell(monkeypatch, "catalog", post, "--ages", ages, "--out", tmp_path / "c.ecsv") == 0
+    assert run_cli(monkeypatch, "infer", *words) == 0
+    assert run_cli(monkeypatch, "ages", post, "--out", ages, "--prior", "flat-log-age") == 0
+    assert run_cli(monkeypatch, "catalog", post, "--ages", ages, "--out", tmp_path / "c.ecsv") == 0
     table = QTable.read(tmp_path / "c.ecsv")
     assert list(table["star_id"]) == list(full.star_id)
     by_hand = bc.build_catalog(bc.open_posterior(post), bc.open_posterior(ages))
@@ -90,13 +90,13 @@ def test_real_giants_through_the_shell(tmp_path, monkeypatch, capsys):
     broken = tmp_path / "apStar-broken.fits"
     broken.write_bytes(b"SIMPLE  =                    T")
     store = tmp_path / "real.zarr"
-    assert shell(monkeypatch, "ingest", *files, broken, "--out", store) == 0
+    assert run_cli(monkeypatch, "ingest", *files, broken, "--out", store) == 0
     quarantine = Table.read(tmp_path / "real.zarr.quarantine.ecsv")
     assert len(quarantine) == 1
     assert "apStar-broken.fits" in quarantine["reason"][0]
     post = tmp_path / "post.zarr"
     name = "apogee-dr12-four-label"
-    assert shell(monkeypatch, "infer", store, "--model", name, "--out", post) == 0
+    assert run_cli(monkeypatch, "infer", store, "--model", name, "--out", post) == 0
     assert "OUTSIDE_TRAINING" in capsys.readouterr().out
     tree = bc.open_posterior(post)
     near = tree["point"]["mean"].sel(star="2M00004994+1621552").values
@@ -141,7 +141,7 @@ def bad_calls(folder: Path) -> dict[str, tuple[list, str]]:
 def test_bad_input_is_one_line_exit_2_and_nothing_half_written(tmp_path, monkeypatch, capsys):
     for what, (words, named) in bad_calls(tmp_path).items():
         before = sorted(p.name for p in tmp_path.iterdir())
-        assert shell(monkeypatch, *words) == 2, what
+        assert run_cli(monkeypatch, *words) == 2, what
         message = capsys.readouterr().err.strip()
         assert named in message, (what, message)
         assert "\n" not in message, (what, message)

@@ -135,7 +135,7 @@ def test_coefficients_at_a_detector_gap(real):
 
 @pytest.fixture(scope="module")
 def with_factors(real):
-    """The real model with two made factors: nickel's lines, and twice as strong Si up, Ti down."""
+    """The real model with two factors: nickel's lines, and twice as strong Si up, Ti down."""
     windows = element_windows()
     two = 0.02 * (windows["Si"] - windows["Ti"])
     made = np.stack([0.005 * windows["Ni"], two], axis=1).astype(float)

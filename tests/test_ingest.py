@@ -51,8 +51,8 @@ def files(tmp_path_factory):
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Four stars a chunk and three files a block, so that a few files fill several of each."""
-    for room in (run, store):
-        monkeypatch.setattr(room, "STARS_PER_CHUNK", 4)
+    for module in (run, store):
+        monkeypatch.setattr(module, "STARS_PER_CHUNK", 4)
     monkeypatch.setattr(run, "FILES_PER_BLOCK", 3)
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import typer
-from conftest import shell
+from conftest import run_cli
 
 from bayescannon.cli.app import COMMANDS
 from bayescannon.cli.lazy import load_command
@@ -38,7 +38,7 @@ def shown(monkeypatch, capsys):
 
     def call(words: str, columns: int = 80) -> str:
         monkeypatch.setenv("COLUMNS", str(columns))
-        assert shell(monkeypatch, *words.split()) == 0
+        assert run_cli(monkeypatch, *words.split()) == 0
         return capsys.readouterr().out
 
     return call

@@ -7,7 +7,7 @@ import bayescannon as bc
 from bayescannon.validation import CrossValidation, assign_folds, certificate_of, crossval, judge
 
 
-def test_judge_of_honest_gaussians():
+def test_judge_of_calibrated_gaussians():
     """Seed 3, 20,000 stars: z and coverage within four Monte Carlo errors (fails 1 in 10^4)."""
     rng = np.random.default_rng(3)
     truth = rng.normal(size=20_000)
@@ -56,27 +56,27 @@ def test_folds_are_even_stratified_and_reproducible():
     assert (fold != assign_folds(stratum, 10, seed=6)).any()
 
 
-def test_cross_validation_judges_stars_that_training_did_not_see(world):
+def test_cross_validation_judges_stars_that_training_did_not_see(scenario):
     """Each star's numbers equal those of a model trained by hand without its fold."""
-    recipe = world.model.recipe
-    result = bc.cross_validate(world.spectra, world.labels, recipe, folds=4, seed=2)
+    recipe = scenario.model.recipe
+    result = bc.cross_validate(scenario.spectra, scenario.labels, recipe, folds=4, seed=2)
     assert set(result.fold) == {0, 1, 2, 3}
     test = np.flatnonzero(result.fold == 1)
-    model = bc.train(world.spectra[np.flatnonzero(result.fold != 1)], world.labels, recipe)
-    post = bc.infer(model, world.spectra[test], method="importance", seed=2)
+    model = bc.train(scenario.spectra[np.flatnonzero(result.fold != 1)], scenario.labels, recipe)
+    post = bc.infer(model, scenario.spectra[test], method="importance", seed=2)
     np.testing.assert_allclose(result.mean[test], post["point"]["mean"].values, rtol=1e-9)
     assert list(result.statistics) == list(recipe.labels.names)
-    assert len(result.table()) == len(world.spectra)
+    assert len(result.table()) == len(scenario.spectra)
 
 
-def test_too_many_folds_are_refused(world):
+def test_too_many_folds_are_refused(scenario):
     with pytest.raises(bc.UserError, match="folds is 1"):
-        bc.cross_validate(world.spectra, world.labels, world.model.recipe, folds=1)
+        bc.cross_validate(scenario.spectra, scenario.labels, scenario.model.recipe, folds=1)
 
 
-def test_cross_validation_goes_on_where_it_stopped(world, tmp_path, monkeypatch):
+def test_cross_validation_goes_on_where_it_stopped(scenario, tmp_path, monkeypatch):
     """Killed after two of three folds; then only the third is trained, and nothing differs."""
-    call = (world.spectra, world.labels, world.model.recipe)
+    call = (scenario.spectra, scenario.labels, scenario.model.recipe)
     whole = bc.cross_validate(*call, folds=3)
     trained = []
 
@@ -96,7 +96,7 @@ def test_cross_validation_goes_on_where_it_stopped(world, tmp_path, monkeypatch)
 
 
 def test_errors_of_the_truth_are_convolved():
-    """Seed 4, 20,000 stars: as the honest Gaussians above, with a noisy truth."""
+    """Seed 4, 20,000 stars: as the calibrated Gaussians above, with a noisy truth."""
     rng = np.random.default_rng(4)
     truth = rng.normal(size=20_000)
     mean = truth + 0.3 * rng.normal(size=truth.size)
@@ -123,6 +123,6 @@ def test_student_errors_of_the_truth_are_convolved_as_such():
         found = _found(seen, mean, sd, rng, error=0.5, degrees=degrees)
         share = found.statistics["a"].coverage68
         assert (abs(share - 0.6827) < limit) == holds
-        certificate = certificate_of(found, np.full(truth.size, 100.0))
+        certificate = certificate_of(found, found.error, np.full(truth.size, 100.0))
         assert (abs(certificate.labels["a"].coverage[1] - 0.68) < limit) == holds
         assert certificate.passed == holds

@@ -22,8 +22,8 @@ import numpyro.distributions as dist
 from jaxtyping import Bool, Float, Int
 from numpyro.infer import MCMC, NUTS
 
-import bayescannon.precision  # noqa: F401
 from bayescannon.errors import UserError
+from bayescannon.precision import require_float64
 from bayescannon.typing import Array, Scalar
 
 EDGES = np.linspace(-1.0, np.log10(13.8), 23)
@@ -147,6 +147,7 @@ def infer_population(
     UserError
         If there is no cell.
     """
+    require_float64()
     likelihood = np.asarray(likelihood, float)
     cell = np.zeros(len(likelihood), int) if cell is None else np.asarray(cell)
     n_cell = int(cell.max(initial=-1)) + 1

@@ -21,7 +21,8 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Bool, Float
 
 import bayescannon.precision  # noqa: F401
-from bayescannon.ages.grid import Parsec, State, Table, profile
+from bayescannon.ages.grid import Parsec, State
+from bayescannon.ages.interpolation import Table, profile
 from bayescannon.typing import Array, Stars
 
 AgePrior = Literal["flat-log-mass", "flat-log-age", "flat-age", "population", "as-inferred"]

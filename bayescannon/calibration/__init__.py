@@ -1,4 +1,4 @@
-"""Are posteriors honest? Ranks, intervals, scores, baselines, recalibration; arrays only."""
+"""Are posteriors calibrated? Ranks, intervals, scores, baselines, recalibration; arrays only."""
 
 from bayescannon.calibration.baselines import Formula, fit_formula
 from bayescannon.calibration.certificate import NO_CERTIFICATE, Certificate, Held, hold

@@ -43,10 +43,10 @@ def judge(
     -------
     Judged
         `bias` mean error; `rms` root mean square error; `robust` half the 16 to 84 % width of the
-        errors; `z` standard deviation of error / sd (1 for honest errors); `coverage68` share of
+        errors; `z` standard deviation of error / sd (1 if calibrated); `coverage68` share of
         stars whose 16 to 84 % interval holds the truth; `slope` of the mean against the truth;
         `bias_sd` mean of error / sd; `truth_on_mean` slope of the truth against the posterior
-        mean, which is 1 for any honest posterior.
+        mean, which is 1 for any calibrated posterior.
     """
     good = np.isfinite(truth) & np.isfinite(mean) & np.isfinite(sd)
     truth, mean, sd, q16, q84 = (a[good] for a in (truth, mean, sd, q16, q84))

@@ -1,4 +1,4 @@
-"""Room 8: the catalogue, one row a star, with a glossary of its columns."""
+"""The catalogue, one row a star, with a glossary of its columns."""
 
 from bayescannon.catalog.build import build_catalog
 from bayescannon.catalog.glossary import column

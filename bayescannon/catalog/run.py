@@ -20,6 +20,7 @@ from bayescannon.files import alone_in, write_beside
 from bayescannon.flags import Flag
 from bayescannon.model.by_state import AnyModel, parts_of
 from bayescannon.posterior import make_prior
+from bayescannon.precision import require_float64
 from bayescannon.spectra import Spectra
 
 MANIFEST = "manifest.json"
@@ -86,6 +87,7 @@ def run_catalog(
         If the folder holds another run, spectra cannot be read, or the disk is full; what is done
         is kept.
     """
+    require_float64()
     out = Path(out)
     grid = (grid or Parsec.default()) if "ln_mass" in model.labels else None
     n_block = STARS_PER_BLOCK * (1 if spectra.channel is None else CHANNELS_AT_ONCE)

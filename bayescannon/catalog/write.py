@@ -22,6 +22,7 @@ from bayescannon.catalog.paper import paper_table
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
 from bayescannon.spectra.readers import BLOCK
+from bayescannon.star_ids import as_ids
 
 FAILED = b"failed"
 FITS_ROWS = 8192
@@ -45,6 +46,8 @@ def write_catalog(table: QTable, path: str | os.PathLike) -> None:
         If the suffix is another.
     """
     check_suffixes([path])
+    table = table.copy(copy_data=False)
+    table["star_id"] = as_ids(table["star_id"])
     with write_beside(path) as beside:
         WRITERS[Path(path).suffix](table, beside)
 

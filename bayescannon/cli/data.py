@@ -17,6 +17,7 @@ from bayescannon.simulate import make_apokasc, make_mock
 from bayescannon.spectra import chip_of, pixel_index, read_all_star, survey_paths
 from bayescannon.spectra.continuum_pixels import find_continuum
 from bayescannon.spectra.ingest import expand, ingest_files
+from bayescannon.star_ids import star_of
 
 
 def simulate(
@@ -97,7 +98,7 @@ def paths(
     if all_star is not None:
         table = read_all_star(all_star)
         if star:
-            table = table[np.isin(table["star_id"], star)]
+            table = table[np.isin([star_of(name) for name in table["star_id"]], star)]
     elif star and field:
         table = Table({"star_id": star, "field": [field] * len(star)})
         table["telescope"] = telescope

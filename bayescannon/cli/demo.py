@@ -30,7 +30,7 @@ from bayescannon.plots.style import save
 from bayescannon.plots.windows import unlike_paper_star
 from bayescannon.posterior import infer, stack_draws
 from bayescannon.recipe import Recipe
-from bayescannon.simulate import Made, make_apokasc, make_mock
+from bayescannon.simulate import Simulation, make_apokasc, make_mock
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array, point_sd
 from bayescannon.validation import CrossValidation, Judged, cross_validate, judge, posterior_columns
@@ -125,7 +125,7 @@ def _stage(
     seconds[name] = time.perf_counter() - start
 
 
-def judge_test(test: Made, post: xr.DataTree, names: tuple[str, ...]) -> dict[str, Judged]:
+def judge_test(test: Simulation, post: xr.DataTree, names: tuple[str, ...]) -> dict[str, Judged]:
     """Compare posteriors of made stars with their truth, label by label."""
     truth, _ = label_arrays(test.truth, names, test.spectra.star_id)
     columns = posterior_columns(post, names).values()
@@ -135,8 +135,8 @@ def judge_test(test: Made, post: xr.DataTree, names: tuple[str, ...]) -> dict[st
 def _figures(
     folder: Path,
     model: Model,
-    training: Made,
-    test: Made,
+    training: Simulation,
+    test: Simulation,
     validation: CrossValidation,
     post: xr.DataTree,
     ages: xr.DataTree,
@@ -192,7 +192,7 @@ def _figures(
 def _summary(
     model: Model,
     validation: CrossValidation,
-    test: Made,
+    test: Simulation,
     post: xr.DataTree,
     ages: xr.DataTree,
     seconds: dict[str, float],

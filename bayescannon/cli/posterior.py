@@ -49,7 +49,7 @@ def save_tree(tree: xr.DataTree, path: Path) -> None:
 
 
 def _spectra(paths: list[Path], model: AnyModel) -> Spectra:
-    if len(paths) == 1 and paths[0].suffix == ".zarr":
+    if len(paths) == 1 and (paths[0].suffix == ".zarr" or (paths[0] / "zarr.json").is_file()):
         return Spectra.open(paths[0])
     done = ingest_files(expand(paths), model.recipe.pixels)
     for row in done.quarantine:

@@ -1,5 +1,6 @@
-"""Room 3: stellar labels, their tables, their scaling, and the feature vector of Eq. 2."""
+"""Stellar labels, their tables, their scaling, and the feature vector of Eq. 2."""
 
+from bayescannon.labels.checks import check_labels, tell_oddities
 from bayescannon.labels.cuts import CUTS, training_cuts
 from bayescannon.labels.features import feature_rows, features, monomials, n_features
 from bayescannon.labels.logistic import fit_logistic
@@ -7,7 +8,13 @@ from bayescannon.labels.population import Mixture, fit_bent_population, fit_popu
 from bayescannon.labels.scaling import Scaling, learn_scaling
 from bayescannon.labels.seismic import seismic_logg, seismic_mass
 from bayescannon.labels.selection import CarbonNitrogenRegion, carbon_and_nitrogen, paper_selection
-from bayescannon.labels.table import UNITS, evolutionary_states, label_arrays, read_labels
+from bayescannon.labels.table import (
+    UNITS,
+    evolutionary_states,
+    known_states,
+    label_arrays,
+    read_labels,
+)
 
 __all__ = [
     "CUTS",
@@ -16,12 +23,14 @@ __all__ = [
     "Mixture",
     "Scaling",
     "carbon_and_nitrogen",
+    "check_labels",
     "evolutionary_states",
     "feature_rows",
     "features",
     "fit_bent_population",
     "fit_logistic",
     "fit_population",
+    "known_states",
     "label_arrays",
     "learn_scaling",
     "monomials",
@@ -31,5 +40,6 @@ __all__ = [
     "seismic_logg",
     "seismic_mass",
     "straightened",
+    "tell_oddities",
     "training_cuts",
 ]

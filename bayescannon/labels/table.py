@@ -28,8 +28,10 @@ LOGARITHM_OF = {"ln_mass": ("mass", u.Msun), "ln_age": ("age", u.Gyr)}
 
 STATE_WORDS = {
     "rgb": ("rgb", "rgb/agb", "red giant branch", "1"),
-    "rc": ("rc", "clump", "red clump", "red-clump", "red_clump", "cheb", "heb", "2cl", "2")
-    + ("secondary clump", "rc/2cl", "core-he-burning", "core helium burning"),
+    "rc": (
+        *("rc", "clump", "red clump", "red-clump", "red_clump", "cheb", "heb", "2cl", "2"),
+        *("secondary clump", "rc/2cl", "core-he-burning", "core helium burning"),
+    ),
     "": ("", "0", "-1", "-99", "-999", "-9999", "unknown", "unk", "u", "amb", "ambiguous", "?"),
 }
 """Evolutionary states as catalogues write them, in lower case: `1` and `2` as APOKASC does; a
@@ -87,7 +89,7 @@ def label_arrays(
             first = int(np.argmax(wrong))
             raise UserError(
                 f"the error of label {name!r} is {errors[first, i]:g} for star "
-                f"'{star_id[first]}' ({wrong.sum()} such stars): give a positive one, or leave it "
+                f"'{star_id[first]}' ({wrong.sum()} in all): give a positive one, or leave it "
                 "empty where it is not known"
             )
     return labels, errors
@@ -133,6 +135,7 @@ def known_states(given: np.ndarray) -> np.ndarray:
     """Map words for evolutionary states, (star,), to `rgb`, `rc` or ""; warns of unknown ones."""
     meaning = {word: state for state, words in STATE_WORDS.items() for word in words}
     lower = np.char.lower(np.char.strip(np.asarray(given, str)))
+    lower = np.array([word.removesuffix(".0") for word in lower.tolist()], str)
     unknown = sorted(set(lower.tolist()) - set(meaning))
     if unknown:
         warnings.warn(

@@ -14,11 +14,11 @@ from astropy.table import Table
 from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
-from bayescannon.labels import features, fit_logistic
+from bayescannon.labels import features, fit_logistic, known_states
 from bayescannon.model.fit import RIDGE, train
 from bayescannon.model.model import LabelMap, Model
 from bayescannon.model.states import STATES, StateRelation
-from bayescannon.model.store import CERTIFICATE, load_model, read_certificate
+from bayescannon.model.store import CERTIFICATE, read_certificate
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 
@@ -117,7 +117,7 @@ class StateModels:
         with np.load(folder / ODDS) as stored:
             pivot, scale, log_odds = (stored[k] for k in ("pivot", "scale", "log_odds"))
             share = float(stored["share_rc"]) if "share_rc" in stored else 0.5
-        rgb, rc = (load_model(folder / state) for state in STATES)
+        rgb, rc = (Model.load(folder / state) for state in STATES)
         return cls(rgb, rc, pivot, scale, log_odds, share, read_certificate(folder))
 
 
@@ -183,9 +183,9 @@ def train_by_state(
     spectra, labels, recipe
         As for `train`.
     state : array of str (star,)
-        `rgb` or `rc`.
+        `rgb` or `rc`, or another of `labels.table.STATE_WORDS`.
     """
-    state = np.char.lower(np.asarray(state, str))
+    state = known_states(state)
     if not np.isin(state, STATES).all():
         raise UserError(f"states must be {' or '.join(STATES)} for every training star")
     flux, ivar = spectra.arrays()

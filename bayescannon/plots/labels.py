@@ -113,7 +113,7 @@ def _panel(ax: Axes, x: np.ndarray, y: np.ndarray, name: str, words, found: dict
     # limits from the inputs: one failed star must not squeeze all others into a corner
     low, high = x.min(), x.max()
     margin = 0.1 * (high - low) or 1.0
-    low, high = low - margin, high + 2 * margin  # room above for the numbers
+    low, high = low - margin, high + 2 * margin  # space for the numbers
     beyond = int(((y < low) | (y > high)).sum())
     if beyond:
         ax.text(0.96, 0.04, f"{beyond} outside", transform=ax.transAxes, ha="right", fontsize=8.5)

@@ -95,18 +95,18 @@ def zeroth_order(
     if lines is None or not np.isfinite(y).any():
         return
     low, high = np.nanmin(y), max(np.nanmax(y), 1.0)
-    room = high - low
+    height = high - low
     at = np.asarray(lines["wavelength"], float)
     margin = 0.01 * (x[-1] - x[0])  # a name must not hang over the edge
     inside = (at > x[0] + margin) & (at < x[-1] - margin)
     at, species = at[inside], np.asarray(lines["species"], str)[inside]
     ax.set_title("identified lines, molecules in red", fontsize=9, loc="left")
-    ax.vlines(at, high + 0.06 * room, high + 0.12 * room, color=GREY, lw=0.8)
+    ax.vlines(at, high + 0.06 * height, high + 0.12 * height, color=GREY, lw=0.8)
     for line in _deepest(at, x, y, apart=(x[-1] - x[0]) / most):
         colour = VERMILLION if species[line] in MOLECULES else BLACK
         ax.text(
             at[line],
-            high + 0.16 * room,
+            high + 0.16 * height,
             species[line].replace("H_{Brackett-", "H Br").rstrip("}"),
             rotation=90,
             ha="center",
@@ -115,7 +115,7 @@ def zeroth_order(
             color=colour,
             bbox={"fc": "white", "ec": "none", "pad": 0.3},
         )
-    ax.set_ylim(low - 0.06 * room, high + 0.5 * room)
+    ax.set_ylim(low - 0.06 * height, high + 0.5 * height)
 
 
 def _deepest(at: np.ndarray, x: np.ndarray, y: np.ndarray, apart: float) -> list[int]:
@@ -158,7 +158,7 @@ def generated(ax: Axes, model: Model, wavelength, pixels: slice, place: int, val
         y = broken(wavelength, flux)[pixels]
         ax.plot(wavelength[pixels], y, color=CYCLE[i % 7], label=equation(name, values[i]))
     low, high = ax.get_ylim()
-    ax.set_ylim(low - 0.22 * (high - low), high)  # room for both legends
+    ax.set_ylim(low - 0.22 * (high - low), high)  # space for both legends
     ax.set_ylabel("generated flux\n[continuum = 1]")
     ax.legend(ncols=len(values), loc="lower left")
     others = [

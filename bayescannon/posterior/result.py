@@ -30,7 +30,7 @@ class Block(NamedTuple):
 
 
 def attributes(model: AnyModel, method: str, prior: str, seed: int) -> dict:
-    """Say what made a posterior: enough to make it again."""
+    """Say what made a posterior, enough to make it again, in values that netCDF can hold."""
     packages = ("bayescannon", "jax", "numpyro", "numpy")
     return {
         "model": model.name,
@@ -40,7 +40,7 @@ def attributes(model: AnyModel, method: str, prior: str, seed: int) -> dict:
         "method": method,
         "prior": prior,
         "seed": seed,
-        "versions": {name: version(name) for name in packages},
+        "versions": [f"{name} {version(name)}" for name in packages],
     }
 
 

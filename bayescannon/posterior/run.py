@@ -43,6 +43,7 @@ from bayescannon.posterior.methods import SAMPLERS, Problem
 from bayescannon.posterior.newton import Laplace, laplace
 from bayescannon.posterior.prior import Prior, make_prior
 from bayescannon.posterior.result import Block, TreeWriter, attributes, open_posterior, to_datatree
+from bayescannon.precision import require_float64
 from bayescannon.spectra import Spectra
 from bayescannon.trees import release
 
@@ -105,6 +106,7 @@ def infer(
     UserError
         If grids differ, or method, prior or draws cannot be used. A bad star is flagged.
     """
+    require_float64()
     if method not in SAMPLERS:
         raise UserError(f"method {method!r} is unknown: use one of {', '.join(SAMPLERS)}")
     if draws < 2:
@@ -226,7 +228,7 @@ def _infer_block(
 ) -> Block:
     n_star = len(spectra)
     missing = _block_size(spectra) - n_star
-    arrays = spectra.arrays(spectra.precision)
+    arrays = spectra.arrays(spectra.precision, parts[0].model.recipe.pixels.max_error)
     if missing:
         arrays = tuple(np.pad(a, ((0, missing), (0, 0))) for a in arrays)
     flux, ivar = map(jnp.asarray, arrays)

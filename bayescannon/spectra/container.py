@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 import zarr
 from astropy.table import Table
 
+from bayescannon.columns import in_angstrom, plain
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
 from bayescannon.spectra import tables
 from bayescannon.spectra.grid import apogee_wavelength, pixel_index, pixel_index_of_size, place
 from bayescannon.spectra.resample import resample_flux
+from bayescannon.star_ids import as_ids
 
 STARS_PER_CHUNK = 512
 
@@ -25,13 +28,13 @@ class Spectra:
     Parameters
     ----------
     wavelength : array (pixel,) or None
-        Rest-frame vacuum wavelength [Angstrom], increasing. None with `channel` instead.
+        Rest-frame vacuum wavelength [Angstrom, or with a unit], increasing. None with `channel` instead.
     flux : array (star, pixel)
         Continuum-normalised flux (or the value of each channel).
     ivar : array (star, pixel)
         Inverse variance of `flux`; 0 marks a value that was not measured.
     star_id : array of str (star,)
-        Unique names.
+        Unique names: of words, bytes or integers. Further spectra of star X are `X#2`, `X#3`.
     channel : sequence of str (pixel,), optional
         Names of the "pixels" when they are no wavelengths (catalogue abundances).
     columns : mapping of str to array (star,), optional
@@ -44,12 +47,13 @@ class Spectra:
 
     Notes
     -----
-    A flux or ivar that is not finite, or an ivar below zero, reads as not measured.
+    A flux or ivar that is masked or not finite, or an ivar below zero, reads as not measured.
     A store that was opened stays on disk: slices are lazy, `flux` and `ivar` load.
     """
 
     def __init__(self, wavelength, flux, ivar, star_id, *, channel=None, columns=None):
-        star_id = np.atleast_1d(np.asarray(star_id, str))
+        star_id = as_ids(star_id)
+        masks = [a.mask for a in (flux, ivar) if isinstance(a, np.ma.MaskedArray)]
         flux, ivar = np.atleast_2d(np.asarray(flux)), np.atleast_2d(np.asarray(ivar))
         axis = _axis(wavelength, channel)
         expected = (len(star_id), axis.size)
@@ -58,13 +62,15 @@ class Spectra:
                 raise UserError(
                     f"{name} has shape {array.shape}, but star_id and the axis ask for {expected}"
                 )
+        for mask in masks:
+            ivar = np.where(mask, 0, ivar)
         _check_unique(star_id)
         self.data = xr.Dataset(
             {"flux": (("star", "pixel"), flux), "ivar": (("star", "pixel"), ivar)},
             coords={"star_id": ("star", star_id), axis.name: ("pixel", axis.values)},
         )
         for name, values in dict(columns or {}).items():
-            values = np.asarray(values)
+            values = np.ma.getdata(plain(np.ma.asarray(values)))
             if name in (*self.data, *self.data.coords) or values.shape[:1] != star_id.shape:
                 raise UserError(f"column {name!r} has shape {values.shape}: give one row a star")
             dims = ("star", *(f"{name}_{k}" for k in range(1, values.ndim)))
@@ -168,8 +174,14 @@ class Spectra:
         """What the fluxes are held in: float32 in a store."""
         return self.data.flux.dtype
 
-    def arrays(self, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:
+    def arrays(self, dtype=np.float64, max_error=np.inf) -> tuple[np.ndarray, np.ndarray]:
         """Load (flux, ivar); values that were not measured are set to 0 in both.
+
+        Parameters
+        ----------
+        dtype : numpy dtype
+        max_error : float
+            A value whose error is larger, in the unit of flux, is not measured.
 
         Raises
         ------
@@ -185,7 +197,7 @@ class Spectra:
                 f"the spectra of stars {first} to {last} cannot be read ({error}): "
                 "restore the store"
             ) from error
-        bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0))
+        bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0) & (ivar >= max_error**-2.0))
         flux[bad] = 0.0
         ivar[bad] = 0.0
         return flux, ivar
@@ -202,13 +214,15 @@ class Spectra:
         return self.data["bad_star"].values if "bad_star" in self.data.coords else None
 
     @classmethod
-    def from_table(cls, table: Table) -> Spectra:
+    def from_table(cls, table: Any) -> Spectra:
         """Take spectra from a table with one row a star; see `tables.from_table`."""
         return cls(**tables.from_table(table))
 
     def to_table(self) -> Table:
         """Lay out as a table with one row a star; see `tables.to_table`."""
-        return tables.to_table(self)
+        name = tables.AXES[self.wavelength is None]
+        values = self.data[name].values
+        return tables.to_table(name, values, *self.arrays(), self.star_id, self.columns)
 
     @classmethod
     def from_specutils(cls, spectrum, star_id) -> Spectra:
@@ -217,7 +231,7 @@ class Spectra:
 
     def to_specutils(self):
         """View as one specutils `Spectrum`, flux (star, pixel); see `tables.to_specutils`."""
-        return tables.to_specutils(self)
+        return tables.to_specutils(self.wavelength, *self.arrays(), self.star_id)
 
     def to_grid(self, size: int, resample: bool = False) -> Spectra:
         """Move to another APOGEE grid.
@@ -257,10 +271,8 @@ class Spectra:
         """Median signal-to-noise per measured pixel, (star,); 0 for a star without any."""
         flux, ivar = self.arrays()
         ratio = np.where(ivar > 0, flux * np.sqrt(ivar), np.nan)
-        some = np.isfinite(ratio).any(axis=1)
-        out = np.zeros(len(self))
-        out[some] = np.nanmedian(ratio[some], axis=1)
-        return out
+        ratio[~(ivar > 0).any(axis=1)] = 0.0
+        return np.nanmedian(ratio, axis=1)
 
 
 def _check_chunks(path: Path, consolidated: bool) -> None:
@@ -286,9 +298,11 @@ def _axis(wavelength, channel) -> xr.DataArray:
     if (wavelength is None) == (channel is None):
         raise UserError("give either wavelength or channel names, not both and not neither")
     if channel is not None:
-        names = np.asarray(channel, str)
+        names = np.ma.getdata(plain(np.asarray(channel))).astype(str)
         _check_unique(names, "channel")
         return xr.DataArray(names, dims="pixel", name="channel")
+    if getattr(wavelength, "unit", None) is not None:
+        wavelength = in_angstrom(wavelength)
     values = np.asarray(wavelength, float)
     if values.ndim != 1 or not (np.isfinite(values).all() and (np.diff(values) > 0).all()):
         raise UserError("wavelength must be one-dimensional, finite and increasing")
@@ -301,5 +315,5 @@ def _check_unique(names: np.ndarray, what: str = "star_id") -> None:
         repeated = values[counts > 1]
         raise UserError(
             f"{what} '{repeated[0]}' appears {counts.max()} times ({repeated.size} repeat): "
-            "make them unique, for example by appending the field"
+            "make them unique, by #2, #3 and so on for further spectra of a star"
         )

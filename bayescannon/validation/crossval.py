@@ -20,6 +20,7 @@ from bayescannon.model import Model, train
 from bayescannon.model.by_state import parts_of
 from bayescannon.model.fit import stars_needed
 from bayescannon.posterior import infer, stack_draws
+from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array, point_sd
@@ -132,6 +133,7 @@ def cross_validate(
         If there are fewer than two folds, too few stars for them, or the folder holds folds of
         other data or settings.
     """
+    require_float64()
     names = recipe.labels.names
     check_folds(labels, recipe, spectra.star_id, folds)
     handed, stated = label_arrays(labels, names, spectra.star_id)

@@ -18,7 +18,7 @@ def check(
     prior: Annotated[str | None, typer.Option(help="Only this prior; all four without.")] = None,
     seed: Seed = 0,
 ) -> None:
-    """Draw mock stars from each age prior, and see whether their age posteriors are honest."""
+    """Draw mock stars from each age prior, and see whether their age posteriors are calibrated."""
     points = " / ".join(f"{100 * t:g}" for t in TOLERANCE)
     heads = ("prior", *(f"{100 * p:.0f}" for p in PROBABILITIES), "worst", "CRPS", "point", "gain")
     rows = []

@@ -70,11 +70,11 @@ def draw_p_rc(p: np.ndarray, rc: np.ndarray, *, note: str = "") -> Figure:
     Returns
     -------
     Figure
-        Two axes. Bars are the standard error that honest probabilities would have.
+        Two axes. Bars are the standard error that calibrated probabilities would have.
     """
     fig = canvas(9.0, 4.4)
     left, right = fig.subplots(1, 2)
-    left.plot([0, 1], [0, 1], color=GREY, lw=1, label="honest")
+    left.plot([0, 1], [0, 1], color=GREY, lw=1, label="calibrated")
     bins = np.clip(np.searchsorted(EDGES, p, side="right") - 1, 0, len(EDGES) - 2)
     for i in np.unique(bins):
         here = bins == i

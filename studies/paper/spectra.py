@@ -67,8 +67,8 @@ paper. {100 * inside:.0f} % of the pixels lie within one standard deviation of n
 together (68 % expected).
 
 **The paper** shows the same windows for a real clump star, and the survey's own best fit, which its
-model beats. **Ours** has no such curve: the best fit is in aspcapStar files, which made spectra do
-not have and stores of spectra do not keep.
+model beats. **Ours** has no such curve: the best fit is in aspcapStar files; simulated spectra
+do not have it and stores of spectra do not keep.
 """
     figure = draw_spectrum(
         model,

@@ -1,7 +1,6 @@
 """From files of spectra to `Spectra` that a model can use, in memory or in a store."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,6 +13,7 @@ from astropy.table import Table
 
 from bayescannon.batches import in_order
 from bayescannon.errors import UserError
+from bayescannon.precision import require_float64
 from bayescannon.recipe import PixelRecipe
 from bayescannon.spectra import STARS_PER_CHUNK, Spectra, apogee_wavelength
 from bayescannon.spectra.ingest.block import (
@@ -24,6 +24,7 @@ from bayescannon.spectra.ingest.block import (
     read_block,
 )
 from bayescannon.spectra.ingest.store import GrowingStore
+from bayescannon.star_ids import Namer
 
 Part = tuple[Path | None, ...]
 IN_FLIGHT = 3
@@ -76,6 +77,7 @@ def ingest_files(
     UserError
         If the only file given is bad, none of several is good, or `out` holds something else.
     """
+    require_float64()
     pixels = pixels or PixelRecipe()
     continuum_mask(pixels)  # a wrong recipe is refused before anything is written
     if not paths:
@@ -112,20 +114,17 @@ class _Stars:
         self.bad: list[tuple[str, str]] = []
         self.count = 0 if store is None else store.rows
         self._waiting: list[Block] = []
-        self._ids: Counter[str] = Counter()
+        self._name = Namer(() if store is None else map(str, store.known.star_id.values))
         self._source_of: dict[str, str] = {}
         if store is not None:
             known = store.known
-            self._ids.update(str(name).split("#")[0] for name in known.star_id.values)
             self._source_of.update(zip(known.checksum.values, known.source.values, strict=True))
 
     def add(self, block: Block) -> None:
         """Take a block, and write the chunks that are full."""
         block = self._without_copies(block)
         for row, name in enumerate(block.columns["star_id"]):
-            self._ids[name] += 1
-            if self._ids[name] > 1:
-                block.columns["star_id"][row] = f"{name}#{self._ids[name]}"
+            block.columns["star_id"][row] = self._name(name)
         self.bad += block.bad
         self.count += len(block.flux)
         self._waiting.append(block)

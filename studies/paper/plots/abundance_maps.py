@@ -34,7 +34,7 @@ def draw(
     age, error : Grid
         Median age [Gyr] and its uncertainty [dex]; `age.count` is the density.
     truth : Grid, optional
-        True median ages, of made stars.
+        True median ages, of simulated stars.
     along : dict of Grid
         Title -> numbers of stars over (R_GAL, [Fe/H]), two of them.
     line : sequence of (float, float)
