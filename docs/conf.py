@@ -46,6 +46,7 @@ html_theme_options = {
 html_sidebars = {"*": []}  # pages that stand alone
 html_math_renderer = "mathml"
 nitpicky = True
+default_role = "literal"
 
 # Docstrings are numpydoc; the members of a class stand on its own page.
 autosummary_generate = True
@@ -72,7 +73,7 @@ for notebook in sorted((ROOT / "notebooks").glob("*.py")):
 
 
 def setup(app) -> None:
-    """Render formulas as MathML: browsers know it, and no script is fetched from a server."""
+    """Render formulas as MathML, which needs no script from a server; leave bare fields out."""
 
     def inline(translator, node) -> None:
         translator.body.append(tex2mathml(node.astext(), as_block=False))
@@ -82,4 +83,8 @@ def setup(app) -> None:
         translator.body.append(tex2mathml(node.astext(), as_block=True))
         raise nodes.SkipNode
 
+    def is_bare_field(app, what, name, obj, skip, options) -> bool:
+        return skip or (getattr(obj, "__doc__", "") or "").startswith("Alias for field number")
+
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    app.connect("autodoc-skip-member", is_bare_field)
