@@ -83,8 +83,9 @@ def setup(app) -> None:
         translator.body.append(tex2mathml(node.astext(), as_block=True))
         raise nodes.SkipNode
 
-    def is_bare_field(app, what, name, obj, skip, options) -> bool:
-        return skip or (getattr(obj, "__doc__", "") or "").startswith("Alias for field number")
+    def skip_bare_field(app, what, name, obj, skip, options) -> bool | None:
+        bare = str(getattr(obj, "__doc__", None)).startswith("Alias for field number")
+        return True if bare else None  # None: as autodoc thinks
 
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
-    app.connect("autodoc-skip-member", is_bare_field)
+    app.connect("autodoc-skip-member", skip_bare_field)
