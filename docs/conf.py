@@ -9,6 +9,9 @@ import os
 import shutil
 from pathlib import Path
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 
@@ -34,12 +37,16 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
+    "navbar_persistent": ["search-button"],
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
 }
-html_sidebars = {"index": [], "install": [], "changelog": [], "contributing": []}
+html_sidebars = {"*": []}  # pages that stand alone
+html_math_renderer = "mathml"
+nitpicky = True
+default_role = "literal"
 
 # Docstrings are numpydoc; the members of a class stand on its own page.
 autosummary_generate = True
@@ -63,3 +70,22 @@ for notebook in sorted((ROOT / "notebooks").glob("*.py")):
     copied = DOCS / "tutorials" / notebook.name
     if not copied.exists() or copied.read_bytes() != notebook.read_bytes():
         shutil.copyfile(notebook, copied)
+
+
+def setup(app) -> None:
+    """Render formulas as MathML, which needs no script from a server; leave bare fields out."""
+
+    def inline(translator, node) -> None:
+        translator.body.append(tex2mathml(node.astext(), as_block=False))
+        raise nodes.SkipNode
+
+    def block(translator, node) -> None:
+        translator.body.append(tex2mathml(node.astext(), as_block=True))
+        raise nodes.SkipNode
+
+    def skip_bare_field(app, what, name, obj, skip, options) -> bool | None:
+        bare = str(getattr(obj, "__doc__", None)).startswith("Alias for field number")
+        return True if bare else None  # None: as autodoc thinks
+
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    app.connect("autodoc-skip-member", skip_bare_field)
