@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.table import Table
-from conftest import shell
+from conftest import run_cli
 
 import bayescannon as bc
 from bayescannon.calibration import LEVELS, NO_CERTIFICATE, Certificate, hold
@@ -118,9 +118,9 @@ def test_folds_that_are_too_small_are_refused_before_training(world, tmp_path, m
     (tmp_path / "recipe.toml").write_text(world.recipe.dumps())
     given = [x for k in ("spectra.zarr", "labels.ecsv", "recipe.toml") for x in (tmp_path / k,)]
     words = ("train", "--spectra", given[0], "--labels", given[1], "--recipe", given[2])
-    assert shell(monkeypatch, *words, "--out", tmp_path / "model") == 2
+    assert run_cli(monkeypatch, *words, "--out", tmp_path / "model") == 2
     assert not (tmp_path / "model").exists()
-    assert shell(monkeypatch, *words, "--out", tmp_path / "model", "--no-certificate") == 0
+    assert run_cli(monkeypatch, *words, "--out", tmp_path / "model", "--no-certificate") == 0
     assert bc.Model.load(tmp_path / "model").certificate is None
 
 
@@ -130,14 +130,14 @@ def test_the_command_line_certifies_and_shows_the_verdict(world, tmp_path, monke
     (tmp_path / "recipe.toml").write_text(world.recipe.dumps())
     words = ("--spectra", tmp_path / "spectra.zarr", "--labels", tmp_path / "labels.ecsv")
     model = tmp_path / "model"
-    code = shell(monkeypatch, "train", *words, "--recipe", tmp_path / "recipe.toml", "--out", model)
+    code = run_cli(monkeypatch, "train", *words, "--recipe", tmp_path / "recipe.toml", "--out", model)
     assert code == 0
     found = bc.Model.load(model).certificate
     assert found is not None
     assert found.verdict in " ".join(capsys.readouterr().out.split())
     post = ("--model", model, "--draws", 20, "--method", "laplace")
     out = tmp_path / "posteriors.zarr"
-    assert shell(monkeypatch, "infer", tmp_path / "spectra.zarr", *post, "--out", out) == 0
+    assert run_cli(monkeypatch, "infer", tmp_path / "spectra.zarr", *post, "--out", out) == 0
     assert found.verdict in " ".join(capsys.readouterr().out.split())
-    assert shell(monkeypatch, "catalog", out, "--out", tmp_path / "catalog.ecsv") == 0
+    assert run_cli(monkeypatch, "catalog", out, "--out", tmp_path / "catalog.ecsv") == 0
     assert found.verdict in " ".join(capsys.readouterr().out.split())
