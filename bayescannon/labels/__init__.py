@@ -3,7 +3,8 @@
 from bayescannon.labels.cuts import CUTS, training_cuts
 from bayescannon.labels.features import feature_rows, features, monomials, n_features
 from bayescannon.labels.logistic import fit_logistic
-from bayescannon.labels.population import Mixture, fit_bent_population, fit_population, straightened
+from bayescannon.labels.mixture import Mixture, WhiteMixture, straightened
+from bayescannon.labels.population import fit_bent_population, fit_population
 from bayescannon.labels.scaling import Scaling, learn_scaling
 from bayescannon.labels.seismic import seismic_logg, seismic_mass
 from bayescannon.labels.selection import CarbonNitrogenRegion, carbon_and_nitrogen, paper_selection
@@ -15,6 +16,7 @@ __all__ = [
     "CarbonNitrogenRegion",
     "Mixture",
     "Scaling",
+    "WhiteMixture",
     "carbon_and_nitrogen",
     "evolutionary_states",
     "feature_rows",

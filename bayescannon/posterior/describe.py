@@ -155,7 +155,8 @@ def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:
         Flag.NOT_CONVERGED: ~converged & ~empty,
         **{flag: where & ~empty for flag, where in sampling_flags(star, n_draw).items()},
     }
-    for array in (block.draws, *block[1:6]):
+    b = block
+    for array in (b.draws, b.log_prior, b.log_likelihood, b.best, b.mean, b.cov):
         array[lost] = np.nan
     for name in ("chi2", "chi2_full", "distance", "p_outside"):
         star[name] = np.where(empty, np.nan, star[name])

@@ -11,12 +11,11 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import cho_solve
 from jaxtyping import Float, Int
 
 from bayescannon.labels import features
 from bayescannon.model import LabelMap
-from bayescannon.posterior.likelihood import Summary
+from bayescannon.posterior.likelihood import Summary, integrate_out
 from bayescannon.typing import Array, StarLabels
 
 
@@ -56,15 +55,12 @@ def with_label_map(summary: Summary, columns: Float[Array, "star feature label"]
         The diagonal parts, and so the paper's chi2, stay.
     """
 
-    def one_star(a, b, c, g):
-        seen, right = g.T @ a, g.T @ b
-        inner = jnp.linalg.cholesky(jnp.eye(g.shape[1]) + seen @ g)
-        solved, solved_right = cho_solve((inner, True), seen), cho_solve((inner, True), right)
-        log_det = jnp.sum(jnp.log(jnp.diagonal(inner)))
-        return a - seen.T @ solved, b - seen.T @ solved_right, c - right @ solved_right, log_det
-
-    a, b, c, half = jax.vmap(one_star)(summary.a, summary.b, summary.c, columns)
-    return summary._replace(a=a, b=b, c=c, log_norm=summary.log_norm - half)
+    s = summary
+    seen = jnp.swapaxes(columns, 1, 2) @ s.a
+    along = jnp.einsum("sfk,sf->sk", columns, s.b)
+    form = (s.a, s.b, s.c, s.log_norm)
+    a, b, c, log_norm = integrate_out(form, seen @ columns, seen, along)
+    return s._replace(a=a, b=b, c=c, log_norm=log_norm)
 
 
 def draw_shift(label_map: LabelMap, scaled: np.ndarray, degree: int, unit: np.ndarray):
