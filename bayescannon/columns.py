@@ -20,11 +20,13 @@ FILL = 1e20
 """What `filled()` of numpy and astropy writes."""
 NINES = np.sort([10.0**n - 10.0**-k for n in range(1, 8) for k in range(5) if n + k > 2])
 """9.99, 99.9, 999, 9999.99, ...: what surveys write for "none", with either sign."""
+SHORT = np.array([9.99, 99.0, 99.9, 999.0])
+"""An error of 99 K may be one: these stand for "none" only where all others are far smaller."""
 INTEGERS = -(2.0 ** np.array([15, 31, 63]))
 """The smallest integers of FITS, which stand for "none" there."""
 HUGE = 1e19
 FAR, EXTREME = 5.0, 20.0
-"""Robust standard deviations: a 9999 so far out is "none"; another value so far out is told."""
+"""Robust standard deviations: a 9999 so far out is "none", and any other value so far out is told."""
 SMALLEST_GRAVITY = 10.0
 """[cm/s2] Gravities whose median is below are logarithms whose unit says otherwise."""
 
@@ -85,6 +87,20 @@ def _word(value) -> str:
     return "" if value is None else str(value)
 
 
+def in_angstrom(wavelength) -> np.ndarray:
+    """Convert wavelengths that have a unit, of any shape, to Angstrom.
+
+    Raises
+    ------
+    UserError
+        If it is no unit of length.
+    """
+    try:
+        return np.asarray(u.Quantity(wavelength).to_value(u.AA))
+    except (u.UnitConversionError, TypeError) as error:
+        raise UserError(f"wavelength is in {wavelength.unit}: give Angstrom, nm or um") from error
+
+
 def words(table: Table, name: str) -> np.ndarray:
     """Read a column of words, (row,): without spaces around; "" where there is none.
 
@@ -139,7 +155,7 @@ def with_errors(
     Returns
     -------
     values, errors : ndarray (row,)
-        An error without a unit has that of its value, and one in percent is relative. It may be
+        A value of a linear unit is positive, or NaN. An error without a unit has that of its value, and one in percent is relative. It may be
         zero, negative or infinite: whether that is an error is for the caller to say.
 
     Raises
@@ -154,7 +170,8 @@ def with_errors(
         raise UserError(f"column {name!r} is in {given.unit}, but a logarithm by its name")
     if target is not None and given is not None:
         raw = _converted(raw, given, target, name)
-    values = np.where(np.isfinite(raw), raw, np.nan)
+    positive = target is not None and target.log is None  # as temperatures and masses are
+    values = np.where(np.isfinite(raw) & ((raw > 0) | (not positive)), raw, np.nan)
     if error_name is None:
         return values, np.full(len(values), np.nan)
     errors = _numbers(table, error_name)
@@ -216,7 +233,8 @@ def _numbers(table: Table, name: str, what: str = "one number a star") -> np.nda
     try:
         out = np.where(mask, np.nan, data.astype(float))
     except (ValueError, TypeError) as error:
-        raise UserError(f"column {name!r} must hold {what} ({error})") from error
+        reason = str(error).replace("np.str_", "")
+        raise UserError(f"column {name!r} must hold {what} ({reason})") from error
     return np.where(_stands_for_none(out), np.nan, out)
 
 
@@ -225,11 +243,16 @@ def _stands_for_none(values: np.ndarray) -> np.ndarray:
     size = np.abs(values)
     near = NINES[np.minimum(np.searchsorted(NINES, size * (1 - 1e-6)), len(NINES) - 1)]
     with np.errstate(invalid="ignore"):
-        odd = np.abs(size - near) <= 1e-6 * near
-        odd |= np.isfinite(values) & ((size > HUGE) | np.isin(values, INTEGERS))
+        nines = np.abs(size - near) <= 1e-6 * near
+        short = nines & (values > 0) & np.isin(near, SHORT)
+        odd = nines | np.isin(values, INTEGERS)
         fill = np.abs(size - FILL) <= 1e-6 * FILL
-    others = np.isfinite(values) & ~odd
-    return fill | (odd & (_far(values, others, FAR) | (not others.any())))
+        others = np.isfinite(values) & ~odd & ~fill
+        if not others.any():
+            return fill | odd
+        most = np.abs(values[others]).max()
+        odd = (odd & ~short) | (np.isfinite(values) & (size > HUGE))
+        return fill | (odd & _far(values, others, FAR)) | (short & (size > EXTREME * most))
 
 
 def _far(values: np.ndarray, others: np.ndarray, limit: float) -> np.ndarray:

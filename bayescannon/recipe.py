@@ -27,10 +27,15 @@ class LabelRecipe:
 
 @dataclass(frozen=True)
 class PixelRecipe:
-    """`[pixels]`: the grid, what makes a pixel usable, and the continuum."""
+    """`[pixels]`: the grid, what makes a pixel usable, and the continuum.
+
+    Quoted errors are at least `error_floor` of the flux. A pixel whose error is more than
+    `max_error` times the continuum is not measured: surveys mark bad pixels so.
+    """
 
     grid: int = 7214
     error_floor: float = 0.005
+    max_error: float = 10.0
     bad_bits: tuple[str, ...] = (
         "BADPIX",
         "CRPIX",
@@ -208,6 +213,8 @@ def _check(recipe: Recipe) -> None:
     floor, chi2 = recipe.pixels.error_floor, recipe.inference.max_chi2
     if not 0 <= floor < math.inf:
         raise UserError(f"key 'pixels.error_floor' is {floor}: use 0 or a small positive number")
+    if not recipe.pixels.max_error > 0:
+        raise UserError(f"key 'pixels.max_error' is {recipe.pixels.max_error}: use 10 or so")
     if not chi2 > 0:
         raise UserError(f"key 'inference.max_chi2' is {chi2}: use a positive number")
     training = recipe.training

@@ -75,10 +75,8 @@ def read_table(
             return _read(path, keys, columns)
     except Exception as error:  # astropy's readers raise nearly every kind
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        kind = "a FITS table" if ".fit" in path.name.lower() else "a table"
-        raise UserError(
-            f"{path}: not a table that can be read: damaged or not {kind} ({reason})"
-        ) from error
+        kind = ": damaged or not a FITS table" if ".fit" in path.name.lower() else ""
+        raise UserError(f"{path}: not a table that can be read{kind} ({reason})") from error
 
 
 def _read(path: Path, keys: Sequence[str], columns: Sequence[str] | None) -> Table:
@@ -105,6 +103,8 @@ def _read(path: Path, keys: Sequence[str], columns: Sequence[str] | None) -> Tab
 
 def _read_text(text: str, keys: Sequence[str]) -> Table:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if not text.strip():
+        raise ValueError("it is empty")
     head = lines[0] if lines else ""
     delimiter = max(DELIMITERS, key=head.count)
     if not head.count(delimiter):

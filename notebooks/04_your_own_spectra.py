@@ -20,6 +20,7 @@
 # figure to FOLDER (default: `figures`) and prints the numbers.
 
 # %%
+# %matplotlib inline
 import sys
 import tempfile
 from pathlib import Path
@@ -171,5 +172,5 @@ for i, name in enumerate(own.labels):
 # %% [markdown]
 # The last column says whether the widths are right: 1 would be. Labels taken as exact and pixels
 # taken as independent make them too narrow here. With whole spectra, `noisy_labels = true` in
-# `[training]` and errors in the table learn the rest (`docs/training.md`,
+# `[training]` and errors in the table learn the rest (`docs/explanation/training.md`,
 # `notebooks/03_uncertainty_study.py`).

@@ -13,13 +13,14 @@
 # # The posterior of one star, from its summary to its draws
 #
 # What `infer` does for each star, one step at a time: compress the spectrum, climb to the maximum,
-# weigh draws, walk with NUTS, and check all of it against the NumPyro program that reads every
+# weigh draws, run NUTS, and check all of it against the NumPyro program that reads every
 # pixel. The star is **semi-synthetic**: made by the shipped mass model, so that its truth is known.
 #
 # The script also runs as it is: `python notebooks/05_posterior_of_one_star.py [FOLDER]` writes the
 # figure to FOLDER (default: `figures`) and prints the numbers.
 
 # %%
+# %matplotlib inline
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -116,7 +117,7 @@ for name, peak, width, true in zip(
 # ## 3. Three ways to draws
 #
 # `importance` proposes around the maximum and weighs each draw by the exact posterior; k-hat says
-# whether the weights can be trusted (below 0.7). `nuts` walks on the summary. `reference` is
+# whether the weights can be trusted (below 0.7). `nuts` runs its chains on the summary. `reference` is
 # NumPyro's NUTS on `star_program`, which knows nothing of summaries and reads all pixels: slow, and
 # the definition of what the others must give.
 

@@ -1,3 +1,14 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     name: python3
+#     display_name: Python 3
+# ---
+
 # %% [markdown]
 # # What each picture of calibration can and cannot show
 #
@@ -9,6 +20,7 @@
 # to FOLDER (default: `figures`) and prints the numbers.
 
 # %%
+# %matplotlib inline
 import sys
 from pathlib import Path
 

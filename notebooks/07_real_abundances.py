@@ -17,6 +17,7 @@
 # training stars are 1502 Kepler giants with APOGEE abundances and seismic masses.
 
 # %%
+# %matplotlib inline
 import sys
 
 import numpy as np
@@ -118,8 +119,9 @@ def draw() -> Figure:
 
 
 figure = draw()
-if len(sys.argv) > 1:
+if "ipykernel" not in sys.modules and len(sys.argv) > 1:
     save(figure, sys.argv[1])
+figure
 
 # %% [markdown]
 # ## 5. What is believable

@@ -1,3 +1,14 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     name: python3
+#     display_name: Python 3
+# ---
+
 # %% [markdown]
 # # Ages from masses, and the published APOKASC-2 ages
 #
@@ -10,6 +21,7 @@
 # figures to FOLDER (default: `figures`) and prints the numbers.
 
 # %%
+# %matplotlib inline
 import sys
 from pathlib import Path
 

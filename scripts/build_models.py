@@ -27,14 +27,14 @@ spectra with seismic masses could be had. **Do not use it on real spectra**: tra
 on them.
 
 **How.** Joint training: training labels have errors, {factors} residual factors, shrunk
-coefficients; {what} speaks only through the factors (`docs/training.md`). Errors of the training
-labels, in units of what was stated: {scale}.{missing}{states}
+coefficients; {what} acts only through the factors (`docs/explanation/training.md`). Errors of the
+training labels, in units of what was stated: {scale}.{missing}{states}
 
 **For** the demo, tests, and as an example of a model folder.
 
-**Limits.** The simulation is of the model's own family. `bayescannon bench train` judges the
-same recipe on stars of known truth; `docs/training.md` has the figures. The uncertainty of the
-coefficients is left out of the folder: `scripts/build_models.py` makes it again.
+**Limits.** The simulated spectra are of the model's own family. `bayescannon bench train` judges
+the same recipe on stars of known truth; `docs/results/training.md` has the figures. The uncertainty
+of the coefficients is left out of the folder: `scripts/build_models.py` makes it again.
 """
 
 WHAT = {
@@ -79,8 +79,7 @@ def build_abundances(name: str, mass: str, source: str) -> None:
         model = getattr(models, s)
         report = {k: v for k, v in (model.report or {}).items() if k != "seconds"}
         members[s] = replace(model, card=card, report=report)
-    replace(models, **members).save(MODELS / name)
-    (MODELS / name / "CARD.md").write_text(card, encoding="utf-8")
+    replace(models, **members).save(MODELS / name, overwrite=True)
     print(f"{name}: {models.id}, f {f}")
 
 
@@ -98,7 +97,7 @@ def build(name: str, simulated, labels: Table) -> None:
     }
     card = CARD.format(name=name, what=what, source=source, **words)
     model = replace(model, card=card, report=report, uncertainty=None)
-    model.save(MODELS / name)
+    model.save(MODELS / name, overwrite=True)
     print(f"{name}: model {model.id}, {report}")
 
 

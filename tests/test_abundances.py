@@ -52,8 +52,8 @@ def test_missing_flagged_and_repeated_rows(tmp_path):
     assert (read.ivar[[0, 1], 4] == 0).all()
     assert read.ivar[4, 5] == 0
     first = read.star_id[2]
-    assert read.star_id[3] == f"{first}.2"
-    assert read.star_id[5] == f"{first}.3"
+    assert read.star_id[3] == f"{first}#2"
+    assert read.star_id[5] == f"{first}#3"
 
 
 def test_old_names_and_parameter_vectors(tmp_path):

@@ -50,7 +50,8 @@ def test_the_tree_is_as_the_contract_says(scenario, posterior):
     attrs = posterior.attrs
     assert (attrs["model"], attrs["model_id"]) == ("small", scenario.model.id)
     assert (attrs["prior"], attrs["seed"], attrs["method"]) == ("population", 0, "laplace")
-    assert set(attrs["versions"]) == {"bayescannon", "jax", "numpyro", "numpy"}
+    packages = [line.split()[0] for line in attrs["versions"]]
+    assert packages == ["bayescannon", "jax", "numpyro", "numpy"]
 
 
 def test_labels_come_back_with_calibrated_errors(scenario, posterior):
@@ -165,8 +166,9 @@ def test_a_broken_run_leaves_the_old_store_alone(scenario, tmp_path):
     def stop(_):
         raise RuntimeError("stopped")
 
+    settings = {"draws": 5, "out": path, "progress": stop, "overwrite": True}
     with pytest.raises(RuntimeError, match="stopped"):
-        bc.infer(scenario.model, scenario.spectra, draws=5, out=path, progress=stop)
+        bc.infer(scenario.model, scenario.spectra, **settings)
     assert [p.name for p in tmp_path.iterdir()] == ["post.zarr"]
     assert bc.open_posterior(path).posterior.sizes["star"] == 3
 

@@ -144,7 +144,7 @@ def _set(table, name, value):
 BAD_TRAINING = {
     "nan": (lambda w: (w.spectra, _set(w.labels, "feh", np.nan)), "'feh' is NaN for every star"),
     "same": (lambda w: (w.spectra, _set(w.labels, "feh", 0.1)), "'feh' is the same"),
-    "few": (lambda w: (w.spectra[:11], w.labels), "11 stars .* need at least 12"),
+    "few": (lambda w: (w.spectra[:11], w.labels), "11 stars .* need at least 15"),
     "absent": (lambda w: (w.spectra, w.labels[1:]), "star-000"),
     "column": (lambda w: (w.spectra, w.labels["star_id", "teff"]), "no column 'logg'"),
 }

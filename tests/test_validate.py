@@ -123,6 +123,6 @@ def test_student_errors_of_the_truth_are_convolved_as_such():
         found = _found(seen, mean, sd, rng, error=0.5, degrees=degrees)
         share = found.statistics["a"].coverage68
         assert (abs(share - 0.6827) < limit) == holds
-        certificate = certificate_of(found, np.full(truth.size, 100.0))
+        certificate = certificate_of(found, found.error, np.full(truth.size, 100.0))
         assert (abs(certificate.labels["a"].coverage[1] - 0.68) < limit) == holds
         assert certificate.passed == holds

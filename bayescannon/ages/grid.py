@@ -13,9 +13,9 @@ import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float
 
-import bayescannon.precision  # noqa: F401
 from bayescannon.ages.interpolation import Table, evaluate, invert
 from bayescannon.errors import UserError
+from bayescannon.precision import require_float64
 
 State = Literal["rgb", "rc"]
 Quantity = Literal["log_mass", "spread", "log_number"]
@@ -85,6 +85,7 @@ class Parsec:
 
         The giant branch has no `spread`: at one log g its stars differ by less than 0.001 dex.
         """
+        require_float64()
         value = jnp.asarray(getattr(self, f"{quantity}_{state}"))
         x, mh = jnp.asarray(self.log_age), jnp.asarray(self.mh)
         if state == "rc":
@@ -106,11 +107,24 @@ class Parsec:
         """Age [Gyr] at which a star has that log10 mass; NaN outside the grid; see `invert`."""
         return 10 ** invert(self.table("log_mass", state), log_mass, mh, logg)
 
-    def save(self, path) -> None:
-        """Write the grid as a Zarr store, always with the same bytes; an old one is replaced."""
+    def save(self, path, overwrite: bool = False) -> None:
+        """Write the grid as a Zarr store, always with the same bytes.
+
+        Parameters
+        ----------
+        path : path of the Zarr store.
+        overwrite : bool
+            Replace a grid that is there; nothing else is ever replaced.
+
+        Raises
+        ------
+        UserError
+            If something else is there, or nothing may be written there.
+        """
         from bayescannon.ages.store import save_grid  # Zarr, which ages in memory do not need
 
-        save_grid(path, {name: getattr(self, name) for name in _arrays()}, self.info)
+        arrays = {name: getattr(self, name) for name in _arrays()}
+        save_grid(path, arrays, self.info, overwrite)
 
     @staticmethod
     def open(path) -> "Parsec":

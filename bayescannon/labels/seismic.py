@@ -109,7 +109,6 @@ def _relation(
         if not power:
             continue
         measured, error = with_errors(table, name, scale_of(unit))
-        measured = np.where(measured > 0, measured, np.nan)
         factor = np.broadcast_to(np.asarray(correct(table), float), measured.shape)
         log += power * np.log(np.where(factor > 0, factor, np.nan) * measured / sun)
         variance += (power * np.where(error >= 0, error, np.nan) / measured) ** 2

@@ -89,7 +89,7 @@ def label_arrays(
             first = int(np.argmax(wrong))
             raise UserError(
                 f"the error of label {name!r} is {errors[first, i]:g} for star "
-                f"'{star_id[first]}' ({wrong.sum()} such stars): give a positive one, or leave it "
+                f"'{star_id[first]}' ({wrong.sum()} in all): give a positive one, or leave it "
                 "empty where it is not known"
             )
     return labels, errors
@@ -135,6 +135,7 @@ def known_states(given: np.ndarray) -> np.ndarray:
     """Map words for evolutionary states, (star,), to `rgb`, `rc` or ""; warns of unknown ones."""
     meaning = {word: state for state, words in STATE_WORDS.items() for word in words}
     lower = np.char.lower(np.char.strip(np.asarray(given, str)))
+    lower = np.array([word.removesuffix(".0") for word in lower.tolist()], str)
     unknown = sorted(set(lower.tolist()) - set(meaning))
     if unknown:
         warnings.warn(

@@ -10,6 +10,7 @@ from astropy.table import Table
 
 from bayescannon.errors import UserError
 from bayescannon.labels import (
+    check_labels,
     evolutionary_states,
     features,
     fit_bent_population,
@@ -18,10 +19,12 @@ from bayescannon.labels import (
     label_arrays,
     learn_scaling,
     n_features,
+    tell_oddities,
 )
 from bayescannon.model.card import with_certificate
 from bayescannon.model.model import LabelMap, Model, stated_errors
 from bayescannon.model.states import STATES, StateRelation, States
+from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.training import (
@@ -35,6 +38,8 @@ from bayescannon.training import (
     shrink,
 )
 
+FLUX_RANGE = 0.3, 3.0
+"""Where the median flux of normalised spectra can lie."""
 STARS_PER_FEATURE = 4
 """A state with fewer stars has no relation of its own."""
 RIDGE = 0.3
@@ -78,17 +83,28 @@ def train(
     Raises
     ------
     UserError
-        If stars and labels do not match, a label is constant or unknown for all, or there are
-        fewer stars than coefficients.
+        If stars and labels do not match, labels are unknown, constant or depend on each other,
+        there are too few stars, or spectra are not normalised.
+
+    Warns
+    -----
+    DataWarning
+        Of labels far from all others, and errors larger than their label's spread.
     """
+    require_float64()
     start = time.perf_counter()
     names, settings = recipe.labels.names, recipe.training
     values, errors = label_arrays(labels, names, spectra.star_id)
     flux, ivar = spectra.arrays()
+    if spectra.channel is None:
+        _check_normalised(flux, ivar)
+    ivar[ivar < recipe.pixels.max_error**-2.0] = 0.0
     known = np.isfinite(values)
     enough = known.any(axis=1) if settings.noisy_labels else known.all(axis=1)
     use = enough & (ivar > 0).any(axis=1)
-    _check(values, use & known.all(axis=1), recipe)
+    check_labels(names, values, use & known.all(axis=1), recipe.labels.degree)
+    tell_oddities(names, values, errors, spectra.star_id)
+    missing = (~known).sum(axis=0).tolist()
     values, errors, flux, ivar = (a[use] for a in (values, errors, flux, ivar))
     scaling = learn_scaling(values)
     scaled = scaling.to_scaled(values)
@@ -105,9 +121,8 @@ def train(
     said = {
         "stars": int(use.sum()),
         "stars_left_out": int((~use).sum()),
-        "missing_labels": {
-            n: int(c) for n, c in zip(names, (~known[use]).sum(axis=0), strict=True)
-        },
+        "missing_labels": dict(zip(names, missing, strict=True)),
+        "label_errors": _sources(errors, recipe),
         "scatter_percentiles_5_50_95": _percentiles(learned.arrays["scatter"]),
         **learned.report,
         "seconds": time.perf_counter() - start,
@@ -265,24 +280,33 @@ def _percentiles(scatter: np.ndarray) -> list[float] | None:
     return np.percentile(positive, [5, 50, 95]).tolist() if positive.size else None
 
 
-def _check(values: np.ndarray, complete: np.ndarray, recipe: Recipe) -> None:
-    names = recipe.labels.names
-    for name, column in zip(names, values.T, strict=True):
-        if not np.isfinite(column).any():
-            raise UserError(f"label {name!r} is NaN for every star: drop it from the recipe")
-        if np.nanstd(column) <= 1e-12 * max(1.0, np.nanmax(np.abs(column))):
-            raise UserError(f"label {name!r} is the same for every star: drop it from the recipe")
-    needed = stars_needed(recipe)
-    if complete.sum() < needed:
+def _check_normalised(flux: np.ndarray, ivar: np.ndarray) -> None:
+    """Refuse counts: error floors, line depths and the scatter are shares of the continuum."""
+    level = float(np.median(flux[ivar > 0])) if (ivar > 0).any() else 1.0
+    if not FLUX_RANGE[0] < level < FLUX_RANGE[1]:
         raise UserError(
-            f"{complete.sum()} stars have all labels and a spectrum, but {len(names)} labels of "
-            f"degree {recipe.labels.degree} need at least {needed}: add stars or drop labels"
+            f"the median flux of the spectra is {level:.4g}, not near 1: divide them by their "
+            "continuum first (`bayescannon ingest` does for APOGEE's files)"
         )
 
 
 def stars_needed(recipe: Recipe) -> int:
     """Fewest stars with all labels that training takes."""
     return n_features(len(recipe.labels.names), recipe.labels.degree) + 2
+
+
+def _sources(errors: np.ndarray, recipe: Recipe) -> dict[str, str]:
+    """Say of each label where its errors come from."""
+    said = {}
+    for name, column in zip(recipe.labels.names, errors.T, strict=True):
+        known = np.isfinite(column)
+        default = recipe.training.label_errors.get(name) if recipe.training.noisy_labels else None
+        rest = "none: taken as exact" if default is None else f"recipe, {default:g}"
+        if known.any():
+            gaps = "the table's median" if default is None else rest
+            rest = "table" if known.all() else f"table; {(~known).sum()} stars {gaps}"
+        said[name] = rest
+    return said
 
 
 def _card(recipe: Recipe, values: np.ndarray, report: dict) -> str:

@@ -132,13 +132,25 @@ class Model:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:12]
 
-    def save(self, folder: str | os.PathLike) -> None:
-        """Write a model folder: recipe, arrays, card; an existing one is replaced."""
+    def save(self, folder: str | os.PathLike, overwrite: bool = False) -> None:
+        """Write a model folder: recipe, arrays, card.
+
+        Parameters
+        ----------
+        folder : path
+        overwrite : bool
+            Replace a model that is there, once the new one is complete.
+
+        Raises
+        ------
+        UserError
+            If something else is there, or nothing may be written there.
+        """
         info = {"id": self.id, "channel": self.channel, "report": self.report}
         parts = Parts(
             self.recipe, self.arrays(), info, self.card, self.uncertainty, self.certificate
         )
-        write_folder(folder, parts)
+        write_folder(folder, parts, overwrite)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Model:
@@ -286,11 +298,12 @@ class Model:
 
 
 def stated_errors(errors: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Label errors before training: the recipe's, else the table's; a gap takes the median."""
+    """Label errors before training: the table's, else the recipe's; a gap takes the median."""
     out = errors.copy()
     for i, name in enumerate(recipe.labels.names):
-        if name in recipe.training.label_errors and recipe.training.noisy_labels:
-            out[:, i] = recipe.training.label_errors[name]
         known = np.isfinite(out[:, i])
-        out[:, i] = np.where(known, out[:, i], np.median(out[known, i]) if known.any() else 0.0)
+        stand_in = np.median(out[known, i]) if known.any() else 0.0
+        if recipe.training.noisy_labels:
+            stand_in = recipe.training.label_errors.get(name, stand_in)
+        out[:, i] = np.where(known, out[:, i], stand_in)
     return out

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 import zarr
 from astropy.table import Table
 
+from bayescannon.columns import in_angstrom, plain
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import output
+from bayescannon.marks import SPECTRA
 from bayescannon.spectra import tables
 from bayescannon.spectra.grid import apogee_wavelength, pixel_index, pixel_index_of_size, place
 from bayescannon.spectra.resample import resample_flux
+from bayescannon.spectra.single import unit_for_single
+from bayescannon.star_ids import as_ids
+from bayescannon.words import plural
 
 STARS_PER_CHUNK = 512
+UNIT = "flux_unit"
+"""Attribute of a store whose fluxes are in another unit than they were given in."""
 
 
 class Spectra:
@@ -25,13 +33,13 @@ class Spectra:
     Parameters
     ----------
     wavelength : array (pixel,) or None
-        Rest-frame vacuum wavelength [Angstrom], increasing. None with `channel` instead.
+        Rest-frame vacuum wavelength [Angstrom, or with a unit], increasing. None with `channel` instead.
     flux : array (star, pixel)
         Continuum-normalised flux (or the value of each channel).
     ivar : array (star, pixel)
         Inverse variance of `flux`; 0 marks a value that was not measured.
     star_id : array of str (star,)
-        Unique names.
+        Unique names: of words, bytes or integers. Further spectra of star X are `X#2`, `X#3`.
     channel : sequence of str (pixel,), optional
         Names of the "pixels" when they are no wavelengths (catalogue abundances).
     columns : mapping of str to array (star,), optional
@@ -44,12 +52,13 @@ class Spectra:
 
     Notes
     -----
-    A flux or ivar that is not finite, or an ivar below zero, reads as not measured.
+    A flux or ivar that is masked or not finite, or an ivar below zero, reads as not measured.
     A store that was opened stays on disk: slices are lazy, `flux` and `ivar` load.
     """
 
     def __init__(self, wavelength, flux, ivar, star_id, *, channel=None, columns=None):
-        star_id = np.atleast_1d(np.asarray(star_id, str))
+        star_id = as_ids(star_id)
+        masks = [a.mask for a in (flux, ivar) if isinstance(a, np.ma.MaskedArray)]
         flux, ivar = np.atleast_2d(np.asarray(flux)), np.atleast_2d(np.asarray(ivar))
         axis = _axis(wavelength, channel)
         expected = (len(star_id), axis.size)
@@ -58,13 +67,15 @@ class Spectra:
                 raise UserError(
                     f"{name} has shape {array.shape}, but star_id and the axis ask for {expected}"
                 )
+        for mask in masks:
+            ivar = np.where(mask, 0, ivar)
         _check_unique(star_id)
         self.data = xr.Dataset(
             {"flux": (("star", "pixel"), flux), "ivar": (("star", "pixel"), ivar)},
             coords={"star_id": ("star", star_id), axis.name: ("pixel", axis.values)},
         )
         for name, values in dict(columns or {}).items():
-            values = np.asarray(values)
+            values = np.ma.getdata(plain(np.ma.asarray(values)))
             if name in (*self.data, *self.data.coords) or values.shape[:1] != star_id.shape:
                 raise UserError(f"column {name!r} has shape {values.shape}: give one row a star")
             dims = ("star", *(f"{name}_{k}" for k in range(1, values.ndim)))
@@ -106,18 +117,31 @@ class Spectra:
                 raise
             raise UserError(f"{path}: not a spectra store ({error})") from error
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike, overwrite: bool = False) -> None:
         """Write a Zarr store, float32, chunked by star.
 
         Parameters
         ----------
         path : path
-            Folder to write; an existing one is replaced once the new one is complete.
+            Folder to write.
+        overwrite : bool
+            Replace a spectra store that is there, once the new one is complete.
+
+        Raises
+        ------
+        UserError
+            If something else is there, nothing may be written there, or the values of a star
+            span more than single precision holds.
+
+        Notes
+        -----
+        Fluxes that single precision cannot hold with their ivar, such as those in erg/s/cm2/A,
+        are stored in another unit, a power of two that `open` puts back.
         """
-        data = self.data.astype("float32").drop_encoding()
+        data = self._in_single().drop_encoding()
         chunk = {"star": min(STARS_PER_CHUNK, max(len(self), 1)), "pixel": data.sizes["pixel"]}
         encoding = {name: {"chunks": tuple(chunk.values())} for name in ("flux", "ivar")}
-        with write_beside(path) as beside:
+        with output(path, SPECTRA, overwrite) as beside:
             data.to_zarr(
                 beside, mode="w", consolidated=False, encoding=encoding, write_empty_chunks=True
             )
@@ -136,7 +160,8 @@ class Spectra:
         return self if stride == 1 else Spectra._of(self.data.isel(pixel=slice(None, None, stride)))
 
     def __repr__(self) -> str:
-        return f"<Spectra: {len(self)} stars x {self.data.sizes['pixel']} pixels>"
+        stars, pixels = plural(len(self), "star"), plural(self.data.sizes["pixel"], "pixel")
+        return f"<Spectra: {stars} x {pixels}>"
 
     @property
     def star_id(self) -> np.ndarray:
@@ -165,17 +190,24 @@ class Spectra:
 
     @property
     def precision(self) -> np.dtype:
-        """What the fluxes are held in: float32 in a store."""
-        return self.data.flux.dtype
+        """What the fluxes are held in: float32 in a store, unless that cannot hold them."""
+        return np.dtype(float) if UNIT in self.data.attrs else self.data.flux.dtype
 
-    def arrays(self, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:
+    def arrays(self, dtype=np.float64, max_error=np.inf) -> tuple[np.ndarray, np.ndarray]:
         """Load (flux, ivar); values that were not measured are set to 0 in both.
+
+        Parameters
+        ----------
+        dtype : numpy dtype
+        max_error : float
+            A value whose error is larger, in the unit of flux, is not measured.
 
         Raises
         ------
         UserError
             If a store is damaged.
         """
+        dtype = np.result_type(dtype, self.precision) if UNIT in self.data.attrs else dtype
         try:
             flux = self.data.flux.values.astype(dtype)
             ivar = self.data.ivar.values.astype(dtype)
@@ -185,9 +217,23 @@ class Spectra:
                 f"the spectra of stars {first} to {last} cannot be read ({error}): "
                 "restore the store"
             ) from error
-        bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0))
-        flux[bad] = ivar[bad] = 0.0
-        return flux, ivar
+        bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0) & (ivar >= max_error**-2.0))
+        flux[bad] = 0.0
+        ivar[bad] = 0.0
+        unit = self.data.attrs.get(UNIT, 1)
+        return (flux, ivar) if unit == 1 else (flux * unit, ivar / unit**2)
+
+    def _in_single(self) -> xr.Dataset:
+        """Give all data in single precision, in a unit that it can hold."""
+        with np.errstate(over="ignore"):  # what was not measured may be any number
+            single = self.data.astype("float32")
+        flux, ivar = self.arrays()
+        unit = unit_for_single(flux, ivar, self.star_id)
+        if unit == 1 and UNIT not in self.data.attrs:
+            return single
+        stored = {"flux": flux / unit, "ivar": ivar * unit**2}
+        columns = {name: (("star", "pixel"), np.float32(v)) for name, v in stored.items()}
+        return self.data.assign(columns).assign_attrs({UNIT: unit})
 
     @property
     def columns(self) -> dict[str, np.ndarray]:
@@ -201,7 +247,7 @@ class Spectra:
         return self.data["bad_star"].values if "bad_star" in self.data.coords else None
 
     @classmethod
-    def from_table(cls, table: Table) -> Spectra:
+    def from_table(cls, table: Any) -> Spectra:
         """Take spectra from a table with one row a star; see `tables.from_table`."""
         return cls(**tables.from_table(table))
 
@@ -285,9 +331,11 @@ def _axis(wavelength, channel) -> xr.DataArray:
     if (wavelength is None) == (channel is None):
         raise UserError("give either wavelength or channel names, not both and not neither")
     if channel is not None:
-        names = np.asarray(channel, str)
+        names = np.ma.getdata(plain(np.asarray(channel))).astype(str)
         _check_unique(names, "channel")
         return xr.DataArray(names, dims="pixel", name="channel")
+    if getattr(wavelength, "unit", None) is not None:
+        wavelength = in_angstrom(wavelength)
     values = np.asarray(wavelength, float)
     if values.ndim != 1 or not (np.isfinite(values).all() and (np.diff(values) > 0).all()):
         raise UserError("wavelength must be one-dimensional, finite and increasing")
@@ -300,5 +348,5 @@ def _check_unique(names: np.ndarray, what: str = "star_id") -> None:
         repeated = values[counts > 1]
         raise UserError(
             f"{what} '{repeated[0]}' appears {counts.max()} times ({repeated.size} repeat): "
-            "make them unique, for example by appending the field"
+            "make them unique, by #2, #3 and so on for further spectra of a star"
         )

@@ -106,7 +106,7 @@ def _parse(
     (flux, header), (error, _), (third, about_third) = images
     if not flux.shape == error.shape == third.shape:
         raise UserError("flux, error and mask have different numbers of pixels")
-    is_ap_star = np.issubdtype(third.dtype, np.integer)
+    is_ap_star, third = _as_mask(third)
     if not is_ap_star and "mask" in str(about_third.get("BUNIT", "")).lower():
         raise UserError("the pixel mask in HDU 3 is not of integers")
     good = np.isfinite(flux) & np.isfinite(error) & (error > 0)
@@ -119,6 +119,20 @@ def _parse(
     ivar[~good] = 0.0
     flux = np.where(good, flux, 0.0).astype(float)
     return *_on_grid(header, flux, ivar, resample), not is_ap_star
+
+
+def _as_mask(third: np.ndarray) -> tuple[bool, np.ndarray]:
+    """Say whether HDU 3 is a pixel mask, and give its bits.
+
+    Some tools store a mask as floats: whole numbers, which the best-fit model of an aspcapStar
+    file never is (but for a model that is 1 everywhere). What is not finite has every bit.
+    """
+    if np.issubdtype(third.dtype, np.integer):
+        return True, third
+    known = np.isfinite(third)
+    values = third[known]
+    whole = values.size > 0 and (values == np.round(values)).all() and (values != 1).any()
+    return bool(whole), np.where(known, third, -1).astype(np.int64) if whole else third
 
 
 def _images(plain: bytes, start: int) -> list[Image]:

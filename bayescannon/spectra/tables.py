@@ -8,8 +8,11 @@ from astropy import units as u
 from astropy.nddata import InverseVariance
 from astropy.table import Table
 
+from bayescannon.columns import in_angstrom, need, plain
 from bayescannon.errors import UserError
 from bayescannon.spectra.resample import require_specutils
+from bayescannon.star_ids import as_ids
+from bayescannon.tables import as_table
 
 AXES = ("wavelength", "channel")
 
@@ -49,13 +52,13 @@ def to_table(
     return table
 
 
-def from_table(table: Table) -> dict[str, Any]:
+def from_table(table: Any) -> dict[str, Any]:
     """Find the arguments of `Spectra` in a table with one row a star.
 
     Parameters
     ----------
     table : Table
-        `star_id`; `wavelength` (Angstrom unless it has a unit) or `channel`, alike in every row;
+        In any case: `star_id`; `wavelength` (Angstrom unless it has a unit) or `channel`, alike in every row;
         `flux`; and `ivar` or the standard deviation `flux_err`. Other columns are kept.
 
     Raises
@@ -63,42 +66,35 @@ def from_table(table: Table) -> dict[str, Any]:
     UserError
         If a column is missing, or rows lie on different wavelengths.
     """
-    axes = [name for name in AXES if name in table.colnames]
-    errors = [name for name in ("ivar", "flux_err") if name in table.colnames]
-    for found, needed in (
-        (axes, "wavelength or channel"),
-        (errors, "ivar or flux_err"),
-        ([name for name in ("star_id",) if name in table.colnames], "star_id"),
-        ([name for name in ("flux",) if name in table.colnames], "flux"),
-    ):
-        if not found:
-            raise UserError(f"the table has no column {needed}; it has {', '.join(table.colnames)}")
-    axis = np.atleast_2d(_plain(table[axes[0]], u.AA if axes[0] == "wavelength" else None))
-    if len(axis) == 0 or (axis != axis[0]).any():
-        raise UserError(f"column {axes[0]!r} must be there and be the same in every row")
-    ivar = _plain(table[errors[0]])
-    if errors[0] == "flux_err":
+    table = as_table(table)
+    star_id, flux = need(table, "star_id"), need(table, "flux")
+    error, axis = need(table, "ivar", "flux_err"), need(table, *AXES)
+    is_wavelength = axis.lower() == "wavelength"
+    values = table[axis]
+    if is_wavelength and getattr(values, "unit", None) is not None:
+        values = in_angstrom(values)
+    rows = np.atleast_2d(_values(values))
+    if len(rows) == 0 or (rows != rows[0]).any():
+        raise UserError(f"column {axis!r} must be there and be the same in every row")
+    ivar = _values(table[error])
+    if error.lower() == "flux_err":
         with np.errstate(divide="ignore"):
             ivar = np.where(ivar > 0, ivar**-2.0, 0.0)
-    used = {"star_id", "flux", axes[0], errors[0]}
+    used = {star_id, flux, error, axis}
     return {
-        "wavelength": axis[0] if axes[0] == "wavelength" else None,
-        "channel": axis[0] if axes[0] == "channel" else None,
-        "flux": _plain(table["flux"]),
+        "wavelength": rows[0] if is_wavelength else None,
+        "channel": None if is_wavelength else rows[0],
+        "flux": _values(table[flux]),
         "ivar": ivar,
-        "star_id": np.asarray(table["star_id"], str),
-        "columns": {name: _plain(table[name]) for name in table.colnames if name not in used},
+        "star_id": as_ids(table[star_id]),
+        "columns": {name: _values(table[name]) for name in table.colnames if name not in used},
     }
 
 
-def _plain(column, unit: u.UnitBase | None = None) -> np.ndarray:
+def _values(column) -> np.ndarray:
     """Values without mask or unit; what is masked becomes NaN where that is possible."""
-    if unit is not None and getattr(column, "unit", None) is not None:
-        column = u.Quantity(column).to_value(unit)
-    values = np.ma.asarray(getattr(column, "value", column))
-    if values.dtype.kind == "S":  # what FITS gives for words
-        return np.char.decode(np.ma.getdata(values), "ascii")
-    return np.ma.getdata(values if values.dtype.kind != "f" else values.filled(np.nan))
+    values = plain(column)
+    return values.filled(np.nan) if values.dtype.kind == "f" else np.ma.getdata(values)
 
 
 def to_specutils(
@@ -155,5 +151,5 @@ def from_specutils(spectrum, star_id) -> dict[str, Any]:
         "wavelength": np.array(wavelength[order]),
         "flux": np.atleast_2d(flux)[:, order],
         "ivar": np.atleast_2d(ivar)[:, order],
-        "star_id": np.atleast_1d(np.asarray(star_id, str)),
+        "star_id": as_ids(star_id),
     }

@@ -8,8 +8,10 @@ import numpy as np
 from astropy.table import Table
 
 from bayescannon.calibration import Certificate, hold
+from bayescannon.labels import label_arrays
 from bayescannon.model import Model
 from bayescannon.model.card import with_certificate
+from bayescannon.model.model import stated_errors
 from bayescannon.spectra import Spectra
 from bayescannon.validation.crossval import CrossValidation, cross_validate
 
@@ -71,12 +73,15 @@ def certify(
     found = cross_validate(
         some, labels, model.recipe, folds, seed, progress=progress, folder=folder
     )
-    made = certificate_of(found, some.snr(), stride, seed, is_semi_synthetic(labels))
+    _, errors = label_arrays(labels, found.labels, spectra.star_id)
+    stated = stated_errors(errors, model.recipe)
+    made = certificate_of(found, stated, some.snr(), stride, seed, is_semi_synthetic(labels))
     return replace(model, certificate=made, card=with_certificate(model.card, made))
 
 
 def certificate_of(
     found: CrossValidation,
+    stated: np.ndarray,
     snr: np.ndarray,
     stride: int = 1,
     seed: int = 0,
@@ -87,6 +92,8 @@ def certificate_of(
     Parameters
     ----------
     found : CrossValidation
+    stated : (star, label)
+        Errors of the catalogue's labels as stated; 0 where it says nothing.
     snr : (star,)
         Signal-to-noise ratio per pixel, for the bins.
     stride, seed, semi_synthetic
@@ -98,9 +105,19 @@ def certificate_of(
             observed[name] = found.mean[:, found.labels.index(name)]
     draws = np.swapaxes(found.draws, 0, 1).astype(float)
     labels, bins = hold(found.labels, found.truth, draws, found.error, found.degrees, observed)
-    inferred = int(np.isfinite(found.mean).all(axis=1).sum())
-    folds = int(found.fold.max()) + 1
-    return Certificate(labels, bins, inferred, folds, stride, seed, semi_synthetic)
+    told = stated > 0
+    size = [np.sum(np.nan_to_num(a) ** 2, axis=0, where=told) for a in (found.error, stated)]
+    scale = np.sqrt(size[0] / np.maximum(size[1], np.finfo(float).tiny))
+    return Certificate(
+        labels,
+        bins,
+        stars=int(np.isfinite(found.mean).all(axis=1).sum()),
+        error_scale=dict(zip(found.labels, scale.tolist(), strict=True)),
+        folds=int(found.fold.max()) + 1,
+        stride=stride,
+        seed=seed,
+        semi_synthetic=semi_synthetic,
+    )
 
 
 def is_semi_synthetic(labels: Table) -> bool:

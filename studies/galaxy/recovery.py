@@ -47,7 +47,8 @@ def train_by_mock(seed: int = 0, stride: int = 1, n_star: int = 1639) -> Model:
     """Train a model that knows the states on mock giants, every `stride`-th pixel.
 
     The mock Galaxy's masses come from the maker of `make_mock`: a model trained on `make_apokasc`
-    believes masses to follow from spectra more closely than they do there (docs/calibration.md).
+    believes masses to follow from spectra more closely than they do there
+    (docs/results/training.md).
     """
     simulated = thinned(make_mock(n_star, seed), stride)
     ours = recipe()

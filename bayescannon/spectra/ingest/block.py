@@ -8,6 +8,7 @@ import numpy as np
 
 from bayescannon.data import continuum_pixels
 from bayescannon.errors import UserError
+from bayescannon.quiet import ignored
 from bayescannon.recipe import PixelRecipe
 from bayescannon.spectra import chip_of, pixel_index_of_size, place, read_spectrum
 from bayescannon.spectra.bits import PixelBit, StarFlag, bits
@@ -95,6 +96,7 @@ def _normalised(stars: dict[int, RawSpectrum], pixels: PixelRecipe):
     flux, ivar = np.zeros((2, FILES_PER_BLOCK, index.size))
     for row, star in stars.items():
         flux[row], ivar[row] = place(star.index, index, star.flux, star.ivar)
+    ivar = _measured(flux, ivar, pixels.max_error)
     coefficients = solve_continuum(flux, ivar, chip, continuum_mask(pixels), degree).coefficients
     made = divide(flux, ivar, coefficients, design(chip, degree))
     rows = list(stars)
@@ -105,3 +107,14 @@ def _normalised(stars: dict[int, RawSpectrum], pixels: PixelRecipe):
             ivar, 1.0 / np.square(pixels.error_floor * np.maximum(np.abs(flux), 1e-3))
         )
     return flux.astype(np.float32), ivar.astype(np.float32), coefficients
+
+
+def _measured(flux: np.ndarray, ivar: np.ndarray, max_error: float) -> np.ndarray:
+    """Give ivar, 0 where the error is so many times the flux of the star's best pixels."""
+    tenth = flux.shape[1] // 10
+    best = np.argpartition(-ivar, tenth, axis=1)[:, :tenth]
+    size, weight = (np.take_along_axis(a, best, axis=1) for a in (np.abs(flux), ivar))
+    with ignored(message="All-NaN slice"):
+        level = np.nanmedian(np.where(weight > 0, size, np.nan), axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        return np.where(ivar * (max_error * level) ** 2 >= 1, ivar, 0.0)
