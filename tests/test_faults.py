@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import DATA, shell
+from conftest import DATA, run_cli
 
 import bayescannon as bc
 from bayescannon.posterior.result import as_posterior
@@ -110,6 +110,6 @@ def call(inputs, monkeypatch, tmp_path) -> Callable[..., int]:
     def run(name: str, out: Path | None = None, *more) -> int:
         command = COMMANDS[name]
         words = command.words.format(**inputs).split()
-        return shell(monkeypatch, *words, "--out", out or tmp_path / command.out, *more)
+        return run_cli(monkeypatch, *words, "--out", out or tmp_path / command.out, *more)
 
     return run
