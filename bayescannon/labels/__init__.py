@@ -3,7 +3,6 @@
 from bayescannon.labels.checks import check_labels, tell_oddities
 from bayescannon.labels.cuts import CUTS, training_cuts
 from bayescannon.labels.features import feature_rows, features, monomials, n_features
-from bayescannon.labels.logistic import fit_logistic
 from bayescannon.labels.mixture import Mixture, WhiteMixture, straightened
 from bayescannon.labels.population import fit_bent_population, fit_population
 from bayescannon.labels.scaling import Scaling, learn_scaling
@@ -30,7 +29,6 @@ __all__ = [
     "feature_rows",
     "features",
     "fit_bent_population",
-    "fit_logistic",
     "fit_population",
     "known_states",
     "label_arrays",

@@ -16,9 +16,9 @@ from astropy.table import Table
 from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.labels import Mixture, Scaling, features, n_features
-from bayescannon.model.states import States
 from bayescannon.model.store import Parts, read_folder, write_folder
 from bayescannon.recipe import Recipe
+from bayescannon.states import States
 
 PLAIN = ("label_range", "coefficients", "scatter", "usable", "factors")
 """Arrays that every model has as attributes."""

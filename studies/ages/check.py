@@ -24,9 +24,10 @@ from bayescannon.ages.posterior import (
     state_tables,
 )
 from bayescannon.ages.run import infer_ages
-from bayescannon.ages.states import default_classifier, known_states, p_clump
+from bayescannon.ages.states import default_classifier, known_states
 from bayescannon.calibration import LEVELS, coverage, crps, crps_normal, equal_bins, pit_of_draws
 from bayescannon.posterior.result import as_posterior
+from bayescannon.states import p_clump
 from bayescannon.typing import Array, Stars
 
 N_AGE = 2048

@@ -15,7 +15,7 @@ from scipy.stats import norm
 from bayescannon.ages import Parsec, infer_ages
 from bayescannon.ages.draws import salaris
 from bayescannon.ages.posterior import MassDraws, age_density, quantiles, state_tables
-from bayescannon.ages.states import default_classifier, p_clump
+from bayescannon.ages.states import default_classifier
 from bayescannon.data import model_path
 from bayescannon.labels import label_arrays
 from bayescannon.model import Model
@@ -23,6 +23,7 @@ from bayescannon.posterior import infer
 from bayescannon.recipe import Recipe
 from bayescannon.simulate import Scenario, Simulation, make_mock
 from bayescannon.simulate.from_model import simulate_stars
+from bayescannon.states import p_clump
 from bayescannon.trees import array
 from bayescannon.validation.recalibrate import LABELS
 from studies.ages.check import draw_ages
