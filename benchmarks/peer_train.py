@@ -4,7 +4,7 @@
 
 1639 stars with five exact labels, S/N about 150, 4 % missing (`simulate.make_quadratic`). Ours
 trains all 8575 pixels (scatter and coefficients: `train.fit_pixels`), compilation apart; a peer
-trains every so-manieth, `--peer-pixels` of them, and its time is scaled up by pixels: each pixel is
+trains `--peer-pixels` of them, evenly spread, and its time is scaled up by pixels: each pixel is
 a fit of its own there. Rounds of all alternate. Each peer runs in a throw-away environment and is
 run once before the rounds, so that its modules are compiled.
 

@@ -88,7 +88,7 @@ class WhiteMixture(NamedTuple):
         return cls(log_weight, jnp.asarray(mixture.mean), inverse_root, bend)
 
     def around(self, x: Float[Array, "label"]) -> "WhiteMixture":
-        """The same to first order around scaled labels x, without a bend."""
+        """The mixture to first order around scaled labels x, without a bend."""
         if self.bend is None:
             return self
         even, slope = straightened(x, self.bend), self._slope(x)

@@ -20,7 +20,7 @@ from bayescannon.posterior.prior import Prior
 from bayescannon.typing import Array
 
 WITHIN, SMALL = 3.0, 1e-3
-"""A maximum is covered by draws around the middle when it lies within so many sd of it; one that
+"""A maximum is covered by draws around the middle when it lies within `WITHIN` sd of it; one that
 holds less than this share of the posterior need not be."""
 
 

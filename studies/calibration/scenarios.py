@@ -34,7 +34,7 @@ AGE_PRIOR = "flat-age"
 SHARP, N_SHARP = 0.002, 200
 """A known mass, as draws: sd in dex, and how many."""
 STARS_AT_ONCE = 2000
-"""Spectra of so many stars are simulated, inferred and forgotten."""
+"""Stars whose spectra are simulated and inferred at one time."""
 
 
 class Size(NamedTuple):
@@ -47,7 +47,7 @@ class Size(NamedTuple):
     """Of every trained model."""
     folds: int
     stride: int
-    """Every so many-th pixel is used in training."""
+    """Every `stride`-th pixel is used in training."""
 
 
 FULL = Size(1639, 20_000, 6700, 5, 1)
@@ -78,7 +78,7 @@ def recipe(plain: bool = False) -> Recipe:
 
 
 def thinned(simulated: Simulation, stride: int) -> Simulation:
-    """Keep every so many-th pixel."""
+    """Keep every `stride`-th pixel of a simulation."""
     return simulated._replace(spectra=simulated.spectra.every(stride))
 
 

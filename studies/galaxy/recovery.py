@@ -20,7 +20,7 @@ from studies.galaxy.simulate import MockGalaxy
 
 AGE_PRIOR = "flat-age"
 STARS_AT_ONCE = 2048
-"""Spectra of so many stars are simulated, inferred and forgotten."""
+"""Stars whose spectra are simulated and inferred at one time."""
 AGE_PER_MASS = 3.0
 """log10 age falls by so much per dex of mass (isochrones, 1 to 2 Msun)."""
 
@@ -74,7 +74,7 @@ def measure(
     draws : int
         Age draws kept of each star.
     stride : int
-        Every so many-th pixel is used.
+        Every `stride`-th pixel is used.
     seed : int
     progress : callable, optional
         Called with the number of stars done.

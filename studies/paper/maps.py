@@ -28,7 +28,7 @@ does not give it."""
 BOX = (-0.20, -0.05, 0.02, 0.08)
 """The mono-abundance bin: lowest and highest [Fe/H], lowest and highest [alpha/Fe] [dex]."""
 MANY = 10_000
-"""A sample of so many stars has fine cells."""
+"""A sample with this many stars has fine cells."""
 YOUNGEST, INTERMEDIATE = 1.0, 5.0
 """Fig. 8: stars below the first, above the second [Gyr]."""
 KINDS = (2.0, 6.0)
