@@ -5,7 +5,6 @@ purpose: the age step compares the states' masses itself, and would use the mass
 """
 
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
@@ -13,7 +12,7 @@ from jaxtyping import Bool
 import bayescannon.precision  # noqa: F401
 from bayescannon.data import apokasc
 from bayescannon.states import StateClassifier, fit_states, p_clump
-from bayescannon.typing import StarLabels, Stars
+from bayescannon.typing import StarLabels
 
 STATE_LABELS = ("teff", "logg", "feh", "afe")
 RIDGE = 0.1
@@ -33,44 +32,6 @@ def known_states() -> tuple[StarLabels, Bool[np.ndarray, "star"]]:
     table, state = table[state != ""], state[state != ""]
     labels = np.column_stack([np.asarray(table[name], float) for name in STATE_LABELS])
     return labels, state == "RC"
-
-
-class Reliability(NamedTuple):
-    """Whether predicted probabilities of held-out stars are calibrated."""
-
-    p: Stars
-    """Cross-validated P(rc)."""
-    rc: Bool[np.ndarray, "star"]
-    log_score: float
-    """Mean of -ln of the probability given to what came true; ln 2 for a coin."""
-    brier: float
-    """Mean squared difference between probability and truth; 1/4 for a coin."""
-    accuracy: float
-
-
-def measure_reliability(folds: int = 10, seed: int = 0) -> Reliability:
-    """Cross-validate the classifier on the stars of known state.
-
-    Parameters
-    ----------
-    folds, seed : int
-        Number of folds, and the seed that deals the stars out.
-    """
-    labels, rc = known_states()
-    fold = np.random.default_rng(seed).permutation(len(rc)) % folds
-    p = np.empty(len(rc))
-    for i in range(folds):
-        held_out = fold == i
-        classifier = fit_states(labels[~held_out], rc[~held_out], RIDGE)
-        p[held_out] = np.asarray(p_clump(classifier, labels[held_out]))
-    truth_given = np.clip(np.where(rc, p, 1 - p), 1e-12, 1.0)
-    return Reliability(
-        p,
-        rc,
-        float(-np.log(truth_given).mean()),
-        float(((p - rc) ** 2).mean()),
-        float(((p > 0.5) == rc).mean()),
-    )
 
 
 def clump_probability(labels: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from bayescannon.labels import features
 from bayescannon.model import LabelMap
@@ -69,34 +69,3 @@ def draw_shift(label_map: LabelMap, scaled: np.ndarray, degree: int, unit: np.nd
     size = np.sqrt(np.einsum("ni,ij,nj->n", v, label_map.leverage, v))
     values, axes = np.linalg.eigh(label_map.covariance)
     return size[:, None] * (unit @ (axes * np.sqrt(np.maximum(values, 0.0))).T)
-
-
-def error_of_mean(
-    label_map: LabelMap,
-    scaled: StarLabels,
-    weight: Float[np.ndarray, "star"],
-    cell: Int[np.ndarray, "star"],
-) -> Float[np.ndarray, "cell label"]:
-    """Sd of the label scale's error in the mean of many stars: they share it.
-
-    Parameters
-    ----------
-    label_map : LabelMap
-    scaled : (star, label)
-    weight : (star,)
-        Of each star in its cell's mean.
-    cell : (star,)
-        Counted from 0; -1 for none.
-
-    Returns
-    -------
-    (cell, label), in scaled labels
-        The map's error is linear in v(l) (`model.LabelMap`), so it is that of the mean v.
-    """
-    here = cell >= 0
-    v = np.asarray(features(jnp.asarray(scaled[here])))
-    total = np.zeros((int(cell.max(initial=-1)) + 1, v.shape[1]))
-    np.add.at(total, cell[here], weight[here, None] * v)
-    mean = total / np.bincount(cell[here])[:, None]
-    size = np.sqrt(np.einsum("ci,ij,cj->c", mean, label_map.leverage, mean))
-    return size[:, None] * np.sqrt(np.diagonal(label_map.covariance))[None]
