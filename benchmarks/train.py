@@ -7,6 +7,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from bayescannon.simulate.quadratic import NAMES
 
 from bayescannon.cli.console import console, progress, text_table
 from bayescannon.cli.model import show_round, statistics_table
@@ -15,11 +16,11 @@ from bayescannon.labels import label_arrays
 from bayescannon.model import Model, train
 from bayescannon.posterior import infer
 from bayescannon.recipe import Recipe
-from bayescannon.simulate import make_apokasc, make_mock, make_quadratic
-from bayescannon.simulate.quadratic import NAMES
+from bayescannon.simulate import make_apokasc, make_mock
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array
 from bayescannon.validation import cross_validate, judge, posterior_columns
+from benchmarks.quadratic import make_quadratic
 
 RECIPE = "apokasc-mass"
 

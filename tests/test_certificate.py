@@ -130,7 +130,9 @@ def test_the_command_line_certifies_and_shows_the_verdict(scenario, tmp_path, mo
     (tmp_path / "recipe.toml").write_text(scenario.recipe.dumps())
     words = ("--spectra", tmp_path / "spectra.zarr", "--labels", tmp_path / "labels.ecsv")
     model = tmp_path / "model"
-    code = run_cli(monkeypatch, "train", *words, "--recipe", tmp_path / "recipe.toml", "--out", model)
+    code = run_cli(
+        monkeypatch, "train", *words, "--recipe", tmp_path / "recipe.toml", "--out", model
+    )
     assert code == 0
     found = bc.Model.load(model).certificate
     assert found is not None

@@ -34,7 +34,7 @@ from bayescannon.spectra import Spectra
 
 MANIFEST = "manifest.json"
 CHANNELS_AT_ONCE = 16
-"""A block has so many times more stars where these are a few channels each."""
+"""How many times more stars a block has where each is a few channels."""
 
 
 def run_catalog(
