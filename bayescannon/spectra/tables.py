@@ -12,7 +12,7 @@ from astropy.table import Table
 from bayescannon.columns import in_angstrom, need, plain
 from bayescannon.errors import UserError
 from bayescannon.spectra.resample import require_specutils
-from bayescannon.star_ids import as_ids
+from bayescannon.star_ids import as_ids, fits_ids
 from bayescannon.tables import as_table
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def to_table(spectra: Spectra) -> Table:
     values = np.asarray(spectra.wavelength if is_wavelength else spectra.channel)
     axis = Table.Column(np.tile(values, (len(spectra), 1)), name=AXES[not is_wavelength])
     axis.unit = u.AA if is_wavelength else None
-    table = Table([spectra.star_id, axis, flux, ivar], names=("star_id", axis.name, "flux", "ivar"))
+    table = Table([fits_ids(spectra.star_id), axis, flux, ivar], names=("star_id", axis.name, "flux", "ivar"))
     for name, values in spectra.columns.items():
         table[name] = values
     return table
