@@ -1,6 +1,6 @@
 """What else gives a mass from six numbers of a catalogue, each with a forecast as draws.
 
-Each rival takes inputs and ln mass of the training stars and inputs of the others; it gives the
+Each baseline takes inputs and ln mass of the training stars and inputs of the others; it gives the
 mean forecast (star,) and equally likely values (draw, star). Inputs: Teff [1000 K], log g, [M/H],
 [alpha/M], [C/M], [N/M].
 """
@@ -76,7 +76,7 @@ def boosting(x, y, new):
     return mean, np.sort(draws, axis=0)
 
 
-RIVALS = {
+BASELINES = {
     "quadratic regression": quadratic,
     "Martig et al. 2016": martig,
     "random forest": forest,

@@ -51,9 +51,9 @@ PEERS = {
 def main() -> None:
     """Run all and print a line a round, then medians."""
     options = _options()
-    world = make_quadratic(options.stars, seed=options.seed)
-    flux, ivar = world.spectra.arrays()
-    labels = np.stack([np.asarray(world.labels[name]) for name in NAMES], axis=1)
+    scenario = make_quadratic(options.stars, seed=options.seed)
+    flux, ivar = scenario.spectra.arrays()
+    labels = np.stack([np.asarray(scenario.labels[name]) for name in NAMES], axis=1)
     n_pixel = flux.shape[1]
     few = np.arange(n_pixel)[:: max(1, n_pixel // options.peer_pixels)][: options.peer_pixels]
     with tempfile.TemporaryDirectory() as scratch:
@@ -90,7 +90,7 @@ def main() -> None:
         walls = np.array([took[name] for took in rounds])
         times = walls / np.array([took["ours"] for took in rounds])
         (wall, cpu), ratio = np.median(walls, axis=0), np.median(times, axis=0)
-        s = np.sqrt(np.mean(quality[name] ** 2) / np.mean(world.scatter[few] ** 2))
+        s = np.sqrt(np.mean(quality[name] ** 2) / np.mean(scenario.scatter[few] ** 2))
         print(
             f"{name}: median {wall:.1f} s ({cpu:.1f} CPU), {ratio[0]:.1f} times ours "
             f"({times[:, 0].min():.1f} to {times[:, 0].max():.1f} by round; {ratio[1]:.1f} in CPU "

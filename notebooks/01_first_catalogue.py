@@ -12,12 +12,12 @@
 # %% [markdown]
 # # A first catalogue: from spectra to ages
 #
-# This notebook walks the whole way once: spectra, training, posteriors, ages, catalogue. It reads
+# This notebook goes the whole way once: spectra, training, posteriors, ages, catalogue. It reads
 # in ten minutes and runs in about one on two cores. Open it with Jupytext, or run it as a script.
 #
 # Every spectrum below is **semi-synthetic**: real labels and a real spectral model, with noise and
-# chemistry added that the labels do not know. Where the truth matters we use made stars whose truth
-# is known.
+# chemistry added that the labels do not know. Where the truth matters we use simulated stars whose
+# truth is known.
 
 # %%
 import numpy as np

@@ -12,7 +12,7 @@ from bayescannon.posterior.result import as_posterior
 LABELS = {"teff": 4800.0, "logg": 2.45, "feh": -0.05, "afe": 0.05}  # in the midst of the clump
 
 
-def test_held_out_probabilities_are_honest_and_sharp():
+def test_held_out_probabilities_are_calibrated_and_sharp():
     """Reliability within four standard errors in each bin of 25 stars or more (seed 0)."""
     found = measure_reliability()
     assert len(found.p) == 1502

@@ -1,4 +1,4 @@
-"""The room that judges posteriors: laws first, then Monte Carlo with stated failure rates."""
+"""Calibration of posteriors: laws first, then Monte Carlo with stated failure rates."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ TRUTH = arrays(float, (3,), elements=NUMBER)
 SOME = settings(max_examples=40, deadline=None)
 
 
-def honest(n=4000, draws=199, seed=0, width=1.0):
+def calibrated(n=4000, draws=199, seed=0, width=1.0):
     """Gaussian posteriors `width` times as wide as they should be: draws, truth."""
     rng = np.random.default_rng(seed)
     truth = rng.normal(size=n)
@@ -93,12 +93,12 @@ def test_unknown_stars_have_no_pit():
 
 
 def test_ranks_see_width_and_bias():
-    """Seed 0, 4,000 stars: honest ranks pass (fails 1 in 100), others of 20 % do not (0)."""
+    """Seed 0, 4,000 stars: calibrated ranks pass (fails 1 in 100), others of 20 % do not (0)."""
     for width, passes in ((1.0, True), (0.8, False), (1.25, False)):
-        draws, truth = honest(width=width)
+        draws, truth = calibrated(width=width)
         found = cal.judge_ranks(cal.ranks(truth[:, None], draws[..., None]))
         assert found.passed == passes
-    draws, truth = honest()
+    draws, truth = calibrated()
     assert not cal.judge_ranks(cal.ranks(truth[:, None] + 0.1, draws[..., None])).passed
 
 
@@ -107,7 +107,7 @@ def test_ranks_see_width_and_bias():
 
 def test_draws_score_as_their_density_does():
     """Seed 1, 4,000 Gaussian stars, 199 draws: both scores within 1 % (fails below 1 in 10^6)."""
-    draws, truth = honest(seed=1)
+    draws, truth = calibrated(seed=1)
     rng = np.random.default_rng(2)
     middle = truth + 0.5 * rng.normal(size=truth.size)
     draws = middle + 0.5 * rng.normal(size=draws.shape)
@@ -125,7 +125,7 @@ def test_draws_score_as_their_density_does():
 
 def test_convolved_posteriors_hold_noisy_values():
     """Seed 3, 20,000 stars: coverage within four binomial errors (fails 1 in 4,000)."""
-    draws, truth = honest(20_000, seed=3)
+    draws, truth = calibrated(20_000, seed=3)
     error = np.random.default_rng(4).uniform(0.2, 0.8, truth.size)
     seen = truth + error * np.random.default_rng(5).normal(size=truth.size)
     held = cal.coverage(cal.pit_of_draws(cal.convolve(draws, error), seen), cal.LEVELS)
@@ -151,7 +151,7 @@ def test_inflation_finds_what_was_wrong():
 
 def test_a_pit_map_mends_other_stars():
     """Seed 7, two halves of 4,000 stars, posteriors 30 % too narrow: misses below 3 points."""
-    draws, truth = honest(8000, seed=7, width=0.7)
+    draws, truth = calibrated(8000, seed=7, width=0.7)
     pit = cal.pit_of_draws(draws, truth)
     before = cal.coverage(pit[4000:], cal.LEVELS) - cal.LEVELS
     mapped = cal.recalibrate_pit(pit[4000:], cal.fit_pit_map(pit[:4000]))

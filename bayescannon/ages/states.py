@@ -81,7 +81,7 @@ def known_states() -> tuple[StarLabels, Bool[np.ndarray, "star"]]:
 
 
 class Reliability(NamedTuple):
-    """How honest predicted probabilities of held-out stars are."""
+    """How calibrated predicted probabilities of held-out stars are."""
 
     p: Stars
     """Cross-validated P(rc)."""

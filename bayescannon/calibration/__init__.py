@@ -1,6 +1,7 @@
-"""Are posteriors honest? Ranks, intervals, scores, baselines, recalibration; arrays only."""
+"""Are posteriors calibrated? Ranks, intervals, scores, baselines, recalibration; arrays only."""
 
 from bayescannon.calibration.baselines import Formula, fit_formula
+from bayescannon.calibration.certificate import NO_CERTIFICATE, Certificate, Held, hold
 from bayescannon.calibration.intervals import (
     LEVELS,
     Bins,
@@ -43,9 +44,12 @@ from bayescannon.calibration.scores import (
 
 __all__ = [
     "LEVELS",
+    "NO_CERTIFICATE",
     "Bins",
+    "Certificate",
     "Formula",
     "Gain",
+    "Held",
     "Inflation",
     "Judged",
     "RankTest",
@@ -62,6 +66,7 @@ __all__ = [
     "fit_formula",
     "fit_inflation",
     "fit_pit_map",
+    "hold",
     "inflate",
     "inflation_design",
     "judge",

@@ -13,6 +13,7 @@ from bayescannon.ages.run import grid_id
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
 from bayescannon.model.by_state import AnyModel
+from bayescannon.model.card import verdict_of
 from bayescannon.spectra import Spectra
 
 PACKAGES = ("bayescannon", "jax", "jaxlib", "numpyro", "numpy")
@@ -27,6 +28,7 @@ def describe_run(
         "format": FORMAT,
         "model": model.name,
         "model id": model.id,
+        "certificate": verdict_of(model.certificate),
         "stars": len(spectra),
         "spectra id": _spectra_id(spectra),
         "grid id": None if grid is None else grid_id(grid),

@@ -1,4 +1,4 @@
-"""Room 3: stellar labels, their tables, their scaling, and the feature vector of Eq. 2."""
+"""Stellar labels, their tables, their scaling, and the feature vector of Eq. 2."""
 
 from bayescannon.labels.checks import check_labels, tell_oddities
 from bayescannon.labels.cuts import CUTS, training_cuts

@@ -28,8 +28,10 @@ LOGARITHM_OF = {"ln_mass": ("mass", u.Msun), "ln_age": ("age", u.Gyr)}
 
 STATE_WORDS = {
     "rgb": ("rgb", "rgb/agb", "red giant branch", "1"),
-    "rc": ("rc", "clump", "red clump", "red-clump", "red_clump", "cheb", "heb", "2cl", "2")
-    + ("secondary clump", "rc/2cl", "core-he-burning", "core helium burning"),
+    "rc": (
+        *("rc", "clump", "red clump", "red-clump", "red_clump", "cheb", "heb", "2cl", "2"),
+        *("secondary clump", "rc/2cl", "core-he-burning", "core helium burning"),
+    ),
     "": ("", "0", "-1", "-99", "-999", "-9999", "unknown", "unk", "u", "amb", "ambiguous", "?"),
 }
 """Evolutionary states as catalogues write them, in lower case: `1` and `2` as APOKASC does; a

@@ -1,9 +1,8 @@
-"""Room 5: the trained model, its training from spectra and labels, and its folder on disk."""
+"""The trained model, its training from spectra and labels, and its folder on disk."""
 
 from bayescannon.model.by_state import AnyModel, StateModels, load
 from bayescannon.model.fit import train
 from bayescannon.model.model import LabelMap, Model
-from bayescannon.model.store import load_model, save_model
 
 __all__ = [
     "AnyModel",
@@ -11,7 +10,5 @@ __all__ = [
     "Model",
     "StateModels",
     "load",
-    "load_model",
-    "save_model",
     "train",
 ]

@@ -11,13 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 
+from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import output
 from bayescannon.labels import features, fit_logistic, known_states
+from bayescannon.marks import STATE_MODELS
 from bayescannon.model.fit import RIDGE, train
 from bayescannon.model.model import LabelMap, Model
 from bayescannon.model.states import STATES, StateRelation
-from bayescannon.model.store import load_model
+from bayescannon.model.store import CERTIFICATE, read_certificate
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 
@@ -37,6 +39,8 @@ class StateModels:
         modelled, the labels that spectra show themselves.
     share_rc : float
         Share of clump stars in training.
+    certificate : Certificate or None
+        As of a `Model`.
     """
 
     rgb: Model
@@ -45,6 +49,7 @@ class StateModels:
     scale: np.ndarray
     log_odds: np.ndarray
     share_rc: float = 0.5
+    certificate: Certificate | None = None
 
     @property
     def name(self) -> str:
@@ -89,15 +94,30 @@ class StateModels:
         odds = features(jnp.asarray(np.clip(scaled, -4, 4))) @ jnp.asarray(self.log_odds)
         return np.asarray(1 / (1 + jnp.exp(-odds)))
 
-    def save(self, folder: str | os.PathLike) -> None:
-        """Write `rgb/`, `rc/` and `states.npz` into a folder, made if it is not there."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        for state, model in zip(STATES, self.parts, strict=True):
-            model.save(folder / state)
+    def save(self, folder: str | os.PathLike, overwrite: bool = False) -> None:
+        """Write `rgb/`, `rc/`, `states.npz`, the recipe and the card into a folder.
+
+        Parameters
+        ----------
+        folder : path
+        overwrite : bool
+            Replace models by state that are there, once the new ones are complete.
+
+        Raises
+        ------
+        UserError
+            If something else is there, or nothing may be written there.
+        """
         odds = {name: getattr(self, name) for name in ("pivot", "scale", "log_odds", "share_rc")}
-        with write_beside(folder / ODDS) as beside, beside.open("wb") as file:
-            np.savez(file, allow_pickle=False, **odds)
+        with output(folder, STATE_MODELS, overwrite) as beside:
+            beside.mkdir()
+            for state, model in zip(STATES, self.parts, strict=True):
+                model.save(beside / state)
+            (beside / "recipe.toml").write_text(self.rgb.recipe.dumps(), encoding="utf-8")
+            (beside / "CARD.md").write_text(self.rgb.card, encoding="utf-8")
+            np.savez(beside / ODDS, allow_pickle=False, **odds)
+            if self.certificate is not None:
+                (beside / CERTIFICATE).write_text(self.certificate.to_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "StateModels":
@@ -108,8 +128,8 @@ class StateModels:
         with np.load(folder / ODDS) as stored:
             pivot, scale, log_odds = (stored[k] for k in ("pivot", "scale", "log_odds"))
             share = float(stored["share_rc"]) if "share_rc" in stored else 0.5
-        rgb, rc = (load_model(folder / state) for state in STATES)
-        return cls(rgb, rc, pivot, scale, log_odds, share)
+        rgb, rc = (Model.load(folder / state) for state in STATES)
+        return cls(rgb, rc, pivot, scale, log_odds, share, read_certificate(folder))
 
 
 AnyModel = Model | StateModels
@@ -139,7 +159,8 @@ def states_of(model: AnyModel) -> StateModels | None:
     report = (model.report or {}).get("states", {})
     rgb, rc = (_of_state(model, getattr(model.states, s), report.get(s, {})) for s in STATES)
     log_odds = np.asarray(model.states.log_odds)
-    return StateModels(rgb, rc, pivot, scale, log_odds, model.states.share_rc)
+    share = model.states.share_rc
+    return StateModels(rgb, rc, pivot, scale, log_odds, share, model.certificate)
 
 
 def _of_state(model: Model, relation: StateRelation, report: dict) -> Model:

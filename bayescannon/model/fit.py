@@ -21,8 +21,10 @@ from bayescannon.labels import (
     n_features,
     tell_oddities,
 )
+from bayescannon.model.card import with_certificate
 from bayescannon.model.model import LabelMap, Model, stated_errors
 from bayescannon.model.states import STATES, StateRelation, States
+from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.training import (
@@ -50,6 +52,7 @@ def train(
     recipe: Recipe,
     progress: Callable[[int], None] | None = None,
     report: Callable[[Round], None] | None = None,
+    certificate: bool = False,
 ) -> Model:
     """Train a model: coefficients and scatter of every pixel (Eqs. 1 and 2).
 
@@ -69,6 +72,9 @@ def train(
         Called with the number of pixels done (exact labels).
     report : callable, optional
         Called with each `Round` (noisy labels): the objective and how far labels moved.
+    certificate : bool
+        Cross-validate afterwards, in five folds, and keep with the model how often its intervals
+        hold: see `certify`, which also takes a model that is trained already.
 
     Returns
     -------
@@ -85,6 +91,7 @@ def train(
     DataWarning
         Of labels far from all others, and errors larger than their label's spread.
     """
+    require_float64()
     start = time.perf_counter()
     names, settings = recipe.labels.names, recipe.training
     values, errors = label_arrays(labels, names, spectra.star_id)
@@ -120,7 +127,7 @@ def train(
         **learned.report,
         "seconds": time.perf_counter() - start,
     }
-    return Model(
+    model = Model(
         recipe=recipe,
         scaling=scaling,
         label_range=np.stack([np.nanmin(values, axis=0), np.nanmax(values, axis=0)]),
@@ -129,10 +136,15 @@ def train(
         population=fit_population(
             jnp.asarray(scaled[complete]), jnp.asarray(learned.variance[complete])
         ),
-        card=_card(recipe, values, said),
+        card=with_certificate(_card(recipe, values, said), None),
         report=said,
         **learned.arrays,
     )
+    if not certificate:
+        return model
+    from bayescannon.validation import certify  # which trains: it cannot be imported before
+
+    return certify(model, spectra, labels)
 
 
 class _Learned(NamedTuple):
@@ -276,6 +288,11 @@ def _check_normalised(flux: np.ndarray, ivar: np.ndarray) -> None:
             f"the median flux of the spectra is {level:.4g}, not near 1: divide them by their "
             "continuum first (`bayescannon ingest` does for APOGEE's files)"
         )
+
+
+def stars_needed(recipe: Recipe) -> int:
+    """Fewest stars with all labels that training takes."""
+    return n_features(len(recipe.labels.names), recipe.labels.degree) + 2
 
 
 def _sources(errors: np.ndarray, recipe: Recipe) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -13,10 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 
+from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.labels import Mixture, Scaling, features, n_features
 from bayescannon.model.states import States
+from bayescannon.model.store import Parts, read_folder, write_folder
 from bayescannon.recipe import Recipe
+
+PLAIN = ("label_range", "coefficients", "scatter", "usable", "factors")
+"""Arrays that every model has as attributes."""
 
 
 class LabelMap(NamedTuple):
@@ -66,6 +71,8 @@ class Model:
         What the model was trained on, for what, and its limits (Markdown).
     report : dict
         What training reported.
+    certificate : Certificate or None
+        What held-out stars say of its intervals (`certify`); None where nobody has looked.
 
     Raises
     ------
@@ -88,6 +95,7 @@ class Model:
     channel: tuple[str, ...] | None = None
     card: str = ""
     report: dict | None = None
+    certificate: Certificate | None = None
 
     def __post_init__(self) -> None:
         n_label, n_pixel = len(self.recipe.labels.names), len(self.scatter)
@@ -124,11 +132,25 @@ class Model:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:12]
 
-    def save(self, folder: str | os.PathLike) -> None:
-        """Write a model folder: recipe, arrays, card; an existing one is replaced."""
-        from bayescannon.model.store import save_model
+    def save(self, folder: str | os.PathLike, overwrite: bool = False) -> None:
+        """Write a model folder: recipe, arrays, card.
 
-        save_model(self, folder)
+        Parameters
+        ----------
+        folder : path
+        overwrite : bool
+            Replace a model that is there, once the new one is complete.
+
+        Raises
+        ------
+        UserError
+            If something else is there, or nothing may be written there.
+        """
+        info = {"id": self.id, "channel": self.channel, "report": self.report}
+        parts = Parts(
+            self.recipe, self.arrays(), info, self.card, self.uncertainty, self.certificate
+        )
+        write_folder(folder, parts, overwrite)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Model:
@@ -139,21 +161,32 @@ class Model:
         UserError
             If it is no model folder, is damaged, or was written by a newer version.
         """
-        from bayescannon.model.store import load_model
+        return read_folder(folder, cls._of_parts)
 
-        return load_model(folder)
+    @classmethod
+    def _of_parts(cls, parts: Parts) -> Model:
+        given, channel = parts.arrays, parts.info.get("channel")
+        label_map = None
+        if "label_map_leverage" in given:
+            label_map = LabelMap(*(given[f"label_map_{part}"] for part in LabelMap._fields))
+        return cls(
+            recipe=parts.recipe,
+            scaling=Scaling(given["pivot"], given["scale"]),
+            wavelength=given.get("wavelength"),
+            population=Mixture.of_arrays(given, "population"),
+            label_map=label_map,
+            states=States.of_arrays(given),
+            uncertainty=parts.uncertainty,
+            channel=tuple(channel) if channel else None,
+            card=parts.card,
+            report=parts.info.get("report"),
+            certificate=parts.certificate,
+            **{name: given[name] for name in PLAIN},
+        )
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays by name that decide a posterior: what `id` is made of."""
-        arrays = {
-            "pivot": self.scaling.pivot,
-            "scale": self.scaling.scale,
-            "label_range": self.label_range,
-            "coefficients": self.coefficients,
-            "scatter": self.scatter,
-            "usable": self.usable,
-            "factors": self.factors,
-        }
+        arrays = self.scaling._asdict() | {name: getattr(self, name) for name in PLAIN}
         if self.wavelength is not None:
             arrays["wavelength"] = self.wavelength
         if self.population is not None:
@@ -224,19 +257,6 @@ class Model:
         noise = np.einsum("ni,pij,nj->np", v, self._uncertainty, v, optimize=True)
         variance = noise + self.scatter**2 + np.sum(self.factors**2, axis=1)
         return np.where(self.usable, np.sqrt(variance), np.nan)
-
-    def drawn(self, seed: int) -> Model:
-        """Draw a model from the posterior of the coefficients.
-
-        Raises
-        ------
-        UserError
-            If the model was stored without `uncertainty`.
-        """
-        values, axes = np.linalg.eigh(self._uncertainty)
-        noise = np.random.default_rng(seed).normal(size=self.coefficients.shape)
-        noise = np.einsum("pij,pj->pi", axes, np.sqrt(np.maximum(values, 0.0)) * noise)
-        return replace(self, coefficients=self.coefficients + noise, uncertainty=None)
 
     def label_errors(self, stated: np.ndarray) -> np.ndarray:
         """Random errors of catalogue labels as training found them.

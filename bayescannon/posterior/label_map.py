@@ -68,7 +68,7 @@ def with_label_map(summary: Summary, columns: Float[Array, "star feature label"]
 
 
 def draw_shift(label_map: LabelMap, scaled: np.ndarray, degree: int, unit: np.ndarray):
-    """Error of the label scale of made stars, (star, label), from unit Gaussian numbers."""
+    """Error of the label scale of simulated stars, (star, label), from unit Gaussian numbers."""
     v = np.asarray(features(jnp.asarray(scaled), degree))
     size = np.sqrt(np.einsum("ni,ij,nj->n", v, label_map.leverage, v))
     values, axes = np.linalg.eigh(label_map.covariance)

@@ -11,7 +11,9 @@ import xarray as xr
 import zarr
 
 from bayescannon.errors import UserError
+from bayescannon.marks import MARK_OF_STORES
 from bayescannon.model.by_state import AnyModel
+from bayescannon.model.card import verdict_of
 from bayescannon.trees import array
 
 
@@ -29,16 +31,17 @@ class Block(NamedTuple):
 
 
 def attributes(model: AnyModel, method: str, prior: str, seed: int) -> dict:
-    """Say what made a posterior: enough to make it again."""
+    """Say what made a posterior, enough to make it again, in values that netCDF can hold."""
     packages = ("bayescannon", "jax", "numpyro", "numpy")
     return {
         "model": model.name,
         "model_id": model.id,
+        "certificate": verdict_of(model.certificate),
         "labels": list(model.labels),
         "method": method,
         "prior": prior,
         "seed": seed,
-        "versions": {name: version(name) for name in packages},
+        "versions": [f"{name} {version(name)}" for name in packages],
     }
 
 
@@ -149,6 +152,7 @@ def open_posterior(path: str | os.PathLike) -> xr.DataTree:
         raise UserError(f"{path}: not a posterior store ({error})") from error
     if "posterior" not in tree.children:
         raise UserError(f"{path}: a Zarr store, but it holds no group 'posterior'")
+    tree.attrs.pop(MARK_OF_STORES, None)  # says whose store it is, not what made the draws
     return tree
 
 

@@ -9,6 +9,7 @@ from bayescannon.errors import UserError
 from bayescannon.flags import Flag
 from bayescannon.keys import star_generator
 from bayescannon.posterior.methods import MIN_ESS_WEIGHTED
+from bayescannon.precision import require_float64
 from bayescannon.trees import array
 
 
@@ -36,6 +37,7 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
     UserError
         If the new prior cannot be used.
     """
+    require_float64()
     names = [str(name) for name in array(post, "point/parameter")]
     stats = post["sample_stats"].to_dataset()
     draws = np.stack([array(post, f"posterior/{name}") for name in names], axis=-1)
@@ -51,9 +53,10 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
     chosen = _resample(weight, stats["star"].values, seed)
 
     def pick(values: xr.DataArray) -> xr.DataArray:
-        flat = values.transpose("chain", "draw", "star").values.reshape(-1, shape[-1])
+        values = values.transpose("chain", "draw", "star")
+        flat = values.values.reshape(-1, shape[-1])
         kept = np.where(np.isfinite(share), np.take_along_axis(flat, chosen, axis=0), np.nan)
-        return xr.DataArray(kept.reshape(shape), dims=("chain", "draw", "star"))
+        return values.copy(data=kept.reshape(shape))
 
     posterior = post["posterior"].to_dataset().map(pick)
     new = stats.assign(log_prior=(("chain", "draw", "star"), log_new))

@@ -56,7 +56,7 @@ class Giants(NamedTuple):
     def draw(self, rng: np.random.Generator, preference: float = 0.0) -> Drawn:
         """Draw one star from the smoothed sample and the conditional, inside the real ranges.
 
-        With a `preference` (see `World`), not every star drawn is kept.
+        With a `preference` (see `Scenario`), not every star drawn is kept.
         """
         while True:
             drawn = self._draw(rng)

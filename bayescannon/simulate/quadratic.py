@@ -1,4 +1,4 @@
-"""A world that is exactly quadratic and whose labels are exact: what training must get right."""
+"""A scenario that is exactly quadratic and whose labels are exact: what training must get right."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ SCATTER = 0.004
 
 
 class Quadratic(NamedTuple):
-    """Stars of an exactly quadratic world; `scatter` (pixel,) is the true one."""
+    """Stars of an exactly quadratic scenario; `scatter` (pixel,) is the true one."""
 
     spectra: Spectra
     labels: Table
@@ -33,7 +33,7 @@ def make_quadratic(n_star: int, n_pixel: int = 8575, seed: int = 0, part: int = 
     n_star, n_pixel : int
         How many; S/N is about 150, 4 % of the pixels are missing.
     seed : int
-        The world: coefficients and scatter of the pixels.
+        The scenario: coefficients and scatter of the pixels.
     part : int
         Which of its stars: parts share no star.
     """

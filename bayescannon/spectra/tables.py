@@ -1,8 +1,7 @@
 """Spectra as astropy tables and as specutils' `Spectrum`, there and back."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -15,28 +14,41 @@ from bayescannon.spectra.resample import require_specutils
 from bayescannon.star_ids import as_ids, fits_ids
 from bayescannon.tables import as_table
 
-if TYPE_CHECKING:
-    from bayescannon.spectra.container import Spectra
-
 AXES = ("wavelength", "channel")
 
 
-def to_table(spectra: Spectra) -> Table:
+def to_table(
+    name: str,
+    axis: np.ndarray,
+    flux: np.ndarray,
+    ivar: np.ndarray,
+    star_id: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+) -> Table:
     """Lay out spectra as a table that FITS can hold (ECSV only some 5000 pixels of it).
+
+    Parameters
+    ----------
+    name : {"wavelength", "channel"}
+        What the axis is.
+    axis : (pixel,)
+        Wavelengths [Angstrom], or names of channels.
+    flux, ivar : (star, pixel)
+    star_id : (star,)
+    columns : mapping of str to (star,)
+        Further columns.
 
     Returns
     -------
     Table
         One row a star: `star_id`; `wavelength` [Angstrom] or `channel`, `flux` and `ivar` of
-        shape (pixel,) each; and whatever `spectra.columns` has.
+        shape (pixel,) each; and the further columns.
     """
-    flux, ivar = spectra.arrays()
-    is_wavelength = spectra.wavelength is not None
-    values = np.asarray(spectra.wavelength if is_wavelength else spectra.channel)
-    axis = Table.Column(np.tile(values, (len(spectra), 1)), name=AXES[not is_wavelength])
-    axis.unit = u.AA if is_wavelength else None
-    table = Table([fits_ids(spectra.star_id), axis, flux, ivar], names=("star_id", axis.name, "flux", "ivar"))
-    for name, values in spectra.columns.items():
+    column = Table.Column(np.tile(axis, (len(star_id), 1)), name=name)
+    column.unit = u.AA if name == "wavelength" else None
+    names = ("star_id", name, "flux", "ivar")
+    table = Table([fits_ids(star_id), column, flux, ivar], names=names)
+    for name, values in columns.items():
         table[name] = values
     return table
 
@@ -86,8 +98,18 @@ def _values(column) -> np.ndarray:
     return values.filled(np.nan) if values.dtype.kind == "f" else np.ma.getdata(values)
 
 
-def to_specutils(spectra: Spectra):
+def to_specutils(
+    wavelength: np.ndarray | None, flux: np.ndarray, ivar: np.ndarray, star_id: np.ndarray
+):
     """View spectra as one specutils `Spectrum`, flux (star, pixel).
+
+    Parameters
+    ----------
+    wavelength : (pixel,) or None
+        [Angstrom].
+    flux, ivar : (star, pixel)
+    star_id : (star,)
+        Goes to `meta`.
 
     Raises
     ------
@@ -95,15 +117,14 @@ def to_specutils(spectra: Spectra):
         If specutils is not installed, or the axis is not wavelength.
     """
     specutils = require_specutils()
-    if spectra.wavelength is None:
+    if wavelength is None:
         raise UserError("channels have no wavelength: there is no Spectrum of them")
-    flux, ivar = spectra.arrays()
     return specutils.Spectrum(
-        spectral_axis=spectra.wavelength * u.AA,
+        spectral_axis=wavelength * u.AA,
         flux=flux * u.dimensionless_unscaled,
         uncertainty=InverseVariance(ivar),
         mask=ivar == 0,
-        meta={"star_id": spectra.star_id},
+        meta={"star_id": star_id},
     )
 
 

@@ -1,18 +1,24 @@
 """Judging posteriors: against truth where it is known, by cross-validation where it is not."""
 
 from bayescannon.calibration import Judged, judge
+from bayescannon.validation.certificate import FOLDS, certificate_of, certify
 from bayescannon.validation.crossval import (
     CrossValidation,
     assign_folds,
+    check_folds,
     cross_validate,
     posterior_columns,
 )
 from bayescannon.validation.recalibrate import recalibrate
 
 __all__ = [
+    "FOLDS",
     "CrossValidation",
     "Judged",
     "assign_folds",
+    "certificate_of",
+    "certify",
+    "check_folds",
     "cross_validate",
     "judge",
     "posterior_columns",

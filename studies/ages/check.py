@@ -1,4 +1,4 @@
-"""Mock stars drawn from an age prior, judged under it: are the age posteriors honest?
+"""Mock stars drawn from an age prior, judged under it: are the age posteriors calibrated?
 
 Labels are those of the real giants that ship. State, age, mass lost and place within the clump are
 drawn; mass and metallicity are measured with correlated errors. Coverage is binned on what is
@@ -13,7 +13,8 @@ import xarray as xr
 from jaxtyping import Bool, Float
 
 from bayescannon.ages.draws import salaris
-from bayescannon.ages.grid import Parsec, evaluate
+from bayescannon.ages.grid import Parsec
+from bayescannon.ages.interpolation import evaluate
 from bayescannon.ages.mixture import QUANTITIES
 from bayescannon.ages.posterior import (
     MASS_LOSS_SCATTER,

@@ -14,13 +14,13 @@ from bayescannon.posterior import infer
 from bayescannon.posterior.label_map import error_of_mean
 from bayescannon.simulate import make_mock
 from bayescannon.trees import array, point_sd, release
-from studies.calibration.scenarios import every_pixel, recipe, thinned
+from studies.calibration.scenarios import recipe, thinned
 from studies.galaxy import AgeMap, Cells, age_map
 from studies.galaxy.simulate import MockGalaxy
 
 AGE_PRIOR = "flat-age"
 STARS_AT_ONCE = 2048
-"""Spectra of so many stars are made, inferred and forgotten."""
+"""Spectra of so many stars are simulated, inferred and forgotten."""
 AGE_PER_MASS = 3.0
 """log10 age falls by so much per dex of mass (isochrones, 1 to 2 Msun)."""
 
@@ -47,12 +47,13 @@ def train_by_mock(seed: int = 0, stride: int = 1, n_star: int = 1639) -> Model:
     """Train a model that knows the states on mock giants, every `stride`-th pixel.
 
     The mock Galaxy's masses come from the maker of `make_mock`: a model trained on `make_apokasc`
-    believes masses to follow from spectra more closely than they do there (docs/calibration.md).
+    believes masses to follow from spectra more closely than they do there
+    (docs/results/training.md).
     """
-    made = thinned(make_mock(n_star, seed), stride)
+    simulated = thinned(make_mock(n_star, seed), stride)
     ours = recipe()
     settings = replace(ours.training, by_state=True)
-    return train(made.spectra, made.labels, replace(ours, training=settings))
+    return train(simulated.spectra, simulated.labels, replace(ours, training=settings))
 
 
 def measure(
@@ -84,7 +85,7 @@ def measure(
         rows = np.flatnonzero(np.asarray(galaxy.stars["sample"]) == name)
         for start in range(0, len(rows), STARS_AT_ONCE):
             block = slice(rows[start], rows[min(start + STARS_AT_ONCE, len(rows)) - 1] + 1)
-            spectra = every_pixel(galaxy.spectra(block), stride)
+            spectra = galaxy.spectra(block).every(stride)
             # flat: the label prior is divided out anyway
             post = infer(used, spectra, "importance", "flat", draws=draws, seed=seed)
             ages = infer_ages(post, prior=AGE_PRIOR, p_rc=p_rc)

@@ -5,8 +5,8 @@ import numpy as np
 from bayescannon.ages import Parsec, salaris
 from bayescannon.data import apokasc
 from bayescannon.labels import label_arrays
-from bayescannon.plots import training_labels
-from bayescannon.plots.age_posteriors import smooth_density
+from bayescannon.plots.ages import smooth_density
+from bayescannon.plots.labels import draw_training_labels
 from studies.paper.item import Item, NotHere
 from studies.paper.plots import mass_age
 from studies.paper.source import Source
@@ -125,4 +125,4 @@ def fig13(source: Source) -> Item:
 | --- | --- | --- | --- |
 {chr(10).join(rows)}
 """
-    return Item({"fig13": training_labels.draw(labels, names, note=note)}, caption, numbers)
+    return Item({"fig13": draw_training_labels(labels, names, note=note)}, caption, numbers)

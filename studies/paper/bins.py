@@ -72,7 +72,7 @@ scatter by {within:.2f} Gyr within bins.
 
 **The paper found** a one-to-one relation: at fixed abundances the spectrum still tells the age.
 
-**Ours differs.** The slope is that of a regression on a posterior mean, which is 1 for an honest
+**Ours differs.** The slope is that of a regression on a posterior mean, which is 1 for a calibrated
 posterior of what is on the axis. Here that is ln mass: age is a steep and bent function of it, and
 the catalogue's mass has an error of its own, so that 1 is not expected to the last digit.
 """

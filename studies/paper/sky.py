@@ -45,7 +45,7 @@ class Sky:
     model : Model or None
         What the stars were inferred with: its mass scale has an error that all share.
     true_age : ndarray or None
-        [Gyr] (star,), of made stars.
+        [Gyr] (star,), of simulated stars.
     """
 
     measured: Measured

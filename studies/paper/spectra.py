@@ -3,10 +3,9 @@
 import numpy as np
 
 from bayescannon.errors import UserError
-from bayescannon.plots import spectrum
-from bayescannon.plots.names import number
-from bayescannon.plots.spectrum import unlike_paper_star
-from bayescannon.plots.windows import PAPER_WINDOWS
+from bayescannon.plots.spectra import draw_spectrum
+from bayescannon.plots.style import number
+from bayescannon.plots.windows import PAPER_WINDOWS, unlike_paper_star
 from studies.paper.item import Item, NotHere
 from studies.paper.source import Source
 from studies.paper.tables import plain
@@ -68,10 +67,10 @@ paper. {100 * inside:.0f} % of the pixels lie within one standard deviation of n
 together (68 % expected).
 
 **The paper** shows the same windows for a real clump star, and the survey's own best fit, which its
-model beats. **Ours** has no such curve: the best fit is in aspcapStar files, which made spectra do
-not have and stores of spectra do not keep.
+model beats. **Ours** has no such curve: the best fit is in aspcapStar files; simulated spectra
+do not have it and stores of spectra do not keep.
 """
-    figure = spectrum.draw(
+    figure = draw_spectrum(
         model,
         flux,
         ivar,
