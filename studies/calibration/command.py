@@ -28,7 +28,11 @@ app = plain_app()
 def calibrate(
     out: Annotated[Path, typer.Option(help="Folder to write; scenarios that are there are kept.")],
     quick: Annotated[
-        bool, typer.Option(help="Two minutes: few stars, every tenth pixel, one seed a scenario.")
+        bool,
+        typer.Option(
+            "--quick",
+            help="Ten minutes on two cores: few stars, every tenth pixel, one seed a scenario.",
+        ),
     ] = False,
     scenario: Annotated[
         list[str] | None,
@@ -74,9 +78,10 @@ def run(out: Path, size: Size, seed: int, wanted: list[str], most_seeds: int = 3
             scenarios[name] = judge_scenario(name, samples[name], baselines, parts)
             update(i + 1)
     made = sum(about["seconds"] for found in scenarios.values() for about in found["about"])
-    text = json.dumps({"seed": seed, "seconds": made, "scenarios": scenarios}, indent=1)
+    ran = {"quick": size != FULL, "size": size._asdict(), "seed": seed, "seconds": made}
+    text = json.dumps(ran | {"scenarios": scenarios}, indent=1)
     _write(out / "report.json", text + "\n")
-    _write(out / "report.html", report(scenarios, samples))
+    _write(out / "report.html", report(scenarios, samples, size))
     if RECORDED in scenarios:
         halves = scenarios[RECORDED]["inflation"]
         mean = {k: [sum(c) / len(c) for c in zip(*v, strict=True)] for k, v in halves.items()}
