@@ -19,8 +19,7 @@ from bayescannon.model import Model
 from bayescannon.posterior import infer, open_posterior
 from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.spectra import Spectra
-from bayescannon.workers import worker_pool
-from benchmarks.disk import BARE, bare_times, forget, repeat_spectra
+from benchmarks.disk import BARE, bare_times, forget, new_processes, repeat_spectra
 from benchmarks.infer import DIFFERENT_STARS, SHIPPED, ModelOption, peak_memory
 from benchmarks.infer import SeedOption as Seed
 from benchmarks.simulated import SimulatedSpectra
@@ -33,7 +32,7 @@ def catalog(
     method: Annotated[str, typer.Option(help="Method of `infer`.")] = "importance",
     model: ModelOption = SHIPPED,
     draws: Annotated[int, typer.Option(min=2, help="Posterior draws per star.")] = 500,
-    workers: Annotated[int, typer.Option(min=1, help="Processes of this machine.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Blocks worked on at a time.")] = 1,
     generate: Annotated[
         bool, typer.Option("--generate", help="Make spectra as they are read; none is on disk.")
     ] = False,
@@ -53,7 +52,7 @@ def catalog(
         if generate:
             spectra: Spectra = SimulatedSpectra(trained, np.arange(stars), seed)
         else:
-            with worker_pool(1) as (pool, _):  # what making them takes is not the run's memory
+            with new_processes(1) as pool:  # what making them takes is not the run's memory
                 pool.submit(_make_store, model, stars, seed, store).result()
             spectra = Spectra.open(store)
         settings: dict[str, Any] = {"method": method, "draws": draws, "seed": seed}

@@ -21,7 +21,7 @@ from bayescannon.spectra.grid import pixel_index_of_size
 from bayescannon.spectra.ingest import ingest_files
 from bayescannon.spectra.ingest.block import FILES_PER_BLOCK, join, read_block
 from bayescannon.spectra.ingest.store import GrowingStore
-from bayescannon.workers import worker_pool
+from benchmarks.disk import new_processes
 
 TEMPLATES = 100
 NOBODY = "2M99999999+9999999"
@@ -129,7 +129,7 @@ def _bare(paths: Sequence[Path]) -> tuple[float, float]:
 
 def _bare_at_once(paths: Sequence[Path], workers: int) -> float:
     """Files a second that bare loops in so many processes read together: what the cores can do."""
-    with worker_pool(workers) as (pool, _):
+    with new_processes(workers) as pool:
         while len(set(pool.map(_who, range(workers)))) < workers:
             pass  # some have not started
         begin = time.perf_counter()

@@ -79,8 +79,7 @@ def build_abundances(name: str, mass: str, source: str) -> None:
         model = getattr(models, s)
         report = {k: v for k, v in (model.report or {}).items() if k != "seconds"}
         members[s] = replace(model, card=card, report=report)
-    replace(models, **members).save(MODELS / name)
-    (MODELS / name / "CARD.md").write_text(card, encoding="utf-8")
+    replace(models, **members).save(MODELS / name, overwrite=True)
     print(f"{name}: {models.id}, f {f}")
 
 
@@ -98,7 +97,7 @@ def build(name: str, simulated, labels: Table) -> None:
     }
     card = CARD.format(name=name, what=what, source=source, **words)
     model = replace(model, card=card, report=report, uncertainty=None)
-    model.save(MODELS / name)
+    model.save(MODELS / name, overwrite=True)
     print(f"{name}: model {model.id}, {report}")
 
 

@@ -9,7 +9,6 @@ JAX refuses silent broadcasting between ranks and silent changes of dtype.
 import hashlib
 import os
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,7 +46,6 @@ import bayescannon as bc
 from bayescannon import data
 from bayescannon.cli.app import main
 from bayescannon.labels import features
-from bayescannon.workers import worker_pool
 
 NAMES = ("teff", "logg", "feh")
 PIVOT, SCALE = np.array([4700.0, 2.5, -0.1]), np.array([150.0, 0.4, 0.25])
@@ -76,19 +74,6 @@ def digests(folder: Path) -> dict[str, str]:
         for f in sorted(folder.rglob("*"))
         if f.is_file()
     }
-
-
-@pytest.fixture
-def wait_for_workers(monkeypatch):
-    """Let a run's processes start before its first block, which would else be made here."""
-
-    @contextmanager
-    def ready_pool(*args):
-        with worker_pool(*args) as (pool, ready):
-            ready.result()
-            yield pool, ready
-
-    monkeypatch.setattr("bayescannon.catalog.executors.worker_pool", ready_pool)
 
 
 class Scenario(NamedTuple):

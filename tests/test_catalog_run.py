@@ -22,7 +22,7 @@ from bayescannon.catalog import block
 from bayescannon.catalog.block import BlockMaker, part_path
 from bayescannon.catalog.manifest import describe_run
 from bayescannon.cli.app import app
-from bayescannon.files import alone_in
+from bayescannon.files import work_in
 from bayescannon.flags import Flag
 from bayescannon.trees import release
 
@@ -110,7 +110,7 @@ def test_a_changed_run_is_refused_unless_it_starts_anew(places, whole, tmp_path,
     assert json.loads((out / "manifest.json").read_text())["seed"] == 4
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").write_text("years of work")
-    with pytest.raises(bc.UserError, match="no folder of a catalogue run"):
+    with pytest.raises(bc.UserError, match="no folder of such a run"):
         _run(places, tmp_path / "other", restart=True)
     assert (tmp_path / "other" / "thesis.tex").exists()
 
@@ -194,8 +194,8 @@ def test_a_block_that_fails_as_a_whole_stops_the_run_with_its_stars(
 
 
 def test_two_runs_do_not_work_in_one_folder(places, tmp_path, small_blocks):
-    refused = pytest.raises(bc.UserError, match="another run works in this folder")
-    with alone_in(tmp_path / "run"), refused:
+    refused = pytest.raises(bc.UserError, match="another run is writing here")
+    with work_in(tmp_path / "run", ["manifest.json"]), refused:
         _run(places, tmp_path / "run")
     _run(places, tmp_path / "run")
 
@@ -262,9 +262,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(places, whole, tmp_path, sm
     assert digests(tmp_path / "run") == whole[1]
 
 
-def test_processes_write_the_same_bytes(
-    places, whole, tmp_path, small_blocks, monkeypatch, wait_for_workers
-):
+def test_processes_write_the_same_bytes(places, whole, tmp_path, small_blocks, monkeypatch):
     """More blocks than may wait: one lost in the queue would be missing here."""
     monkeypatch.setattr("bayescannon.catalog.run.STARS_PER_BLOCK", 30)
     one = _run(places, tmp_path / "one")

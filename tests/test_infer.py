@@ -166,8 +166,9 @@ def test_a_broken_run_leaves_the_old_store_alone(scenario, tmp_path):
     def stop(_):
         raise RuntimeError("stopped")
 
+    settings = {"draws": 5, "out": path, "progress": stop, "overwrite": True}
     with pytest.raises(RuntimeError, match="stopped"):
-        bc.infer(scenario.model, scenario.spectra, draws=5, out=path, progress=stop)
+        bc.infer(scenario.model, scenario.spectra, **settings)
     assert [p.name for p in tmp_path.iterdir()] == ["post.zarr"]
     assert bc.open_posterior(path).posterior.sizes["star"] == 3
 

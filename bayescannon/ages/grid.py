@@ -107,11 +107,24 @@ class Parsec:
         """Age [Gyr] at which a star has that log10 mass; NaN outside the grid; see `invert`."""
         return 10 ** invert(self.table("log_mass", state), log_mass, mh, logg)
 
-    def save(self, path) -> None:
-        """Write the grid as a Zarr store, always with the same bytes; an old one is replaced."""
+    def save(self, path, overwrite: bool = False) -> None:
+        """Write the grid as a Zarr store, always with the same bytes.
+
+        Parameters
+        ----------
+        path : path of the Zarr store.
+        overwrite : bool
+            Replace a grid that is there; nothing else is ever replaced.
+
+        Raises
+        ------
+        UserError
+            If something else is there, or nothing may be written there.
+        """
         from bayescannon.ages.store import save_grid  # Zarr, which ages in memory do not need
 
-        save_grid(path, {name: getattr(self, name) for name in _arrays()}, self.info)
+        arrays = {name: getattr(self, name) for name in _arrays()}
+        save_grid(path, arrays, self.info, overwrite)
 
     @staticmethod
     def open(path) -> "Parsec":

@@ -8,27 +8,34 @@ import numpy as np
 import xarray as xr
 
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import output
+from bayescannon.marks import GRID
 
 FORMAT = 1
 _AXES = ("logg", "mh", "log_age")
 
 
-def save_grid(path, arrays: dict[str, np.ndarray], info: dict) -> None:
+def save_grid(path, arrays: dict[str, np.ndarray], info: dict, overwrite: bool = False) -> None:
     """Write a grid; the same grid always gives the same bytes.
 
     Parameters
     ----------
-    path : path of the Zarr store, replaced when it exists.
+    path : path of the Zarr store.
     arrays : the axes `logg`, `mh`, `log_age`, and tables on the last of them.
     info : what else is known of the grid; as JSON can hold it.
+    overwrite : whether to replace a grid that is there; nothing else is ever replaced.
+
+    Raises
+    ------
+    UserError
+        If something else is there, or nothing may be written there.
     """
     data = {}
     for name, array in arrays.items():
         dims = (name,) if name in _AXES else _AXES[-array.ndim :]
         data[name] = (dims, array)
     attrs = {"format": FORMAT, "info": json.dumps(info, sort_keys=True)}
-    with write_beside(path) as beside:
+    with output(path, GRID, overwrite) as beside:
         xr.Dataset(data, attrs=attrs).to_zarr(beside, consolidated=False, zarr_format=3)
 
 

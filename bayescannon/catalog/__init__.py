@@ -4,12 +4,10 @@ from bayescannon.catalog.build import build_catalog
 from bayescannon.catalog.glossary import column
 from bayescannon.catalog.paper import paper_table
 from bayescannon.catalog.run import run_catalog
-from bayescannon.catalog.write import WRITERS, check_suffixes, write_catalog
+from bayescannon.catalog.write import write_catalog
 
 __all__ = [
-    "WRITERS",
     "build_catalog",
-    "check_suffixes",
     "column",
     "paper_table",
     "run_catalog",

@@ -61,7 +61,7 @@ def build_catalog(
         _same_stars(star_id, ages, "ages")
         columns |= _age_columns(ages)
         flags = flags | array(ages, "sample_stats/flags").astype(np.int64)
-        meta |= {f"ages_{k}": v for k, v in ages.attrs.items() if not k.startswith("post")}
+        meta |= {f"ages_{k}": v for k, v in ages.attrs.items() if not str(k).startswith("post")}
     if trained_on_age is not None:
         _same_stars(star_id, trained_on_age, "trained_on_age")
         if "ln_age" not in trained_on_age["posterior"]:

@@ -4,7 +4,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -19,8 +19,8 @@ from astropy.table import QTable, Table
 from bayescannon.catalog.build import described
 from bayescannon.catalog.glossary import column
 from bayescannon.catalog.paper import paper_table
-from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import output
+from bayescannon.marks import CATALOG
 from bayescannon.spectra.readers import BLOCK
 from bayescannon.star_ids import as_ids
 
@@ -28,7 +28,7 @@ FAILED = b"failed"
 FITS_ROWS = 8192
 
 
-def write_catalog(table: QTable, path: str | os.PathLike) -> None:
+def write_catalog(table: QTable, path: str | os.PathLike, overwrite: bool = False) -> None:
     """Write a table in the format that the suffix names.
 
     Parameters
@@ -39,17 +39,19 @@ def write_catalog(table: QTable, path: str | os.PathLike) -> None:
         `.fits` (comments and UCDs in TCOMM and TUCD cards), `.ecsv`, `.parquet`, `.vot` (VOTable),
         or `.mrt` (machine-readable table with the columns of Table 1 of Ness et al. 2016; see
         `paper_table`).
+    overwrite : bool
+        Replace a catalogue that is there; nothing else is ever replaced.
 
     Raises
     ------
     UserError
-        If the suffix is another.
+        If the suffix is another, or the file may not be written.
     """
-    check_suffixes([path])
     table = table.copy(copy_data=False)
     table["star_id"] = as_ids(table["star_id"])
-    with write_beside(path) as beside:
-        WRITERS[Path(path).suffix](table, beside)
+    table.meta["creator"] = CATALOG.creator
+    with output(path, CATALOG, overwrite) as beside:
+        WRITERS[beside.suffix.lower()](table, beside)
 
 
 def write_part(table: QTable, failed: dict[str, str], path: Path) -> None:
@@ -86,15 +88,6 @@ def _schema(names: tuple[str, ...], types: tuple[str, ...]) -> pyarrow.Schema:
         empty = Path(folder) / "empty.parquet"
         Table(described(columns)).write(empty, format="parquet")
         return pyarrow.parquet.read_schema(empty)
-
-
-def check_suffixes(paths: Iterable[str | os.PathLike]) -> None:
-    """Refuse paths that `write_catalog` would refuse, before the work is done."""
-    for path in paths:
-        suffix = Path(path).suffix
-        if suffix not in WRITERS:
-            known = ", ".join(WRITERS)
-            raise UserError(f"{path}: cannot write {suffix or 'no suffix'}; use one of {known}")
 
 
 def _write_ecsv(table: QTable, path: Path) -> None:
@@ -137,6 +130,7 @@ def _write_fits(table: QTable, path: Path) -> None:
     plain.meta = {}  # nested values do not fit FITS cards: they go to one long JSON card
     hdu = fits.table_to_hdu(plain[:0])
     hdu.name = "CATALOG"
+    hdu.header["CREATOR"] = CATALOG.creator
     for i, name in enumerate(table.colnames, 1):
         # FITS has no standard for column descriptions: TCOMM and TUCD are what readers look for
         hdu.header[f"TCOMM{i}"] = plain[name].description

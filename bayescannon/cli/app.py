@@ -1,14 +1,15 @@
 """The command line: `bayescannon COMMAND`."""
 
+import signal
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 import bayescannon
 from bayescannon.cli.lazy import mount, plain_app
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, line_of
 
 COMMANDS = {
     "demo": ("demo:demo", "Run the whole method on data that ships: no files needed."),
@@ -52,10 +53,37 @@ def options(
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is one line on stderr and exit code 2."""
-    warnings.filterwarnings("ignore", category=UserWarning, module="jax")
+    """Run the command line.
+
+    What the user can mend is one line on stderr and exit code 2, what the system refuses exit
+    code 3; Ctrl-C and SIGTERM end with 128 plus their number once half-written files are removed.
+    """
+    handlers = {s: signal.signal(s, _stop) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        app(prog_name="bayescannon")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=UserWarning, module="jax")
+            warnings.showwarning = _in_one_line  # ty: ignore[invalid-assignment]
+            app(prog_name="bayescannon")
+        sys.stdout.flush()
     except UserError as error:
-        print(f"bayescannon: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _leave(str(error), 2)
+    except OSError as error:
+        _leave(line_of(error), 3)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _leave(words: str, code: int) -> NoReturn:
+    print(f"bayescannon: {words}", file=sys.stderr)
+    raise SystemExit(code) from None
+
+
+def _stop(number: int, _) -> NoReturn:
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)  # clearing up is not interrupted
+    _leave("stopped; the same command starts again, or goes on with what is kept", 128 + number)
+
+
+def _in_one_line(message, *_, **__) -> None:
+    print(f"bayescannon: {message}", file=sys.stderr)

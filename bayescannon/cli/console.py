@@ -29,6 +29,9 @@ console = as_it_is()
 log = as_it_is(stderr=True)
 
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an earlier output of this command.")
+]
 NoSeed = Annotated[int, typer.Option("--seed", hidden=True)]
 """Taken by the commands that draw no random numbers, so that scripts may give it to all."""
 

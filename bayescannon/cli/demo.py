@@ -15,11 +15,12 @@ from bayescannon.ages import infer_ages
 from bayescannon.calibration import pit_of_draws
 from bayescannon.catalog import build_catalog, write_catalog
 from bayescannon.catalog.block import in_single
-from bayescannon.cli.console import Seed, console, progress, text_table
+from bayescannon.cli.console import Overwrite, Seed, console, progress, text_table
 from bayescannon.cli.model import training_progress
 from bayescannon.data import lines, model_path
-from bayescannon.files import write_beside
+from bayescannon.files import output
 from bayescannon.labels import label_arrays
+from bayescannon.marks import AGES, DEMO, put_mark
 from bayescannon.model import Model, train
 from bayescannon.plots.ages import draw_age_posteriors
 from bayescannon.plots.calibration import draw_pit
@@ -47,6 +48,7 @@ def demo(
     seed: Seed = 0,
     test_stars: Annotated[int, typer.Option(min=10, help="Mock stars with known truth.")] = 2000,
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 3,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train on semi-synthetic giants, infer stars whose truth is known, and write their catalogue.
 
@@ -54,7 +56,7 @@ def demo(
     """
     seconds: dict[str, float] = {}
     recipe = Recipe.load(model_path(RECIPE) / "recipe.toml")
-    with write_beside(out) as beside:
+    with output(out, DEMO, overwrite) as beside:
         (beside / "figures").mkdir(parents=True)
         with _stage("simulate", "making semi-synthetic spectra", 2, seconds) as update:
             training = make_apokasc(seed)
@@ -76,6 +78,7 @@ def demo(
         with _stage("ages", "age posteriors", 1, seconds):
             ages = infer_ages(post)
             in_single(ages).to_zarr(beside / "ages.zarr", zarr_format=3, consolidated=False)
+            put_mark(beside / "ages.zarr", AGES)
         with _stage(
             "ages_trained", "ages by a model trained on age", test_stars, seconds
         ) as update:

@@ -10,6 +10,8 @@ from bayescannon.cli.console import console
 from bayescannon.cli.lazy import mount, plain_app
 from bayescannon.data import element_windows, model_path
 from bayescannon.errors import UserError
+from bayescannon.files import check_output
+from bayescannon.marks import PICTURE
 from bayescannon.model import Model
 from bayescannon.plots.factors import draw_factors
 from bayescannon.plots.spectra import draw_continuum
@@ -28,6 +30,7 @@ from bayescannon.spectra import (
 from bayescannon.spectra.bits import PixelBit, bits
 from bayescannon.spectra.continuum import continuum_factors, design, solve_continuum
 from bayescannon.spectra.ingest import continuum_mask
+from bayescannon.words import plural
 
 app = plain_app(no_args_is_help=True)
 
@@ -58,6 +61,7 @@ def star(
 
     The page shows its spectrum, posterior, age, diagnostics and flags.
     """
+    check_output(out, PICTURE, overwrite=True)
     post = open_posterior(posteriors)
     page = draw_star(
         Model.load(model_path(model)),
@@ -82,6 +86,7 @@ def continuum(
 
     Above the continuum pixels and the fit, below the normalised flux.
     """
+    check_output(out, PICTURE, overwrite=True)
     pixels = Recipe.load(recipe).pixels if recipe else PixelRecipe()
     star = read_spectrum(file, bits(PixelBit, pixels.bad_bits, "pixels.bad_bits"))
     index, mask = pixel_index_of_size(pixels.grid), continuum_mask(pixels)
@@ -116,10 +121,11 @@ def factors(
 
     They are drawn against wavelength, with the windows of the elements.
     """
+    check_output(out, PICTURE, overwrite=True)
     trained = Model.load(model_path(model))
     if trained.wavelength is None:
         raise UserError(f"{model}: its pixels are channels, not wavelengths: nothing to draw")
     if not trained.factors.shape[1]:
         raise UserError(f"{model}: has no residual factors: train with training.factors above 0")
     save(draw_factors(trained, element_windows()), out)
-    console.print(f"{trained.factors.shape[1]} factors in {out}")
+    console.print(f"{plural(trained.factors.shape[1], 'factor')} in {out}")

@@ -1,9 +1,9 @@
 """`train` and `crossval`."""
 
 import json
-import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +11,10 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from bayescannon.cli.console import Seed, console, log, progress, text_table
-from bayescannon.files import write_beside
+from bayescannon.cli.console import Overwrite, Seed, console, log, progress, text_table
+from bayescannon.files import output, save_or_spare
 from bayescannon.labels import read_labels
+from bayescannon.marks import CROSSVAL, MODEL
 from bayescannon.model import train as train_model
 from bayescannon.model.card import verdict_of
 from bayescannon.plots.labels import draw_one_to_one
@@ -28,6 +29,8 @@ from bayescannon.validation import (
     check_folds,
     cross_validate,
 )
+from bayescannon.validation.crossval import remove_folds
+from bayescannon.words import plural
 
 SpectraPath = Annotated[Path, typer.Option(help="Spectra store (.zarr).")]
 LabelsPath = Annotated[
@@ -48,24 +51,26 @@ def train(
             help="Whether to cross-validate, and to keep with the model how often intervals hold.",
         ),
     ] = True,
+    overwrite: Overwrite = False,
     seed: Seed = 0,
 ) -> None:
     """Train a model, and certify it: how often do its intervals hold stars that it has not seen?"""
-    store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
-    if certificate:
-        check_folds(table, settings, store.star_id, FOLDS)
-    with training_progress(settings, store.data.sizes["pixel"]) as (update, report_round):
-        model = train_model(store, table, settings, update, report_round)
-    model.save(out)
+    with output(out, MODEL, overwrite) as beside:
+        store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
+        if certificate:
+            check_folds(table, settings, store.star_id, FOLDS)
+        with training_progress(settings, store.data.sizes["pixel"]) as (update, report_round):
+            model = train_model(store, table, settings, update, report_round)
+        save_or_spare(model.save, beside, out.name)
     report = model.report or {}
     console.print(
-        f"model {model.id} in {out}: {report['stars']} stars, {report['pixels']['ok']} pixels, "
-        f"{report['seconds']:.1f} s"
+        f"model {model.id} in {out}: {plural(report['stars'], 'star')}, "
+        f"{plural(report['pixels']['ok'], 'pixel')}, {report['seconds']:.1f} s"
     )
     if certificate:
         with progress("certificate: folds", FOLDS) as update:
             model = certify(model, store, table, FOLDS, seed, update)
-        model.save(out)
+        save_or_spare(partial(model.save, overwrite=True), out, out.name)
     console.print(verdict_of(model.certificate))
 
 
@@ -92,7 +97,7 @@ def show_round(r: Round) -> None:
     """Say what a round of joint training did."""
     log.print(
         f"ln likelihood a star {r.objective:.3f}, labels moved by at most {max(r.moved):.3f} sd, "
-        f"{r.factors} factors",
+        f"{plural(r.factors, 'factor')}",
         style="dim",
     )
 
@@ -108,18 +113,19 @@ def crossval(
     truth: Annotated[
         Path | None, typer.Option(help="Label table to judge against, if better than LABELS.")
     ] = None,
+    overwrite: Overwrite = False,
     seed: Seed = 0,
 ) -> None:
     """Infer every star with a model that has not seen it, and say how well that went.
 
     Folds are kept in OUT.folds until all are done: the same command goes on where it stopped.
     """
-    store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
-    better = read_labels(truth) if truth else None
-    kept = out.with_name(out.name + ".folds")
-    with progress("cross-validation folds", folds) as update:
-        result = cross_validate(store, table, settings, folds, seed, better, update, kept)
-    with write_beside(out) as beside:
+    with output(out, CROSSVAL, overwrite) as beside:
+        store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
+        better = read_labels(truth) if truth else None
+        kept = out.with_name(out.name + ".folds")
+        with progress("cross-validation folds", folds) as update:
+            result = cross_validate(store, table, settings, folds, seed, better, update, kept)
         beside.mkdir()
         result.table().write(beside / "crossval.ecsv")
         statistics = {name: j.as_dict() for name, j in result.statistics.items()}
@@ -127,7 +133,7 @@ def crossval(
         (beside / "crossval.json").write_text(text + "\n", encoding="utf-8")
         columns = (result.truth, result.mean, result.labels, np.hypot(result.sd, result.error))
         save(draw_one_to_one(*columns, heading="Cross-validation"), beside / "crossval.png")
-    shutil.rmtree(kept)
+    remove_folds(kept)
     console.print(statistics_table(result, f"{folds}-fold cross-validation"))
 
 

@@ -12,6 +12,7 @@ from bayescannon.labels.cuts import CUTS
 from bayescannon.labels.population import Mixture, fit_population
 from bayescannon.star_ids import as_ids
 from bayescannon.tables import as_table
+from bayescannon.words import plural
 
 BOX = ("teff", "logg", "feh", "afe")
 """Cuts of `labels.cuts.CUTS` that make the box of the training labels."""
@@ -56,7 +57,9 @@ class CarbonNitrogenRegion(NamedTuple):
         points = _points(training)
         points = points[np.isfinite(points).all(axis=1)]
         if len(points) < 50:
-            raise UserError(f"{len(points)} stars have feh, c_m and n_m: a region needs 50")
+            raise UserError(
+                f"{plural(len(points), 'star')} with feh, c_m and n_m: a region needs 50"
+            )
         middle, spread = points.mean(axis=0), points.std(axis=0)
         scaled = (points - middle) / spread
         density = Mixture(*map(np.asarray, fit_population(scaled, np.zeros_like(scaled))[:3]))

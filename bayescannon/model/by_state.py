@@ -13,8 +13,9 @@ from astropy.table import Table
 
 from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import output
 from bayescannon.labels import features, fit_logistic, known_states
+from bayescannon.marks import STATE_MODELS
 from bayescannon.model.fit import RIDGE, train
 from bayescannon.model.model import LabelMap, Model
 from bayescannon.model.states import STATES, StateRelation
@@ -93,20 +94,30 @@ class StateModels:
         odds = features(jnp.asarray(np.clip(scaled, -4, 4))) @ jnp.asarray(self.log_odds)
         return np.asarray(1 / (1 + jnp.exp(-odds)))
 
-    def save(self, folder: str | os.PathLike) -> None:
-        """Write `rgb/`, `rc/` and `states.npz` into a folder, made if it is not there."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        for state, model in zip(STATES, self.parts, strict=True):
-            model.save(folder / state)
+    def save(self, folder: str | os.PathLike, overwrite: bool = False) -> None:
+        """Write `rgb/`, `rc/`, `states.npz`, the recipe and the card into a folder.
+
+        Parameters
+        ----------
+        folder : path
+        overwrite : bool
+            Replace models by state that are there, once the new ones are complete.
+
+        Raises
+        ------
+        UserError
+            If something else is there, or nothing may be written there.
+        """
         odds = {name: getattr(self, name) for name in ("pivot", "scale", "log_odds", "share_rc")}
-        with write_beside(folder / ODDS) as beside, beside.open("wb") as file:
-            np.savez(file, allow_pickle=False, **odds)
-        if self.certificate is None:
-            (folder / CERTIFICATE).unlink(missing_ok=True)
-        else:
-            with write_beside(folder / CERTIFICATE) as beside:
-                beside.write_text(self.certificate.to_json(), encoding="utf-8")
+        with output(folder, STATE_MODELS, overwrite) as beside:
+            beside.mkdir()
+            for state, model in zip(STATES, self.parts, strict=True):
+                model.save(beside / state)
+            (beside / "recipe.toml").write_text(self.rgb.recipe.dumps(), encoding="utf-8")
+            (beside / "CARD.md").write_text(self.rgb.card, encoding="utf-8")
+            np.savez(beside / ODDS, allow_pickle=False, **odds)
+            if self.certificate is not None:
+                (beside / CERTIFICATE).write_text(self.certificate.to_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "StateModels":

@@ -132,13 +132,25 @@ class Model:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:12]
 
-    def save(self, folder: str | os.PathLike) -> None:
-        """Write a model folder: recipe, arrays, card; an existing one is replaced."""
+    def save(self, folder: str | os.PathLike, overwrite: bool = False) -> None:
+        """Write a model folder: recipe, arrays, card.
+
+        Parameters
+        ----------
+        folder : path
+        overwrite : bool
+            Replace a model that is there, once the new one is complete.
+
+        Raises
+        ------
+        UserError
+            If something else is there, or nothing may be written there.
+        """
         info = {"id": self.id, "channel": self.channel, "report": self.report}
         parts = Parts(
             self.recipe, self.arrays(), info, self.card, self.uncertainty, self.certificate
         )
-        write_folder(folder, parts)
+        write_folder(folder, parts, overwrite)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Model:

@@ -13,7 +13,8 @@ import numpy as np
 from bayescannon.batches import unpack
 from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import output
+from bayescannon.marks import MODEL
 from bayescannon.recipe import Recipe
 
 FORMAT = 3
@@ -39,10 +40,10 @@ class Parts(NamedTuple):
     certificate: Certificate | None
 
 
-def write_folder(folder: str | os.PathLike, parts: Parts) -> None:
-    """Write a model folder; an existing one is replaced once the new one is complete."""
+def write_folder(folder: str | os.PathLike, parts: Parts, overwrite: bool = False) -> None:
+    """Write a model folder; see `Model.save`."""
     info = {"format": FORMAT} | parts.info
-    with write_beside(folder) as beside:
+    with output(folder, MODEL, overwrite) as beside:
         beside.mkdir()
         (beside / "recipe.toml").write_text(parts.recipe.dumps(), encoding="utf-8")
         (beside / "CARD.md").write_text(parts.card, encoding="utf-8")

@@ -11,7 +11,8 @@ from matplotlib import rcsetup
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from bayescannon.files import write_beside
+from bayescannon.files import output
+from bayescannon.marks import PICTURE
 
 # Okabe and Ito's palette: told apart with any common colour vision, and in grey
 BLACK, GREY = "#000000", "#6e6e6e"
@@ -103,10 +104,16 @@ def save(fig: Figure, path: str | os.PathLike) -> None:
     ----------
     fig : Figure
     path : path
-        File to write; an existing one is replaced once the new one is complete.
+        File to write (.png). A picture that this function drew is replaced, nothing else.
+
+    Raises
+    ------
+    UserError
+        If something else is there, or nothing may be written there.
     """
-    with write_beside(path) as beside:
-        fig.savefig(beside, format="png", dpi=150, metadata={"Software": None})
+    with output(path, PICTURE, overwrite=True) as beside:
+        metadata = {"Software": PICTURE.creator}
+        fig.savefig(beside, format="png", dpi=150, metadata=metadata)
 
 
 def symbol(name: str) -> str:

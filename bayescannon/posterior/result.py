@@ -11,6 +11,7 @@ import xarray as xr
 import zarr
 
 from bayescannon.errors import UserError
+from bayescannon.marks import MARK_OF_STORES
 from bayescannon.model.by_state import AnyModel
 from bayescannon.model.card import verdict_of
 from bayescannon.trees import array
@@ -151,6 +152,7 @@ def open_posterior(path: str | os.PathLike) -> xr.DataTree:
         raise UserError(f"{path}: not a posterior store ({error})") from error
     if "posterior" not in tree.children:
         raise UserError(f"{path}: a Zarr store, but it holds no group 'posterior'")
+    tree.attrs.pop(MARK_OF_STORES, None)  # says whose store it is, not what made the draws
     return tree
 
 

@@ -14,9 +14,10 @@ from threadpoolctl import threadpool_limits
 
 from bayescannon.batches import in_threads, map_stars
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import output
 from bayescannon.flags import Flag
 from bayescannon.keys import star_keys
+from bayescannon.marks import POSTERIOR
 from bayescannon.model import Model
 from bayescannon.model.by_state import AnyModel, StateModels, parts_of, states_of
 from bayescannon.posterior.by_state import (
@@ -63,6 +64,7 @@ def infer(
     seed: int = 0,
     out: str | os.PathLike | None = None,
     progress: Callable[[int], None] | None = None,
+    overwrite: bool = False,
 ) -> xr.DataTree:
     """Sample the posterior of the labels of every star.
 
@@ -88,6 +90,8 @@ def infer(
         Stream the blocks to this Zarr store; what is returned then reads from it lazily.
     progress : callable, optional
         Called with the number of stars done.
+    overwrite : bool
+        Replace a posterior store that is at `out`; nothing else is ever replaced.
 
     Returns
     -------
@@ -104,7 +108,8 @@ def infer(
     Raises
     ------
     UserError
-        If grids differ, or method, prior or draws cannot be used. A bad star is flagged.
+        If grids differ, if method, prior or draws cannot be used, or `out` may not be written. A
+        bad star is flagged.
     """
     require_float64()
     if method not in SAMPLERS:
@@ -125,7 +130,7 @@ def infer(
         whole = np.arange(len(spectra)) if order is None else order
         block = _joined(_blocks(block_of, together, progress), whole)
         return to_datatree(block, spectra.star_id, attrs)
-    with write_beside(out) as beside:
+    with output(out, POSTERIOR, overwrite) as beside:
         writer, done = None, 0
         for block in _blocks(block_of, spectra, progress):
             stars = slice(done, done + len(block.mean))

@@ -13,13 +13,18 @@ from astropy.table import Table
 
 from bayescannon.columns import in_angstrom, plain
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import output
+from bayescannon.marks import SPECTRA
 from bayescannon.spectra import tables
 from bayescannon.spectra.grid import apogee_wavelength, pixel_index, pixel_index_of_size, place
 from bayescannon.spectra.resample import resample_flux
+from bayescannon.spectra.single import unit_for_single
 from bayescannon.star_ids import as_ids
+from bayescannon.words import plural
 
 STARS_PER_CHUNK = 512
+UNIT = "flux_unit"
+"""Attribute of a store whose fluxes are in another unit than they were given in."""
 
 
 class Spectra:
@@ -112,18 +117,31 @@ class Spectra:
                 raise
             raise UserError(f"{path}: not a spectra store ({error})") from error
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike, overwrite: bool = False) -> None:
         """Write a Zarr store, float32, chunked by star.
 
         Parameters
         ----------
         path : path
-            Folder to write; an existing one is replaced once the new one is complete.
+            Folder to write.
+        overwrite : bool
+            Replace a spectra store that is there, once the new one is complete.
+
+        Raises
+        ------
+        UserError
+            If something else is there, nothing may be written there, or the values of a star
+            span more than single precision holds.
+
+        Notes
+        -----
+        Fluxes that single precision cannot hold with their ivar, such as those in erg/s/cm2/A,
+        are stored in another unit, a power of two that `open` puts back.
         """
-        data = self.data.astype("float32").drop_encoding()
+        data = self._in_single().drop_encoding()
         chunk = {"star": min(STARS_PER_CHUNK, max(len(self), 1)), "pixel": data.sizes["pixel"]}
         encoding = {name: {"chunks": tuple(chunk.values())} for name in ("flux", "ivar")}
-        with write_beside(path) as beside:
+        with output(path, SPECTRA, overwrite) as beside:
             data.to_zarr(
                 beside, mode="w", consolidated=False, encoding=encoding, write_empty_chunks=True
             )
@@ -142,7 +160,8 @@ class Spectra:
         return self if stride == 1 else Spectra._of(self.data.isel(pixel=slice(None, None, stride)))
 
     def __repr__(self) -> str:
-        return f"<Spectra: {len(self)} stars x {self.data.sizes['pixel']} pixels>"
+        stars, pixels = plural(len(self), "star"), plural(self.data.sizes["pixel"], "pixel")
+        return f"<Spectra: {stars} x {pixels}>"
 
     @property
     def star_id(self) -> np.ndarray:
@@ -171,8 +190,8 @@ class Spectra:
 
     @property
     def precision(self) -> np.dtype:
-        """What the fluxes are held in: float32 in a store."""
-        return self.data.flux.dtype
+        """What the fluxes are held in: float32 in a store, unless that cannot hold them."""
+        return np.dtype(float) if UNIT in self.data.attrs else self.data.flux.dtype
 
     def arrays(self, dtype=np.float64, max_error=np.inf) -> tuple[np.ndarray, np.ndarray]:
         """Load (flux, ivar); values that were not measured are set to 0 in both.
@@ -188,6 +207,7 @@ class Spectra:
         UserError
             If a store is damaged.
         """
+        dtype = np.result_type(dtype, self.precision) if UNIT in self.data.attrs else dtype
         try:
             flux = self.data.flux.values.astype(dtype)
             ivar = self.data.ivar.values.astype(dtype)
@@ -200,7 +220,20 @@ class Spectra:
         bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0) & (ivar >= max_error**-2.0))
         flux[bad] = 0.0
         ivar[bad] = 0.0
-        return flux, ivar
+        unit = self.data.attrs.get(UNIT, 1)
+        return (flux, ivar) if unit == 1 else (flux * unit, ivar / unit**2)
+
+    def _in_single(self) -> xr.Dataset:
+        """Give all data in single precision, in a unit that it can hold."""
+        with np.errstate(over="ignore"):  # what was not measured may be any number
+            single = self.data.astype("float32")
+        flux, ivar = self.arrays()
+        unit = unit_for_single(flux, ivar, self.star_id)
+        if unit == 1 and UNIT not in self.data.attrs:
+            return single
+        stored = {"flux": flux / unit, "ivar": ivar * unit**2}
+        columns = {name: (("star", "pixel"), np.float32(v)) for name, v in stored.items()}
+        return self.data.assign(columns).assign_attrs({UNIT: unit})
 
     @property
     def columns(self) -> dict[str, np.ndarray]:

@@ -10,7 +10,8 @@ import typer
 from bayescannon.cli.console import Seed, console, progress, text_table
 from bayescannon.cli.lazy import plain_app
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import work_in, write_beside
+from bayescannon.marks import Kind, put_mark
 from studies.calibration.html import report
 from studies.calibration.report import judge_scenario, load_scenario
 from studies.calibration.runner import NAMES, part_folder, run_part
@@ -44,7 +45,10 @@ def calibrate(
     for name in scenario or ():
         if name not in NAMES:
             raise UserError(f"--scenario {name} is unknown: use one of {', '.join(NAMES)}")
-    run(out, QUICK if quick else FULL, seed, scenario or list(NAMES), most_seeds=1 if quick else 3)
+    with work_in(out, ["scenarios", "worlds", "report.json"]) as folder:
+        put_mark(folder, Kind("calibration"))
+        most_seeds = 1 if quick else 3
+        run(folder, QUICK if quick else FULL, seed, scenario or list(NAMES), most_seeds)
 
 
 def run(out: Path, size: Size, seed: int, wanted: list[str], most_seeds: int = 3) -> dict:

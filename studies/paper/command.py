@@ -8,6 +8,8 @@ import typer
 from bayescannon.cli.console import Seed, console, log
 from bayescannon.cli.lazy import plain_app
 from bayescannon.errors import UserError
+from bayescannon.files import work_in
+from bayescannon.marks import Kind, put_mark
 from studies.paper import ITEMS, Source, make_item, write_item
 
 app = plain_app()
@@ -34,9 +36,11 @@ def paper(
         if name not in ITEMS:
             raise UserError(f"--only {name}: no such item; there are {', '.join(ITEMS)}")
     source = Source(run, seed, stars)
-    for name in names:
-        with log.status(f"{name} ..."):
-            item = make_item(name, source)
-            write_item(out, name, item)
-        what = ", ".join([f"{stem}.png" for stem in item.figures] + list(item.tables))
-        console.print(f"{name:<9} {what or item.caption.strip()}")
+    with work_in(out, [f"{name}.json" for name in ITEMS]) as folder:
+        put_mark(folder, Kind("paper"))
+        for name in names:
+            with log.status(f"{name} ..."):
+                item = make_item(name, source)
+                write_item(folder, name, item)
+            what = ", ".join([f"{stem}.png" for stem in item.figures] + list(item.tables))
+            console.print(f"{name:<9} {what or item.caption.strip()}")

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from itertools import batched
 from pathlib import Path
@@ -13,6 +14,8 @@ from astropy.table import Table
 
 from bayescannon.batches import in_order
 from bayescannon.errors import UserError
+from bayescannon.files import growing
+from bayescannon.marks import SPECTRA
 from bayescannon.precision import require_float64
 from bayescannon.recipe import PixelRecipe
 from bayescannon.spectra import STARS_PER_CHUNK, Spectra, apogee_wavelength
@@ -75,14 +78,31 @@ def ingest_files(
     Raises
     ------
     UserError
-        If the only file given is bad, none of several is good, or `out` holds something else.
+        If the only file given is bad, none of several is good, `out` holds something else or may
+        not be written, or another run writes there.
     """
     require_float64()
     pixels = pixels or PixelRecipe()
     continuum_mask(pixels)  # a wrong recipe is refused before anything is written
     if not paths:
         raise UserError("no file was given")
-    store = GrowingStore(Path(out), pixels) if out is not None else None
+    with nullcontext() if out is None else growing(out, SPECTRA) as path:
+        store = None if path is None else GrowingStore(path, pixels)
+        stars = _read_all(paths, pixels, store, workers, resample, progress)
+    quarantine = Table(rows=stars.bad or None, names=("file", "reason"), dtype=(str, str))
+    spectra = stars.in_memory(pixels) if store is None else Spectra.open(store.path)
+    return Ingested(spectra, quarantine)
+
+
+def _read_all(
+    paths: Sequence[str | Path],
+    pixels: PixelRecipe,
+    store: GrowingStore | None,
+    workers: int,
+    resample: bool,
+    progress: Callable[[int], None] | None,
+) -> "_Stars":
+    """Read the files that the store does not hold yet."""
     have = set() if store is None else set(store.known.source.values)
     stars = _Stars(store)
     parts = [
@@ -101,9 +121,7 @@ def ingest_files(
         if len(paths) == 1:
             raise UserError(first)
         raise UserError(f"none of {len(paths)} files could be read (first: {first})")
-    quarantine = Table(rows=stars.bad or None, names=("file", "reason"), dtype=(str, str))
-    spectra = stars.in_memory(pixels) if store is None else Spectra.open(store.path)
-    return Ingested(spectra, quarantine)
+    return stars
 
 
 class _Stars:

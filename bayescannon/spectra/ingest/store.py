@@ -17,6 +17,7 @@ from zarr.codecs import BloscCodec
 
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
+from bayescannon.marks import SPECTRA, put_mark
 from bayescannon.quiet import ignored
 from bayescannon.recipe import PixelRecipe
 from bayescannon.spectra import STARS_PER_CHUNK, apogee_wavelength
@@ -44,9 +45,10 @@ class GrowingStore:
     def __init__(self, path: Path, pixels: PixelRecipe):
         self.path = path
         how = json.dumps(asdict(pixels), sort_keys=True)
-        if not path.exists():
+        if not (path / "zarr.json").exists():
             with write_beside(path) as beside:
                 _create(beside, pixels, how)
+                put_mark(beside, SPECTRA)
         self.rows, self.known = _committed(path, how)
         for left in path.rglob("*.partial"):  # of a write that was killed
             left.unlink()
