@@ -292,7 +292,7 @@ def _check_suffix(path: Path, kind: Kind) -> None:
 
 def _check_parent(path: Path) -> None:
     """Refuse a path below a file, or in a folder where nothing may be written."""
-    parent = next(parent for parent in path.parents if os.path.lexists(parent))
+    parent = next((up for up in path.parents if os.path.lexists(up)), path)
     store = next((up for up in path.parents if (up / "zarr.json").exists()), None)
     if store is not None:
         raise UserError(f"{path}: lies inside the store {store}; choose another output")

@@ -1,5 +1,6 @@
 """The command line: `bayescannon COMMAND`."""
 
+import os
 import signal
 import sys
 import warnings
@@ -82,7 +83,9 @@ def _leave(words: str, code: int) -> NoReturn:
 def _stop(number: int, _) -> NoReturn:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)  # clearing up is not interrupted
-    _leave("stopped; the same command starts again, or goes on with what is kept", 128 + number)
+    words = "stopped; the same command starts again, or goes on with what is kept"
+    os.write(2, f"bayescannon: {words}\n".encode())  # Python may be in the middle of a print
+    raise SystemExit(128 + number)
 
 
 def _in_one_line(message, *_, **__) -> None:
