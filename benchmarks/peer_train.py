@@ -33,12 +33,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from bayescannon.simulate.quadratic import NAMES
 
 from bayescannon.labels import features
 from bayescannon.training import fit_pixels
 from benchmarks.peers import THE_CANNON, environment, run
-from benchmarks.quadratic import make_quadratic
+from benchmarks.quadratic import NAMES, make_quadratic
 
 WORKER = Path(__file__).with_name("peer_train_worker.py")
 PEERS = {

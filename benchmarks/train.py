@@ -7,7 +7,6 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from bayescannon.simulate.quadratic import NAMES
 
 from bayescannon.cli.console import console, progress, text_table
 from bayescannon.cli.model import show_round, statistics_table
@@ -20,7 +19,7 @@ from bayescannon.simulate import make_apokasc, make_mock
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array
 from bayescannon.validation import cross_validate, judge, posterior_columns
-from benchmarks.quadratic import make_quadratic
+from benchmarks.quadratic import NAMES, make_quadratic
 
 RECIPE = "apokasc-mass"
 
