@@ -20,9 +20,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from conftest import DATA, run_cli
 
 import bayescannon as bc
+from bayescannon.data import model_path
 from bayescannon.posterior.result import as_posterior
 
 APSTAR = DATA / "apStar-r5-2M00004994+1621552.fits.gz"
@@ -46,7 +48,9 @@ COMMANDS = {
     "simulate": Command("simulate --kind mock --stars 3", "made"),
     "ingest": Command(f"ingest {APSTAR}", "spectra.zarr", goes_on=True),
     "continuum-pixels": Command(f"continuum-pixels --model {FOUR}", "pixels.txt"),
-    "train": Command("train --spectra {store} --labels {labels} --recipe {recipe}", "model"),
+    "train": Command(
+        "train --spectra {store} --labels {labels} --recipe {recipe} --no-certificate", "model"
+    ),
     "crossval": Command(
         "crossval --spectra {store} --labels {labels} --recipe {recipe} --folds 2", "crossval"
     ),
@@ -94,7 +98,9 @@ def inputs(scenario, posterior, tmp_path_factory):
     draws = 0.1 * np.random.default_rng(0).normal(size=(1, 50, 3))
     masses = as_posterior({"ln_mass": 0.2 + draws, "feh": draws}, ["a", "b", "c"])
     masses.to_zarr(at["masses"], consolidated=False)
-    bc.write_catalog(bc.build_catalog(posterior), at["catalog"])
+    table = bc.build_catalog(posterior)
+    table["afe_q50"] = np.zeros(len(table))
+    bc.write_catalog(table, at["catalog"])
     return at
 
 
@@ -106,14 +112,18 @@ def call(inputs, monkeypatch, tmp_path) -> Callable[..., int]:
     from bayescannon.cli import ages, demo
     from studies.paper.item import Item
 
+    def ends(*_):
+        raise bc.UserError("the demo ends here")
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ages, "build_grid", lambda *_: bc.Parsec.default())
     monkeypatch.setattr(ages, "interpolation_error", lambda *_: np.ones(3))
     monkeypatch.setattr(ages, "real_giants", lambda *_: None)
     monkeypatch.setattr(ages, "compare", lambda *_: None)
-    monkeypatch.setattr(ages, "shifts", lambda *_: bc.apokasc()[:2]["star_id", "teff"])
-    monkeypatch.setattr(demo, "training_progress", None)  # the demo ends here
+    monkeypatch.setattr(ages, "shifts", lambda *_: Table({"change": ["none"], "1 Msun": [0.0]}))
     monkeypatch.setattr(demo, "make_apokasc", lambda *_: bc.make_mock(2, 0))
+    monkeypatch.setattr(demo, "train", lambda *_: bc.Model.load(model_path(Path(FOUR))))
+    monkeypatch.setattr(demo, "cross_validate", ends)
     monkeypatch.setattr(paper, "make_item", lambda *_: Item({}, "words " * 50, {"a": 1.0}))
     monkeypatch.setattr(calibration, "run_part", lambda *_: None)
 
@@ -186,9 +196,9 @@ def read_only(folder: Path, monkeypatch):
         folder.chmod(0o755)
 
 
-def one_line(capfd) -> str:
+def one_line(captured) -> str:
     """What the command said on stderr, which must be one line besides bars."""
-    said = capfd.readouterr().err
+    said = captured.readouterr().err
     assert "Traceback" not in said
     lines = [line for line in said.splitlines() if line.startswith("bayescannon: ")]
     assert len(lines) == 1, said
@@ -232,10 +242,10 @@ def test_killed_it_leaves_what_the_same_command_ends(name, call, tmp_path):
 
 
 @commands
-def test_a_full_disk_is_one_line_and_nothing_is_half_there(name, call, tmp_path, capfd):
+def test_a_full_disk_is_one_line_and_nothing_is_half_there(name, call, tmp_path, capsys):
     with full_disk():
         assert call(name) in (2, 3)
-    assert re.search("File too large|not enough space", one_line(capfd), re.I)
+    assert re.search("File too large|not enough space", one_line(capsys), re.I)
     assert left(tmp_path) == []
     assert COMMANDS[name].goes_on or not (tmp_path / COMMANDS[name].out).exists()
     if COMMANDS[name].goes_on:

@@ -94,7 +94,7 @@ def test_results_are_replaced_on_demand_only_and_by_their_kind_only(scenario, tm
             again(tmp_path / "model")
     with pytest.raises(bc.UserError, match="no model that bayescannon wrote"):
         scenario.model.save(tmp_path / "a.zarr", overwrite=True)
-    with pytest.raises(bc.UserError, match="no posterior that bayescannon wrote"):
+    with pytest.raises(bc.UserError, match="no posterior store that bayescannon wrote"):
         bc.infer(scenario.model, scenario.spectra, out=tmp_path / "model", overwrite=True, **SMALL)
     scenario.model.save(tmp_path / "model", overwrite=True)
     assert bc.Model.load(tmp_path / "model").id == scenario.model.id

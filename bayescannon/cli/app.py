@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import warnings
+from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
@@ -76,7 +77,8 @@ def main() -> None:
 
 
 def _leave(words: str, code: int) -> NoReturn:
-    print(f"bayescannon: {words}", file=sys.stderr)
+    with suppress(OSError):  # stderr may lie on the disk that is full
+        print(f"bayescannon: {words}", file=sys.stderr)
     raise SystemExit(code) from None
 
 
