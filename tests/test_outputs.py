@@ -306,21 +306,17 @@ def test_stars_that_no_one_unit_fits_are_refused_by_name(tmp_path):
 
 # --- workers ---------------------------------------------------------------------------------
 
-FROM_A_SCRIPT = """
-import sys
-import bayescannon as bc
-bc.run_catalog(bc.Model.load(sys.argv[1]), bc.Spectra.open(sys.argv[2]), sys.argv[3],
-               method="laplace", draws=20, workers=2)
-"""
 
+def test_two_workers_start_no_process(scenario, tmp_path, monkeypatch):
+    """Where a script has no main guard, or comes from standard input, one could not start."""
 
-def test_two_workers_need_no_main_guard(scenario, tmp_path):
-    """Read from standard input, where worker processes could not even find the script."""
-    scenario.model.save(tmp_path / "model")
-    scenario.spectra.save(tmp_path / "a.zarr")
-    words = [sys.executable, "-", tmp_path / "model", tmp_path / "a.zarr", tmp_path / "run"]
-    subprocess.run(words, input=FROM_A_SCRIPT, text=True, check=True, timeout=300)
-    assert (tmp_path / "run" / "manifest.json").exists()
+    def refuses(_):
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr("multiprocessing.process.BaseProcess.start", refuses)
+    monkeypatch.setattr("bayescannon.catalog.run.STARS_PER_BLOCK", 60)
+    table = bc.run_catalog(scenario.model, scenario.spectra, tmp_path / "run", workers=2, **SMALL)
+    assert len(table) == 200
 
 
 def test_a_cluster_that_cannot_be_is_told_before_the_work(scenario, tmp_path, monkeypatch):
