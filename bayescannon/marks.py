@@ -51,7 +51,7 @@ CATALOG = Kind("catalogue", _TABLES, ("bayescannon.flags",))
 SELECTION = Kind("selection", (".ecsv",), ("why_not",))
 SHIFTS = Kind("age systematics", (".ecsv",), ("flat-log-mass",))
 QUARANTINE = Kind("quarantine", (".ecsv",), ("name: reason",))
-PIXELS = Kind("continuum pixels", (".txt",))
+PIXELS = Kind("continuum pixels", (".txt", ".dat", ".lst", ""))
 PICTURE = Kind("picture", (".png",))
 ARRAYS = Kind("arrays", (".npz",), ("bayescannon.npy",))
 
