@@ -33,7 +33,8 @@ class Spectra:
     Parameters
     ----------
     wavelength : array (pixel,) or None
-        Rest-frame vacuum wavelength [Angstrom, or with a unit], increasing. None with `channel` instead.
+        Rest-frame vacuum wavelength, increasing [Angstrom, or with a unit]. None with `channel`
+        instead.
     flux : array (star, pixel)
         Continuum-normalised flux (or the value of each channel).
     ivar : array (star, pixel)
