@@ -116,8 +116,9 @@ table = bc.build_catalog(post, ages)
 print(table["star_id", "mass_q50", "mass_std", "age_q16", "age_q50", "age_q84", "flags"][:8])
 
 # %%
+print(bc.flags.Tally.of(table["flags"]))
 flagged = table[table["flags"] != 0]
-print(f"{len(flagged)} of {len(table)} stars are flagged; the first says:")
+print("the first with a flag says:")
 print("\n".join(bc.flags.explain(int(flagged["flags"][0]))))
 
 # %% [markdown]
