@@ -21,7 +21,7 @@ from bayescannon.catalog.block import (
 )
 from bayescannon.catalog.build import described
 from bayescannon.catalog.executors import Executor, in_threads_here, on_cluster
-from bayescannon.catalog.manifest import agree_on, describe_run
+from bayescannon.catalog.manifest import agree_on, describe_run, read_manifest
 from bayescannon.catalog.write import failed_stars
 from bayescannon.errors import UserError
 from bayescannon.files import resolved, sweep, work_in, write_beside
@@ -34,7 +34,7 @@ from bayescannon.spectra import Spectra
 
 MANIFEST = "manifest.json"
 CHANNELS_AT_ONCE = 16
-"""A block has so many times more stars where these are a few channels each."""
+"""How many times more stars a block has where each is a few channels."""
 
 
 def run_catalog(
@@ -129,6 +129,8 @@ def run_catalog(
 
 def _remove_run(out: Path) -> None:
     """Remove a run, first the parts, which say what is done, last what says whose folder it is."""
+    if (out / MANIFEST).exists():
+        read_manifest(out / MANIFEST)  # what only has its name is not ours
     tables = [f"catalog{suffix}" for suffix in CATALOG.suffixes]
     for name in dict.fromkeys((PARTS, POSTERIORS, AGES, FAILED, *tables, MANIFEST)):
         if (out / name).exists():

@@ -14,7 +14,6 @@ from bayescannon.labels import (
     evolutionary_states,
     features,
     fit_bent_population,
-    fit_logistic,
     fit_population,
     label_arrays,
     learn_scaling,
@@ -23,10 +22,10 @@ from bayescannon.labels import (
 )
 from bayescannon.model.card import with_certificate
 from bayescannon.model.model import LabelMap, Model, stated_errors
-from bayescannon.model.states import STATES, StateRelation, States
 from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
+from bayescannon.states import STATES, StateRelation, States, fit_logistic
 from bayescannon.training import (
     DEGREES_OF_FREEDOM,
     Joint,

@@ -49,7 +49,7 @@ def calibrate(
     for name in scenario or ():
         if name not in NAMES:
             raise UserError(f"--scenario {name} is unknown: use one of {', '.join(NAMES)}")
-    with work_in(out, ["scenarios", "worlds", "report.json"]) as folder:
+    with work_in(out, ["worlds"]) as folder:
         put_mark(folder, Kind("calibration"))
         most_seeds = 1 if quick else 3
         run(folder, QUICK if quick else FULL, seed, scenario or list(NAMES), most_seeds)
