@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.table import Table
-from conftest import shell
+from conftest import run_cli
 
 import bayescannon as bc
 from bayescannon.calibration import LEVELS, NO_CERTIFICATE, Certificate, hold
@@ -70,33 +70,33 @@ def test_errors_beyond_what_the_catalogue_states_certify_nothing():
 
 
 @pytest.fixture(scope="module")
-def certified(world) -> bc.Model:
-    """The small world's model, its labels marked as simulated, judged on every second pixel."""
-    labels = world.labels.copy()
+def certified(scenario) -> bc.Model:
+    """The small scenario's model, its labels marked as simulated, judged on every second pixel."""
+    labels = scenario.labels.copy()
     labels.meta["comment"] = "semi-synthetic: made by bayescannon, not observed"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bayescannon.validation.certificate.MOST_PIXELS", 40)
-        return bc.train(world.spectra, labels, world.recipe, certificate=True)
+        return bc.train(scenario.spectra, labels, scenario.recipe, certificate=True)
 
 
-def test_a_certificate_travels_with_its_model(world, certified, tmp_path):
+def test_a_certificate_travels_with_its_model(scenario, certified, tmp_path):
     assert certified.certificate is not None
     verdict = certified.certificate.verdict
     assert "of 200 semi-synthetic stars in 5 folds, 1 pixel in 2" in verdict
     assert set(certified.certificate.bins) == {"snr", "logg", "feh"}
-    assert certified.id == world.model.id
-    assert world.model.certificate is None
-    assert NO_CERTIFICATE in world.model.card
+    assert certified.id == scenario.model.id
+    assert scenario.model.certificate is None
+    assert NO_CERTIFICATE in scenario.model.card
     assert verdict in certified.card
     assert NO_CERTIFICATE not in certified.card
     certified.save(tmp_path / "model")
     back = bc.Model.load(tmp_path / "model")
     assert back.certificate == certified.certificate
-    for model, line in ((certified, verdict), (world.model, NO_CERTIFICATE)):
-        post = bc.infer(model, world.spectra[:4], method="laplace", draws=8)
+    for model, line in ((certified, verdict), (scenario.model, NO_CERTIFICATE)):
+        post = bc.infer(model, scenario.spectra[:4], method="laplace", draws=8)
         assert post.attrs["certificate"] == line
         assert bc.build_catalog(post).meta["post_certificate"] == line
-        table = bc.run_catalog(model, world.spectra[:4], tmp_path / model.id / line[:2], draws=8)
+        table = bc.run_catalog(model, scenario.spectra[:4], tmp_path / model.id / line[:2], draws=8)
         assert table.meta["run"]["certificate"] == line
 
 
@@ -109,35 +109,37 @@ def test_models_by_state_keep_a_certificate(certified, tmp_path):
     assert StateModels.load(tmp_path / "both").certificate is None
 
 
-def test_folds_that_are_too_small_are_refused_before_training(world, tmp_path, monkeypatch):
-    few = world.labels[:14]
+def test_folds_that_are_too_small_are_refused_before_training(scenario, tmp_path, monkeypatch):
+    few = scenario.labels[:14]
     with pytest.raises(bc.UserError, match="14 stars have all labels: 5 folds leave 11"):
-        check_folds(few, world.recipe, few["star_id"], 5)
-    world.spectra[:14].save(tmp_path / "spectra.zarr")
+        check_folds(few, scenario.recipe, few["star_id"], 5)
+    scenario.spectra[:14].save(tmp_path / "spectra.zarr")
     few.write(tmp_path / "labels.ecsv")
-    (tmp_path / "recipe.toml").write_text(world.recipe.dumps())
+    (tmp_path / "recipe.toml").write_text(scenario.recipe.dumps())
     given = [x for k in ("spectra.zarr", "labels.ecsv", "recipe.toml") for x in (tmp_path / k,)]
     words = ("train", "--spectra", given[0], "--labels", given[1], "--recipe", given[2])
-    assert shell(monkeypatch, *words, "--out", tmp_path / "model") == 2
+    assert run_cli(monkeypatch, *words, "--out", tmp_path / "model") == 2
     assert not (tmp_path / "model").exists()
-    assert shell(monkeypatch, *words, "--out", tmp_path / "model", "--no-certificate") == 0
+    assert run_cli(monkeypatch, *words, "--out", tmp_path / "model", "--no-certificate") == 0
     assert bc.Model.load(tmp_path / "model").certificate is None
 
 
-def test_the_command_line_certifies_and_shows_the_verdict(world, tmp_path, monkeypatch, capsys):
-    world.spectra.save(tmp_path / "spectra.zarr")
-    Table(world.labels).write(tmp_path / "labels.ecsv")
-    (tmp_path / "recipe.toml").write_text(world.recipe.dumps())
+def test_the_command_line_certifies_and_shows_the_verdict(scenario, tmp_path, monkeypatch, capsys):
+    scenario.spectra.save(tmp_path / "spectra.zarr")
+    Table(scenario.labels).write(tmp_path / "labels.ecsv")
+    (tmp_path / "recipe.toml").write_text(scenario.recipe.dumps())
     words = ("--spectra", tmp_path / "spectra.zarr", "--labels", tmp_path / "labels.ecsv")
     model = tmp_path / "model"
-    code = shell(monkeypatch, "train", *words, "--recipe", tmp_path / "recipe.toml", "--out", model)
+    code = run_cli(
+        monkeypatch, "train", *words, "--recipe", tmp_path / "recipe.toml", "--out", model
+    )
     assert code == 0
     found = bc.Model.load(model).certificate
     assert found is not None
     assert found.verdict in " ".join(capsys.readouterr().out.split())
     post = ("--model", model, "--draws", 20, "--method", "laplace")
     out = tmp_path / "posteriors.zarr"
-    assert shell(monkeypatch, "infer", tmp_path / "spectra.zarr", *post, "--out", out) == 0
+    assert run_cli(monkeypatch, "infer", tmp_path / "spectra.zarr", *post, "--out", out) == 0
     assert found.verdict in " ".join(capsys.readouterr().out.split())
-    assert shell(monkeypatch, "catalog", out, "--out", tmp_path / "catalog.ecsv") == 0
+    assert run_cli(monkeypatch, "catalog", out, "--out", tmp_path / "catalog.ecsv") == 0
     assert found.verdict in " ".join(capsys.readouterr().out.split())
