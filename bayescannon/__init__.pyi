@@ -37,5 +37,6 @@ from .spectra.ingest import ingest_files as ingest_files
 from .validation import certify as certify
 from .validation import cross_validate as cross_validate
 from .validation import recalibrate as recalibrate
+from .validation import repeats as repeats
 
 __version__: str
