@@ -1,7 +1,7 @@
 """Judging posteriors: against truth where it is known, by cross-validation where it is not."""
 
 from bayescannon.calibration import Judged, judge
-from bayescannon.validation.certificate import FOLDS, certificate_of, certify
+from bayescannon.validation.certificate import FOLDS, certificate_of, certify, train
 from bayescannon.validation.crossval import (
     CrossValidation,
     assign_folds,
@@ -23,4 +23,5 @@ __all__ = [
     "judge",
     "posterior_columns",
     "recalibrate",
+    "train",
 ]
