@@ -1,4 +1,4 @@
-"""Repeated visits: what is put into simulated noise is found again, and nothing that is not there."""
+"""Repeated visits: what is put into simulated noise is found again, and nothing else."""
 
 import json
 from dataclasses import replace

@@ -52,7 +52,6 @@ def train(
     recipe: Recipe,
     progress: Callable[[int], None] | None = None,
     report: Callable[[Round], None] | None = None,
-    certificate: bool = False,
 ) -> Model:
     """Train a model: coefficients and scatter of every pixel (Eqs. 1 and 2).
 
@@ -72,9 +71,6 @@ def train(
         Called with the number of pixels done (exact labels).
     report : callable, optional
         Called with each `Round` (noisy labels): the objective and how far labels moved.
-    certificate : bool
-        Cross-validate afterwards, in five folds, and keep with the model how often its intervals
-        hold: see `certify`, which also takes a model that is trained already.
 
     Returns
     -------
@@ -128,7 +124,7 @@ def train(
         **learned.report,
         "seconds": time.perf_counter() - start,
     }
-    model = Model(
+    return Model(
         recipe=recipe,
         scaling=scaling,
         label_range=np.stack([np.nanmin(values, axis=0), np.nanmax(values, axis=0)]),
@@ -141,11 +137,6 @@ def train(
         report=said,
         **learned.arrays,
     )
-    if not certificate:
-        return model
-    from bayescannon.validation import certify  # which trains: it cannot be imported before
-
-    return certify(model, spectra, labels)
 
 
 class _Learned(NamedTuple):
