@@ -52,6 +52,7 @@ SELECTION = Kind("selection", (".ecsv",), ("why_not",))
 SHIFTS = Kind("age systematics", (".ecsv",), ("flat-log-mass",))
 QUARANTINE = Kind("quarantine", (".ecsv",), ("name: reason",))
 PIXELS = Kind("continuum pixels", (".txt", ".dat", ".lst", ""))
+REPEATS = Kind("repeats", (".json",))
 PICTURE = Kind("picture", (".png",))
 ARRAYS = Kind("arrays", (".npz",), ("bayescannon.npy",))
 
