@@ -194,21 +194,13 @@ def write_beside(target: str | os.PathLike) -> Generator[Path]:
 
 
 def save_or_spare(save: Callable[[Path], None], path: Path, name: str) -> None:
-    """Save what took long to make; elsewhere where `path` cannot take it.
-
-    Parameters
-    ----------
-    save : callable
-        Writes to the path that it is given, and raises `UserError` where it cannot.
-    path : Path
-        Where the result belongs.
-    name : str
-        Of the result in a new folder for temporary files, else in one of the user's home folder.
+    """Save what took long to make; where `path` cannot take it, elsewhere under this name.
 
     Raises
     ------
     UserError
-        If `path` could not be written; it says where the result is kept.
+        If `path` could not be written; it says where the result is kept: in a new folder among
+        the system's temporary files, or in the user's home.
     """
     try:
         save(path)
