@@ -53,6 +53,12 @@ SHIFTS = Kind("age systematics", (".ecsv",), ("flat-log-mass",))
 QUARANTINE = Kind("quarantine", (".ecsv",), ("name: reason",))
 PIXELS = Kind("continuum pixels", (".txt", ".dat", ".lst", ""))
 REPEATS = Kind("repeats", (".json",))
+RUN = Kind("folder of a catalogue run")
+FOLDS = Kind("folder of folds")
+PAPER = Kind("folder of the paper's figures")
+CALIBRATION = Kind(
+    "folder of a calibration", first=("worlds", "report.json", "report.html", "inflation.json")
+)
 PICTURE = Kind("picture", (".png",))
 ARRAYS = Kind("arrays", (".npz",), ("bayescannon.npy",))
 

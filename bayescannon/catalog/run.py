@@ -26,7 +26,7 @@ from bayescannon.catalog.write import failed_stars
 from bayescannon.errors import UserError
 from bayescannon.files import resolved, sweep, work_in, write_beside
 from bayescannon.flags import Flag
-from bayescannon.marks import CATALOG
+from bayescannon.marks import CATALOG, RUN
 from bayescannon.model.by_state import AnyModel, parts_of
 from bayescannon.posterior import make_prior
 from bayescannon.precision import require_float64
@@ -113,7 +113,7 @@ def run_catalog(
     how = {**settings, "prior": prior}, {"prior": age_prior, "draws": draws if keep_draws else 0}
     make = BlockMaker(model, spectra, grid, out, *how, n_block, keep_draws)
     executor = in_threads_here(workers) if scheduler is None else on_cluster(scheduler)
-    with executor as run_blocks, work_in(out, [MANIFEST]):
+    with executor as run_blocks, work_in(out, RUN, MANIFEST):
         if restart:
             _remove_run(out)
         agree_on(out / MANIFEST, described_run)

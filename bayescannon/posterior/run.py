@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from bayescannon.batches import in_threads, map_stars
 from bayescannon.errors import UserError
-from bayescannon.files import output
+from bayescannon.files import output, resolved
 from bayescannon.flags import Flag
 from bayescannon.keys import star_keys
 from bayescannon.marks import POSTERIOR
@@ -140,7 +140,7 @@ def infer(
             writer.write(tree, done)
             done = stars.stop
             release(tree)
-    return open_posterior(out)
+    return open_posterior(resolved(out))
 
 
 def _blocks(block_of, spectra: Spectra, progress) -> Iterator[Block]:
