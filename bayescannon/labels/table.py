@@ -8,10 +8,11 @@ import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
-from bayescannon.columns import Scale, find, need, scale_of, with_errors, words
+from bayescannon.columns import find, need, with_errors, words
 from bayescannon.errors import DataWarning, UserError
 from bayescannon.star_ids import as_ids, match
 from bayescannon.tables import as_table, read_table
+from bayescannon.units import Scale, scale_of
 
 UNITS = {
     "teff": u.K,
