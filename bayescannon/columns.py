@@ -15,7 +15,7 @@ NONE = frozenset(("", "nan", "null", "none", "n/a", "na", "--", "---", "<na>", "
 """Words that stand for no value, in lower case."""
 FILL = 1e20
 """What `filled()` of numpy and astropy writes."""
-NINES = np.sort([10.0**n - 10.0**-k for n in range(1, 8) for k in range(5) if n + k > 2])
+NINES = np.sort([10.0**n - 10.0**-k for n in range(1, 8) for k in range(5) if n > 1 or k > 1])
 """9.99, 99.9, 999, 9999.99, ...: what surveys write for "none", with either sign."""
 SHORT = np.array([9.99, 99.0, 99.9, 999.0])
 """An error of 99 K may be one: these stand for "none" only where all others are far smaller."""
