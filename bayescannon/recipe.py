@@ -69,9 +69,8 @@ class TrainingRecipe:
         True: training labels have errors, true labels are latent, and residual factors are
         learned with them. False: labels are exact, the plain Cannon.
     label_errors : dict of str to float
-        Random error of labels [label units] where it is not the table's `<label>_err`. For
-        `teff`, `feh` and `afe` the defaults stand in for the APOGEE tables' columns, which are
-        floors of the calibration and not random errors.
+        Random error of labels [label units] for stars to which the label table gives none. The
+        defaults, for `teff`, `feh` and `afe`, are APOGEE's.
     carried : tuple of str
         Labels that change spectra only through what the factors hold (mass and age, through
         carbon and nitrogen); needs `noisy_labels`.
@@ -146,7 +145,7 @@ class Recipe:
         if not Path(path).is_file():
             raise UserError(f"{path}: no such recipe")
         try:
-            return cls.loads(Path(path).read_text(encoding="utf-8"))
+            return cls.loads(Path(path).read_text(encoding="utf-8-sig"))
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -14,8 +14,8 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 from astropy.utils.data import get_readable_fileobj
 
-from bayescannon.columns import parsed_unit
 from bayescannon.errors import UserError
+from bayescannon.units import parsed_unit
 
 FITS, PARQUET, HDF5, EXCEL = b"SIMPLE", b"PAR1", b"\x89HDF", b"PK\x03\x04"
 BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}

@@ -21,6 +21,7 @@ from bayescannon.labels import (
     tell_oddities,
 )
 from bayescannon.model.card import with_certificate
+from bayescannon.model.checks import check_normalised, error_sources
 from bayescannon.model.model import LabelMap, Model, stated_errors
 from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
@@ -38,8 +39,6 @@ from bayescannon.training import (
     shrink,
 )
 
-FLUX_RANGE = 0.3, 3.0
-"""Where the median flux of normalised spectra can lie."""
 STARS_PER_FEATURE = 4
 """A state with fewer stars has no relation of its own."""
 RIDGE = 0.3
@@ -85,7 +84,7 @@ def train(
     Warns
     -----
     DataWarning
-        Of labels far from all others, and errors larger than their label's spread.
+        Of labels far from all others, and of errors that lack or are larger than the spread.
     """
     require_float64()
     start = time.perf_counter()
@@ -93,7 +92,7 @@ def train(
     values, errors = label_arrays(labels, names, spectra.star_id)
     flux, ivar = spectra.arrays()
     if spectra.channel is None:
-        _check_normalised(flux, ivar)
+        check_normalised(flux, ivar)
     ivar[ivar < recipe.pixels.max_error**-2.0] = 0.0
     ivar = photon_ivar(ivar, recipe.errors)
     known = np.isfinite(values)
@@ -119,7 +118,7 @@ def train(
         "stars": int(use.sum()),
         "stars_left_out": int((~use).sum()),
         "missing_labels": dict(zip(names, missing, strict=True)),
-        "label_errors": _sources(errors, recipe),
+        "label_errors": error_sources(errors, recipe),
         "scatter_percentiles_5_50_95": _percentiles(learned.arrays["scatter"]),
         **learned.report,
         "seconds": time.perf_counter() - start,
@@ -270,35 +269,6 @@ def _from_channels(flux, ivar, scaled, variance, scaling, recipe: Recipe) -> _Le
 def _percentiles(scatter: np.ndarray) -> list[float] | None:
     positive = scatter[scatter > 0]
     return np.percentile(positive, [5, 50, 95]).tolist() if positive.size else None
-
-
-def _check_normalised(flux: np.ndarray, ivar: np.ndarray) -> None:
-    """Refuse counts: error floors, line depths and the scatter are shares of the continuum."""
-    level = float(np.median(flux[ivar > 0])) if (ivar > 0).any() else 1.0
-    if not FLUX_RANGE[0] < level < FLUX_RANGE[1]:
-        raise UserError(
-            f"the median flux of the spectra is {level:.4g}, not near 1: divide them by their "
-            "continuum first (`bayescannon ingest` does for APOGEE's files)"
-        )
-
-
-def stars_needed(recipe: Recipe) -> int:
-    """Fewest stars with all labels that training takes."""
-    return n_features(len(recipe.labels.names), recipe.labels.degree) + 2
-
-
-def _sources(errors: np.ndarray, recipe: Recipe) -> dict[str, str]:
-    """Say of each label where its errors come from."""
-    said = {}
-    for name, column in zip(recipe.labels.names, errors.T, strict=True):
-        known = np.isfinite(column)
-        default = recipe.training.label_errors.get(name) if recipe.training.noisy_labels else None
-        rest = "none: taken as exact" if default is None else f"recipe, {default:g}"
-        if known.any():
-            gaps = "the table's median" if default is None else rest
-            rest = "table" if known.all() else f"table; {(~known).sum()} stars {gaps}"
-        said[name] = rest
-    return said
 
 
 def _card(recipe: Recipe, values: np.ndarray, report: dict) -> str:
