@@ -25,6 +25,7 @@ from bayescannon.model.model import LabelMap, Model, stated_errors
 from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
+from bayescannon.spectra.photons import photon_ivar
 from bayescannon.states import STATES, StateRelation, States, fit_logistic
 from bayescannon.training import (
     DEGREES_OF_FREEDOM,
@@ -51,7 +52,6 @@ def train(
     recipe: Recipe,
     progress: Callable[[int], None] | None = None,
     report: Callable[[Round], None] | None = None,
-    certificate: bool = False,
 ) -> Model:
     """Train a model: coefficients and scatter of every pixel (Eqs. 1 and 2).
 
@@ -71,9 +71,6 @@ def train(
         Called with the number of pixels done (exact labels).
     report : callable, optional
         Called with each `Round` (noisy labels): the objective and how far labels moved.
-    certificate : bool
-        Cross-validate afterwards, in five folds, and keep with the model how often its intervals
-        hold: see `certify`, which also takes a model that is trained already.
 
     Returns
     -------
@@ -98,6 +95,7 @@ def train(
     if spectra.channel is None:
         _check_normalised(flux, ivar)
     ivar[ivar < recipe.pixels.max_error**-2.0] = 0.0
+    ivar = photon_ivar(ivar, recipe.errors)
     known = np.isfinite(values)
     enough = known.any(axis=1) if settings.noisy_labels else known.all(axis=1)
     use = enough & (ivar > 0).any(axis=1)
@@ -126,7 +124,7 @@ def train(
         **learned.report,
         "seconds": time.perf_counter() - start,
     }
-    model = Model(
+    return Model(
         recipe=recipe,
         scaling=scaling,
         label_range=np.stack([np.nanmin(values, axis=0), np.nanmax(values, axis=0)]),
@@ -139,11 +137,6 @@ def train(
         report=said,
         **learned.arrays,
     )
-    if not certificate:
-        return model
-    from bayescannon.validation import certify  # which trains: it cannot be imported before
-
-    return certify(model, spectra, labels)
 
 
 class _Learned(NamedTuple):
