@@ -6,11 +6,11 @@ import json
 import math
 import os
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, reason
 
 PRIORS = ("population", "flat")
 RANDOM_ERRORS = {"teff": 25.0, "feh": 0.015, "afe": 0.015}
@@ -149,7 +149,7 @@ class Recipe:
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: not a TOML file ({error})") from error
+            raise UserError(f"{path}: not a TOML file ({reason(error)})") from error
 
     @classmethod
     def loads(cls, text: str) -> Recipe:
@@ -210,10 +210,10 @@ def _section(kind: type, name: str, table: Any):
         }.get(wanted, isinstance(value, tuple) and all(isinstance(v, str) for v in value))
         if not fits:
             raise UserError(f"key '{name}.{key}' is {value!r}, but must be {wanted}")
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise UserError(f"section [{name}] lacks a key: {error}") from error
+    for key, f in kinds.items():
+        if key not in values and f.default is f.default_factory is MISSING:
+            raise UserError(f"section [{name}] lacks a key: {key}")
+    return kind(**values)
 
 
 def _is_number(value: Any) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from bayescannon.batches import unpack
 from bayescannon.calibration import Certificate
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, reason
 from bayescannon.files import output
 from bayescannon.marks import MODEL
 from bayescannon.recipe import Recipe
@@ -104,7 +104,7 @@ def read_folder[M](folder: str | os.PathLike, assemble: Callable[[Parts], M]) ->
         text = str(error)
         raise UserError(text if text.startswith(str(folder)) else f"{folder}: {text}") from error
     except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{folder}: damaged model folder ({error})") from error
+        raise UserError(f"{folder}: damaged model folder ({reason(error)})") from error
 
 
 def read_certificate(folder: Path) -> Certificate | None:
