@@ -119,7 +119,7 @@ def check_output(target: str | os.PathLike, kind: Kind, overwrite: bool = False)
 
 
 @contextmanager
-def work_in(folder: str | os.PathLike, marks: Sequence[str]) -> Generator[Path]:
+def work_in(folder: str | os.PathLike, marks: Sequence[str] = ()) -> Generator[Path]:
     """Hold a folder that is filled step by step, and that a later run goes on with.
 
     Parameters
@@ -127,7 +127,8 @@ def work_in(folder: str | os.PathLike, marks: Sequence[str]) -> Generator[Path]:
     folder : path
         Made when missing. A link is followed.
     marks : sequence of str
-        Names, one of which says that a folder which is not empty is such a run's.
+        Names that say, as the mark of `put_mark` does, that a folder which is not empty is such a
+        run's.
 
     Yields
     ------
@@ -148,8 +149,8 @@ def work_in(folder: str | os.PathLike, marks: Sequence[str]) -> Generator[Path]:
         marked = any((folder / mark).exists() for mark in (MARK, *marks))
         if folder.is_dir() and not marked and not all(map(_is_left, folder.iterdir())):
             raise UserError(
-                f"{folder}: exists, and is no folder of such a run: it has no {marks[0]}; choose "
-                "another output"
+                f"{folder}: exists, and is no folder of such a run (it has no "
+                f"{' or '.join((MARK, *marks))}); choose another output"
             )
         folder.mkdir(parents=True, exist_ok=True)
         with hold(folder / LOCK, folder):
@@ -292,7 +293,7 @@ def _check_suffix(path: Path, kind: Kind) -> None:
 
 def _check_parent(path: Path) -> None:
     """Refuse a path below a file, or in a folder where nothing may be written."""
-    parent = next(parent for parent in path.parents if os.path.lexists(parent))
+    parent = next((up for up in path.parents if os.path.lexists(up)), path)
     store = next((up for up in path.parents if (up / "zarr.json").exists()), None)
     if store is not None:
         raise UserError(f"{path}: lies inside the store {store}; choose another output")

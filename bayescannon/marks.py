@@ -34,9 +34,9 @@ class Kind(NamedTuple):
         return f"bayescannon {self.name}"
 
 
-SPECTRA = Kind("spectra", first=("flux", "ivar", "star_id"))
-POSTERIOR = Kind("posterior", first=("posterior", "sample_stats"), attribute="model_id")
-AGES = Kind("ages", first=("posterior", "sample_stats"), attribute="p_rc")
+SPECTRA = Kind("spectra store", first=("flux", "ivar", "star_id"))
+POSTERIOR = Kind("posterior store", first=("posterior", "sample_stats"), attribute="model_id")
+AGES = Kind("age store", first=("posterior", "sample_stats"), attribute="p_rc")
 GRID = Kind("isochrone grid", first=("log_age", "mh"), attribute="info")
 _WORDS = ("recipe.toml", "CARD.md", "certificate.json")
 MODEL = Kind("model", first=("model.json", "arrays.npz", "uncertainty.npz", *_WORDS))
@@ -51,10 +51,10 @@ CATALOG = Kind("catalogue", _TABLES, ("bayescannon.flags",))
 SELECTION = Kind("selection", (".ecsv",), ("why_not",))
 SHIFTS = Kind("age systematics", (".ecsv",), ("flat-log-mass",))
 QUARANTINE = Kind("quarantine", (".ecsv",), ("name: reason",))
+PIXELS = Kind("continuum pixels", (".txt", ".dat", ".lst", ""))
 REPEATS = Kind("repeats", (".json",))
-PIXELS = Kind("continuum pixels", (".txt",))
 PICTURE = Kind("picture", (".png",))
-ARRAYS = Kind("arrays", (".npz",))
+ARRAYS = Kind("arrays", (".npz",), ("bayescannon.npy",))
 
 
 def put_mark(path: Path, kind: Kind) -> None:

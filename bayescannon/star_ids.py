@@ -66,3 +66,12 @@ def match(listed: Iterable[str], wanted: Iterable[str]) -> np.ndarray:
     """Find the row of each name that is wanted: its own, else that of its star; -1 for none."""
     rows = {str(name): row for row, name in reversed(list(enumerate(listed)))}
     return np.array([rows.get(str(n), rows.get(star_of(str(n)), -1)) for n in wanted], int)
+
+
+def fits_ids(names: np.ndarray) -> np.ndarray:
+    """Names as FITS can hold them: the bytes of UTF-8 where they are no ASCII.
+
+    The standard knows ASCII only; astropy and `as_ids` read the bytes back as what they were.
+    """
+    plain = all(name.isascii() for name in names.tolist())
+    return names if plain else np.char.encode(names, "utf-8")

@@ -4,16 +4,17 @@ import csv
 import io
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy import units as u
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 from astropy.utils.data import get_readable_fileobj
 
+from bayescannon.columns import parsed_unit
 from bayescannon.errors import UserError
 
 FITS, PARQUET, HDF5, EXCEL = b"SIMPLE", b"PAR1", b"\x89HDF", b"PK\x03\x04"
@@ -79,6 +80,15 @@ def read_table(
         raise UserError(f"{path}: not a table that can be read{kind} ({reason})") from error
 
 
+@contextmanager
+def naming(path: str | os.PathLike) -> Generator[None]:
+    """Put the name of the file before what is wrong with its table."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
 def _read(path: Path, keys: Sequence[str], columns: Sequence[str] | None) -> Table:
     with get_readable_fileobj(path, encoding="binary") as file:
         start = file.read(6)
@@ -128,8 +138,10 @@ def _read_fits(path: Path, keys: Sequence[str], columns: Sequence[str] | None) -
             return Table.read(hdu)
         few = {name.lower() for name in columns}
         found = [name for name in hdu.columns.names if name.lower() in few]
-        table = Table({name: np.array(hdu.data[name]) for name in found})
+        table = Table()
         for name in found:
-            unit = hdu.columns[name].unit
-            table[name].unit = None if unit is None else u.Unit(unit, parse_strict="silent")
+            values, about = np.array(hdu.data[name]), hdu.columns[name]
+            none = values == about.null if isinstance(about.null, int) else False
+            unit = parsed_unit(about.unit) if about.unit else None
+            table[name] = MaskedColumn(values, mask=none, unit=unit)
         return table

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.stats import norm
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
-from bayescannon.calibration import fit_formula
 from bayescannon.labels.selection import carbon_and_nitrogen
+from studies.calibration.formula import fit_formula
 
 LEVELS = (np.arange(39) + 0.5) / 39
 MARTIG = np.array(

@@ -55,7 +55,7 @@ def infer(
     model: ModelOption = SHIPPED,
     draws: Annotated[int, typer.Option(min=2, help="Posterior draws per star.")] = 500,
     factors: Annotated[
-        int, typer.Option(min=0, help="Give the model so many random residual factors (0.002).")
+        int, typer.Option(min=0, help="Random residual factors (0.002) that the model is given.")
     ] = 0,
     pixels: Annotated[
         int, typer.Option(min=0, help="Repeat the model's pixels up to this number.")

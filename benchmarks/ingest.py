@@ -128,7 +128,7 @@ def _bare(paths: Sequence[Path]) -> tuple[float, float]:
 
 
 def _bare_at_once(paths: Sequence[Path], workers: int) -> float:
-    """Files a second that bare loops in so many processes read together: what the cores can do."""
+    """Files a second that bare loops in several processes read together: what the cores can do."""
     with new_processes(workers) as pool:
         while len(set(pool.map(_who, range(workers)))) < workers:
             pass  # some have not started

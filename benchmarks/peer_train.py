@@ -2,9 +2,9 @@
 
     python -m benchmarks.peer_train
 
-1639 stars with five exact labels, S/N about 150, 4 % missing (`simulate.make_quadratic`). Ours
+1639 stars with five exact labels, S/N about 150, 4 % missing (`benchmarks.quadratic`). Ours
 trains all 8575 pixels (scatter and coefficients: `train.fit_pixels`), compilation apart; a peer
-trains every so-manieth, `--peer-pixels` of them, and its time is scaled up by pixels: each pixel is
+trains `--peer-pixels` of them, evenly spread, and its time is scaled up by pixels: each pixel is
 a fit of its own there. Rounds of all alternate. Each peer runs in a throw-away environment and is
 run once before the rounds, so that its modules are compiled.
 
@@ -35,10 +35,9 @@ from pathlib import Path
 import numpy as np
 
 from bayescannon.labels import features
-from bayescannon.simulate import make_quadratic
-from bayescannon.simulate.quadratic import NAMES
 from bayescannon.training import fit_pixels
 from benchmarks.peers import THE_CANNON, environment, run
+from benchmarks.quadratic import NAMES, make_quadratic
 
 WORKER = Path(__file__).with_name("peer_train_worker.py")
 PEERS = {

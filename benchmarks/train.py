@@ -15,11 +15,11 @@ from bayescannon.labels import label_arrays
 from bayescannon.model import Model, train
 from bayescannon.posterior import infer
 from bayescannon.recipe import Recipe
-from bayescannon.simulate import make_apokasc, make_mock, make_quadratic
-from bayescannon.simulate.quadratic import NAMES
+from bayescannon.simulate import make_apokasc, make_mock
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array
 from bayescannon.validation import cross_validate, judge, posterior_columns
+from benchmarks.quadratic import NAMES, make_quadratic
 
 RECIPE = "apokasc-mass"
 

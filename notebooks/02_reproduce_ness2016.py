@@ -80,10 +80,10 @@ mass_model, age_model = (bc.Model.load(model_path(f"apokasc-{k}")) for k in ("ma
 post = bc.infer(mass_model, test.spectra, method="importance", draws=200)
 by_age = bc.infer(age_model, test.spectra, method="importance", draws=200)
 catalog = bc.build_catalog(post, bc.infer_ages(post), by_age)
-bc.write_catalog(catalog, run / "catalog.fits")
-mass_model.save(run / "model")
+bc.write_catalog(catalog, run / "catalog.fits", overwrite=True)
+mass_model.save(run / "model", overwrite=True)
 test.truth.write(run / "truth.ecsv", overwrite=True)
-test.spectra[:20].save(run / "spectra.zarr")
+test.spectra[:20].save(run / "spectra.zarr", overwrite=True)
 
 # %% [markdown]
 # The paper's own Cannon takes training labels as exact and pixels as independent. Here it is in
@@ -99,7 +99,7 @@ plain = replace(
     recipe, training=replace(recipe.training, noisy_labels=False, carried=(), factors=0)
 )
 validation = bc.cross_validate(thin, training.labels, plain, folds=3, truth=training.truth)
-validation.save(run / "crossval.npz")
+validation.save(run / "crossval.npz", overwrite=True)
 summary = {"data": "semi-synthetic", "crossval_stride": 30}
 (run / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
 

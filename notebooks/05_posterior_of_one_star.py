@@ -117,9 +117,9 @@ for name, peak, width, true in zip(
 # ## 3. Three ways to draws
 #
 # `importance` proposes around the maximum and weighs each draw by the exact posterior; k-hat says
-# whether the weights can be trusted (below 0.7). `nuts` runs its chains on the summary. `reference` is
-# NumPyro's NUTS on `star_program`, which knows nothing of summaries and reads all pixels: slow, and
-# the definition of what the others must give.
+# whether the weights can be trusted (below 0.7). `nuts` runs its chains on the summary.
+# `reference` is NumPyro's NUTS on `star_program`, which knows nothing of summaries and reads all
+# pixels: slow, and the definition of what the others must give.
 
 # %%
 DRAWS = {"laplace": 2000, "importance": 2000, "nuts": 2000, "reference": 250}  # 250 in each chain

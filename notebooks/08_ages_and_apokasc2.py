@@ -29,9 +29,9 @@ import numpy as np
 
 from bayescannon import Parsec, infer_ages
 from bayescannon.ages import salaris
-from bayescannon.ages.states import measure_reliability
 from bayescannon.ages.systematics import real_giants
 from bayescannon.plots.style import save
+from studies.ages.check import measure_reliability
 from studies.ages.plots import draw_p_rc, draw_published_ages, offset_and_scatter
 
 arguments = [] if "ipykernel" in sys.modules else sys.argv[1:]

@@ -135,7 +135,8 @@ def take_demo(folder: Path) -> None:
         f"Mass against the catalogue: {dex:.3f} dex rms, on semi-synthetic spectra. "
         "Ness et al. (2016) report 0.07 dex on real spectra.",
         f"The median age of the test stars is {summary['age.median']:.1f} Gyr. "
-        f"{summary['stars.flagged']} of {summary['stars.test']} stars are flagged.",
+        f"{summary['stars.bad']} of {summary['stars.test']} stars are bad; "
+        f"{summary['stars.flagged'] - summary['stars.bad']} more carry warnings.",
         f"The stages took {summary['seconds.total']:.0f} s with compiled programs cached.",
     ]
     columns = ["label", "rms error, test", "error / sd", "68 % interval holds"]

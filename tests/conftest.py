@@ -30,6 +30,7 @@ NUMERICAL = (
     "spectra.continuum",
     "spectra.continuum_pixels",
     "labels",
+    "states",
     "training",
     "model",
     "calibration",

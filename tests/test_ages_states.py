@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from bayescannon.ages import infer_ages
-from bayescannon.ages.states import default_classifier, known_states, measure_reliability, p_clump
+from bayescannon.ages.states import default_classifier, known_states
 from bayescannon.posterior.result import as_posterior
+from bayescannon.states import p_clump
+from studies.ages.check import measure_reliability
 
 LABELS = {"teff": 4800.0, "logg": 2.45, "feh": -0.05, "afe": 0.05}  # in the midst of the clump
 

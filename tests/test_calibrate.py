@@ -1,6 +1,7 @@
 """`bayescannon calibrate` on a tiny size, its words, and what it hands to the user."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -210,6 +211,9 @@ def test_the_report_has_every_scenario_and_says_that_it_is_semi_synthetic(report
     html = (out / "report.html").read_text()
     assert "semi-synthetic" in html
     assert html.count("data:image/png") == 2 * 6 + 5
+    told = re.findall('<img alt="([^"]+)"', html)
+    assert len(set(told)) == 2 * 6 + 5  # each picture says what it shows
+    assert "Quick run, too small to judge by: 300 training stars" in html
     for found in written.values():
         assert found["words"][0].startswith("Holds: ")
         assert all(len(q["before"]["coverage"]) == 4 for q in found["quantities"].values())

@@ -287,8 +287,10 @@ def test_the_command_makes_files_and_a_summary(places, tmp_path):
     words += ["--format", "parquet", "--out", tmp_path / "run"]
     done = CliRunner().invoke(app, [str(w) for w in [*words, "--json"]], catch_exceptions=False)
     assert done.exit_code == 0
-    summary = json.loads(done.output.splitlines()[-1])
-    assert summary["stars"] == 200
+    summary = json.loads(done.stdout)  # bars and warnings go to standard error
+    flags = QTable.read(tmp_path / "run" / "catalog.fits")["flags"]
+    assert (summary["stars"], summary["flagged"]) == (200, (flags != 0).sum())
+    assert summary["bad"] == (~bc.flags.good(flags)).sum()
     for suffix in ("ecsv", "fits"):
         back = QTable.read(tmp_path / "run" / f"catalog.{suffix}")
         assert str(back["star_id"][7]) == str(bc.Spectra.open(places / "spectra.zarr").star_id[7])

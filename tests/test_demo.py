@@ -84,7 +84,7 @@ def test_every_stage_by_itself(tmp_path, monkeypatch):
     np.testing.assert_allclose(table["age_q50"].value, by_hand["age_q50"].value)
 
 
-def test_real_giants_through_the_shell(tmp_path, monkeypatch, capsys):
+def test_real_giants_through_the_command_line(tmp_path, monkeypatch, capsys):
     """The DR12 giant near ASPCAP's labels; the cool DR17 one flagged; a bad file quarantined."""
     files = sorted((ROOT / "tests" / "data").glob("apStar-*.fits.gz"))
     broken = tmp_path / "apStar-broken.fits"

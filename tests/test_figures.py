@@ -13,7 +13,7 @@ from bayescannon.cli import app
 from bayescannon.data import element_windows, lines, model_path
 from bayescannon.errors import UserError
 from bayescannon.model import Model
-from bayescannon.plots.ages import draw_age_posteriors, draw_age_recovery, smooth_density
+from bayescannon.plots.ages import draw_age_posteriors, smooth_density
 from bayescannon.plots.calibration import draw_pit
 from bayescannon.plots.factors import draw_factors, element_weights, projections, strongest_first
 from bayescannon.plots.labels import draw_corner, draw_one_to_one, draw_training_labels
@@ -256,19 +256,6 @@ def test_density_does_not_fall_off_at_the_edge():
     density = smooth_density(values, np.linspace(0.0, 1.0, 201), edge=1.0)
     # Monte Carlo error of a kernel of width ~0.036 with 20,000 draws is about 2 %
     assert density[-1] == pytest.approx(1.0, abs=0.1)
-
-
-@pytest.mark.parametrize("n_star", [40, 600])
-def test_recovery_of_ages_counts_and_covers(n_star):
-    rng = np.random.default_rng(5)
-    truth = rng.uniform(0.8, 12.0, n_star)
-    median = truth * 10 ** (0.1 * rng.normal(size=n_star))
-    median[0] = np.nan
-    text = words(draw_age_recovery(truth, median, median / 10**0.1, median * 10**0.1))
-    assert "true age [Gyr]" in text
-    assert "68 % interval holds" in text
-    empty = np.full(3, np.nan)
-    assert len(draw_age_recovery(empty, empty, empty, empty).axes) == 2
 
 
 def test_scatter_counts_pixels():

@@ -18,9 +18,9 @@ def ages():
 
 
 @pytest.fixture(params=["infer", "open_posterior", "reweight", "recalibrate", "infer_ages"])
-def tree(request, world, posterior, ages, tmp_path):
+def tree(request, scenario, posterior, ages, tmp_path):
     if request.param == "open_posterior":
-        bc.infer(world.model, world.spectra[:3], "laplace", draws=4, out=tmp_path / "p.zarr")
+        bc.infer(scenario.model, scenario.spectra[:3], "laplace", draws=4, out=tmp_path / "p.zarr")
         return bc.open_posterior(tmp_path / "p.zarr")
     if request.param == "reweight":
         return bc.reweight(posterior, "flat")

@@ -29,18 +29,18 @@ ENTRIES = {
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_single_precision_is_refused_in_one_line(world, posterior, tmp_path, name):
+def test_single_precision_is_refused_in_one_line(scenario, posterior, tmp_path, name):
     jax.config.update("jax_enable_x64", False)
     try:
         with pytest.raises(bc.UserError, match=r"switch double precision on with jax\.config"):
-            ENTRIES[name](world, posterior, tmp_path)
+            ENTRIES[name](scenario, posterior, tmp_path)
     finally:
         jax.config.update("jax_enable_x64", True)
     assert not list(tmp_path.iterdir())
 
 
-def test_what_worked_before_works_after_single_precision(world):
-    before = world.model.predict(world.labels)
+def test_what_worked_before_works_after_single_precision(scenario):
+    before = scenario.model.predict(scenario.labels)
     with jax.enable_x64(False), pytest.raises(bc.UserError, match="single precision"):
-        world.model.predict(world.labels)
-    assert np.array_equal(world.model.predict(world.labels), before, equal_nan=True)
+        scenario.model.predict(scenario.labels)
+    assert np.array_equal(scenario.model.predict(scenario.labels), before, equal_nan=True)

@@ -15,14 +15,13 @@ from scipy.stats import multivariate_normal, norm, t
 import bayescannon as bc
 from bayescannon.ages.draws import p_rc_of, read_draws, weigh
 from bayescannon.data import model_path
-from bayescannon.labels import Mixture, features, fit_bent_population, straightened
+from bayescannon.labels import Mixture, WhiteMixture, features, fit_bent_population, straightened
 from bayescannon.model import load
 from bayescannon.model.by_state import parts_of, states_of
 from bayescannon.model.model import stated_errors
 from bayescannon.posterior.frame import Frame
 from bayescannon.posterior.importance import log_evidence
 from bayescannon.posterior.likelihood import Summary
-from bayescannon.posterior.prior import WhiteMixture
 from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.training.relation import _spread, error_law
 

@@ -13,7 +13,6 @@ import numpy as np
 import xarray as xr
 
 from bayescannon.ages.draws import (
-    STATES,
     USUAL_LOGG,
     Raw,
     Weighed,
@@ -33,12 +32,13 @@ from bayescannon.ages.posterior import (
     age_density,
     state_tables,
 )
-from bayescannon.ages.states import STATE_LABELS, default_classifier, p_clump
+from bayescannon.ages.states import STATE_LABELS, default_classifier
 from bayescannon.batches import in_threads, map_groups
 from bayescannon.errors import UserError
 from bayescannon.flags import Flag, combine
 from bayescannon.keys import star_keys
 from bayescannon.precision import require_float64
+from bayescannon.states import STATES, p_clump
 from bayescannon.typing import Array, Scalar, Stars
 
 STARS_PER_BLOCK = 1024

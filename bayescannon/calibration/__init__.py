@@ -1,6 +1,5 @@
 """Are posteriors calibrated? Ranks, intervals, scores, baselines, recalibration; arrays only."""
 
-from bayescannon.calibration.baselines import Formula, fit_formula
 from bayescannon.calibration.certificate import NO_CERTIFICATE, Certificate, Held, hold
 from bayescannon.calibration.intervals import (
     LEVELS,
@@ -47,7 +46,6 @@ __all__ = [
     "NO_CERTIFICATE",
     "Bins",
     "Certificate",
-    "Formula",
     "Gain",
     "Held",
     "Inflation",
@@ -63,7 +61,6 @@ __all__ = [
     "crps_normal",
     "ecdf_band",
     "equal_bins",
-    "fit_formula",
     "fit_inflation",
     "fit_pit_map",
     "hold",

@@ -137,7 +137,7 @@ class BlockMaker:
                 release(single)
 
     def write(self, k: int, result: Result) -> Done:
-        """Write draws, then the rows of the catalogue: these, renamed into place, are the proof."""
+        """Write draws, then the rows of the catalogue, whose file marks the block as done."""
         for name, tree in result.trees.items() if self.keep_draws else ():
             single = in_single(tree)
             TreeWriter(self.out / name).write(single, k * self.stars_per_block)

@@ -99,7 +99,7 @@ def _from_draws(name: str, ordered: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _quantiles(ordered: np.ndarray) -> np.ndarray:
-    """As `np.quantile(ordered, LEVELS, axis=1).T` of what is in order already."""
+    """Quantiles at `LEVELS` of rows in rising order: `np.quantile(ordered, LEVELS, axis=1).T`."""
     n = ordered.shape[1]
     place = np.array(LEVELS) * (n - 1)
     below = np.minimum(place.astype(int), n - 2)

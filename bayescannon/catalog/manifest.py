@@ -49,16 +49,30 @@ def agree_on(path: Path, described: dict[str, Any]) -> None:
         with write_beside(path) as beside:
             beside.write_text(json.dumps(described, indent=2) + "\n")
         return
-    try:
-        before = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path}: damaged; start anew with --restart") from error
+    before = read_manifest(path)
     for key in sorted({*before, *described}):
         if before.get(key) != described.get(key):
             raise UserError(
                 f"{path.parent}: holds a run with {key} {before.get(key)!r}, now it is "
                 f"{described.get(key)!r}: choose another folder, or start anew with --restart"
             )
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read what a run is made of.
+
+    Raises
+    ------
+    UserError
+        If this is no manifest of a run.
+    """
+    try:
+        described = json.loads(path.read_text())
+    except ValueError:
+        described = None
+    if not isinstance(described, dict) or "spectra id" not in described:
+        raise UserError(f"{path}: is no manifest of a catalogue run; choose another output")
+    return described
 
 
 def _spectra_id(spectra: Spectra) -> str:

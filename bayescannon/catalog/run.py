@@ -21,7 +21,7 @@ from bayescannon.catalog.block import (
 )
 from bayescannon.catalog.build import described
 from bayescannon.catalog.executors import Executor, in_threads_here, on_cluster
-from bayescannon.catalog.manifest import agree_on, describe_run
+from bayescannon.catalog.manifest import agree_on, describe_run, read_manifest
 from bayescannon.catalog.write import failed_stars
 from bayescannon.errors import UserError
 from bayescannon.files import resolved, sweep, work_in, write_beside
@@ -34,7 +34,7 @@ from bayescannon.spectra import Spectra
 
 MANIFEST = "manifest.json"
 CHANNELS_AT_ONCE = 16
-"""A block has so many times more stars where these are a few channels each."""
+"""How many times more stars a block has where each is a few channels."""
 
 
 def run_catalog(
@@ -92,10 +92,12 @@ def run_catalog(
     Raises
     ------
     UserError
-        If the folder holds something else or another run, or another run works in it, if spectra
-        cannot be read, or the disk is full; what is done is kept.
+        If there are no stars, the folder holds something else or another run, or another run works
+        in it, if spectra cannot be read, or the disk is full; what is done is kept.
     """
     require_float64()
+    if not len(spectra):
+        raise UserError("there is no star to infer: the table or the store of spectra is empty")
     out = resolved(out)
     grid = (grid or Parsec.default()) if "ln_mass" in model.labels else None
     n_block = STARS_PER_BLOCK * (1 if spectra.channel is None else CHANNELS_AT_ONCE)
@@ -129,6 +131,8 @@ def run_catalog(
 
 def _remove_run(out: Path) -> None:
     """Remove a run, first the parts, which say what is done, last what says whose folder it is."""
+    if (out / MANIFEST).exists():
+        read_manifest(out / MANIFEST)  # what only has its name is not ours
     tables = [f"catalog{suffix}" for suffix in CATALOG.suffixes]
     for name in dict.fromkeys((PARTS, POSTERIORS, AGES, FAILED, *tables, MANIFEST)):
         if (out / name).exists():

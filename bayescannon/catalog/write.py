@@ -14,7 +14,7 @@ import pyarrow
 import pyarrow.parquet
 from astropy import units as u
 from astropy.io import fits
-from astropy.table import QTable, Table
+from astropy.table import Column, QTable, Table
 
 from bayescannon.catalog.build import described
 from bayescannon.catalog.glossary import column
@@ -22,7 +22,7 @@ from bayescannon.catalog.paper import paper_table
 from bayescannon.files import output
 from bayescannon.marks import CATALOG
 from bayescannon.spectra.readers import BLOCK
-from bayescannon.star_ids import as_ids
+from bayescannon.star_ids import as_ids, fits_ids
 
 FAILED = b"failed"
 FITS_ROWS = 8192
@@ -47,11 +47,10 @@ def write_catalog(table: QTable, path: str | os.PathLike, overwrite: bool = Fals
     UserError
         If the suffix is another, or the file may not be written.
     """
-    table = table.copy(copy_data=False)
-    table["star_id"] = as_ids(table["star_id"])
-    table.meta["creator"] = CATALOG.creator
+    named = _with_ids(table, as_ids(table["star_id"]))
+    named.meta["creator"] = CATALOG.creator
     with output(path, CATALOG, overwrite) as beside:
-        WRITERS[beside.suffix.lower()](table, beside)
+        WRITERS[beside.suffix.lower()](named, beside)
 
 
 def write_part(table: QTable, failed: dict[str, str], path: Path) -> None:
@@ -120,13 +119,20 @@ def _without_dex(table: QTable) -> Table:
     return plain
 
 
+def _with_ids[T: Table](table: T, names: np.ndarray) -> T:
+    """Copy a table with its stars' names in another form."""
+    out, about = table.copy(copy_data=False), table["star_id"].info
+    out["star_id"] = Column(names, description=about.description, meta=about.meta)
+    return out
+
+
 def _run(table: QTable) -> str:
     """What made the table, as one line."""
     return json.dumps(table.meta, sort_keys=True, default=str)
 
 
 def _write_fits(table: QTable, path: Path) -> None:
-    plain = _without_dex(table)
+    plain = _with_ids(_without_dex(table), fits_ids(table["star_id"]))
     plain.meta = {}  # nested values do not fit FITS cards: they go to one long JSON card
     hdu = fits.table_to_hdu(plain[:0])
     hdu.name = "CATALOG"

@@ -1,8 +1,10 @@
 """The command line: `bayescannon COMMAND`."""
 
+import os
 import signal
 import sys
 import warnings
+from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
@@ -76,14 +78,17 @@ def main() -> None:
 
 
 def _leave(words: str, code: int) -> NoReturn:
-    print(f"bayescannon: {words}", file=sys.stderr)
+    with suppress(OSError):  # stderr may lie on the disk that is full
+        print(f"bayescannon: {words}", file=sys.stderr)
     raise SystemExit(code) from None
 
 
 def _stop(number: int, _) -> NoReturn:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)  # clearing up is not interrupted
-    _leave("stopped; the same command starts again, or goes on with what is kept", 128 + number)
+    words = "stopped; the same command starts again, or goes on with what is kept"
+    os.write(2, f"bayescannon: {words}\n".encode())  # Python may be in the middle of a print
+    raise SystemExit(128 + number)
 
 
 def _in_one_line(message, *_, **__) -> None:

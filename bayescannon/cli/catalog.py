@@ -19,7 +19,7 @@ from bayescannon.cli.console import Seed, console, log, progress
 from bayescannon.data import model_path
 from bayescannon.errors import UserError
 from bayescannon.files import check_output, means_file
-from bayescannon.flags import Flag
+from bayescannon.flags import WARNINGS, Flag, Tally
 from bayescannon.marks import CATALOG
 from bayescannon.model import load
 from bayescannon.posterior import open_posterior
@@ -170,13 +170,14 @@ def _report(table: QTable, out: str, as_json: bool) -> None:
     """Say how many stars there are, and how many with each flag."""
     flags = np.asarray(table["flags"])
     counts = {f.name: int((flags & f > 0).sum()) for f in Flag if (flags & f).any()}
-    flagged = int((flags != 0).sum())
+    tally = Tally.of(flags)
     certificate = table.meta.get("post_certificate", NO_CERTIFICATE)
     if as_json:
-        summary = {"stars": len(table), "flagged": flagged, "flags": counts}
-        print(json.dumps(summary | {"certificate": certificate}))
+        summary = tally._asdict() | {"flags": counts, "certificate": certificate}
+        print(json.dumps(summary))
         return
-    console.print(f"{len(table)} stars, {flagged} flagged, {len(table.colnames)} columns in {out}")
+    console.print(f"{tally}; {len(table.colnames)} columns in {out}")
     for name, count in Counter(counts).most_common():
-        console.print(f"  {name:<18} {count}")
+        warning = " (warning)" if Flag[name] in WARNINGS else ""
+        console.print(f"  {name:<18} {count}{warning}")
     console.print(certificate)

@@ -19,6 +19,7 @@ from bayescannon.cli.console import Overwrite, Seed, console, progress, text_tab
 from bayescannon.cli.model import training_progress
 from bayescannon.data import lines, model_path
 from bayescannon.files import output
+from bayescannon.flags import Tally
 from bayescannon.labels import label_arrays
 from bayescannon.marks import AGES, DEMO, put_mark
 from bayescannon.model import Model, train
@@ -96,16 +97,18 @@ def demo(
             write_catalog(table, beside / "catalog.ecsv")
         with _stage("figures", "figures", 1, seconds):
             _figures(beside / "figures", model, training, test, validation, post, ages)
+        tally = Tally.of(table["flags"])
         validation.save(beside / "crossval.npz")
         training.labels.write(beside / "training.ecsv")
         test.truth.write(beside / "truth.ecsv")
         truth, _ = label_arrays(test.truth, model.labels, test.spectra.star_id)
         near = np.sort(np.argsort(unlike_paper_star(truth, model), kind="stable")[:KEPT])
         test.spectra[near].save(beside / "spectra.zarr")
-        summary = _summary(model, validation, test, post, ages, seconds)
+        summary = _summary(model, validation, test, post, ages, tally, seconds)
         text = json.dumps(summary, indent=1, sort_keys=True) + "\n"
         (beside / "summary.json").write_text(text, encoding="utf-8")
     console.print(_closing_table(summary))
+    console.print(tally)
     console.print(
         f"median age {summary['age.median']:.1f} Gyr, median age error "
         f"{summary['age.median_error_dex']:.2f} dex"
@@ -198,6 +201,7 @@ def _summary(
     test: Simulation,
     post: xr.DataTree,
     ages: xr.DataTree,
+    tally: Tally,
     seconds: dict[str, float],
 ) -> dict[str, float | str]:
     """Every figure of the run under a plain name."""
@@ -206,8 +210,9 @@ def _summary(
         "model_id": model.id,
         "crossval_stride": STRIDE,
         "stars.training": len(validation.star_id),
-        "stars.test": len(test.spectra),
-        "stars.flagged": int((array(post, "sample_stats/flags") != 0).sum()),
+        "stars.test": tally.stars,
+        "stars.flagged": tally.flagged,
+        "stars.bad": tally.bad,
     }
     for name, judged in validation.statistics.items():
         summary |= {f"crossval.{k}.{name}": v for k, v in judged.as_dict().items()}
@@ -224,10 +229,7 @@ def _summary(
 
 
 def _closing_table(summary: dict) -> str:
-    title = (
-        f"{summary['stars.test']} semi-synthetic test stars ({summary['stars.flagged']} flagged), "
-        f"{summary['seconds.total']:.0f} s"
-    )
+    title = f"semi-synthetic test stars, {summary['seconds.total']:.0f} s"
     names = [key.removeprefix("test.rms.") for key in summary if key.startswith("test.rms.")]
     heads = (
         "label",

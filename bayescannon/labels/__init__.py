@@ -3,9 +3,9 @@
 from bayescannon.labels.checks import check_labels, tell_oddities
 from bayescannon.labels.cuts import CUTS, training_cuts
 from bayescannon.labels.features import feature_rows, features, monomials, n_features
-from bayescannon.labels.logistic import fit_logistic
-from bayescannon.labels.population import Mixture, fit_bent_population, fit_population, straightened
-from bayescannon.labels.scaling import Scaling, learn_scaling
+from bayescannon.labels.mixture import Mixture, WhiteMixture, straightened
+from bayescannon.labels.population import fit_bent_population, fit_population
+from bayescannon.labels.scaling import LabelMap, Scaling, learn_scaling
 from bayescannon.labels.seismic import seismic_logg, seismic_mass
 from bayescannon.labels.selection import CarbonNitrogenRegion, carbon_and_nitrogen, paper_selection
 from bayescannon.labels.table import (
@@ -20,15 +20,16 @@ __all__ = [
     "CUTS",
     "UNITS",
     "CarbonNitrogenRegion",
+    "LabelMap",
     "Mixture",
     "Scaling",
+    "WhiteMixture",
     "carbon_and_nitrogen",
     "check_labels",
     "evolutionary_states",
     "feature_rows",
     "features",
     "fit_bent_population",
-    "fit_logistic",
     "fit_population",
     "known_states",
     "label_arrays",

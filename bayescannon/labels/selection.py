@@ -9,7 +9,8 @@ from astropy.table import Table
 from bayescannon.columns import find, numbers
 from bayescannon.errors import UserError
 from bayescannon.labels.cuts import CUTS
-from bayescannon.labels.population import Mixture, fit_population
+from bayescannon.labels.mixture import Mixture
+from bayescannon.labels.population import fit_population
 from bayescannon.star_ids import as_ids
 from bayescannon.tables import as_table
 from bayescannon.words import plural
@@ -62,14 +63,16 @@ class CarbonNitrogenRegion(NamedTuple):
             )
         middle, spread = points.mean(axis=0), points.std(axis=0)
         scaled = (points - middle) / spread
-        density = Mixture(*map(np.asarray, fit_population(scaled, np.zeros_like(scaled))[:3]))
+        density = fit_population(scaled, np.zeros_like(scaled))
         region = cls(middle, spread, density, -np.inf)
         return region._replace(lowest=float(np.quantile(region.log_density(points), 1 - INSIDE)))
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """Log density of ([C/N], [(C+N)/M]) given [Fe/H] at points (star, 3); NaN stays NaN."""
         scaled = (points - self.middle) / self.spread
-        return _log_mixture(self.density, scaled, 3) - _log_mixture(self.density, scaled, 1)
+        weight, mean, covariance = self.density.weight, self.density.mean, self.density.covariance
+        of_feh = Mixture(weight, mean[:, :1], covariance[:, :1, :1])
+        return np.asarray(self.density.log_prob(scaled.T) - of_feh.log_prob(scaled[:, :1].T))
 
     def holds(self, table: Any) -> np.ndarray:
         """Say which stars of a table with `feh`, `c_m`, `n_m` lie inside, bool (star,)."""
@@ -133,13 +136,3 @@ def _column(table: Table, name: str) -> str:
 def _points(table: Any) -> np.ndarray:
     feh, c_m, n_m = (numbers(as_table(table), name, u.dex) for name in ("feh", "c_m", "n_m"))
     return np.column_stack([feh, *carbon_and_nitrogen(c_m, n_m)])
-
-
-def _log_mixture(density: Mixture, scaled: np.ndarray, first: int) -> np.ndarray:
-    """Log density of the first so many coordinates at points (star, ...)."""
-    x = scaled[:, None, :first] - density.mean[None, :, :first]
-    covariance = density.covariance[:, :first, :first]
-    chi2 = np.einsum("sci,cij,scj->sc", x, np.linalg.inv(covariance), x)
-    log_det = np.linalg.slogdet(2 * np.pi * covariance)[1]
-    with np.errstate(invalid="ignore"):  # NaN where an abundance is not known
-        return np.logaddexp.reduce(np.log(density.weight) - 0.5 * (chi2 + log_det), axis=1)

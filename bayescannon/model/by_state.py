@@ -14,14 +14,14 @@ from astropy.table import Table
 from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.files import output
-from bayescannon.labels import features, fit_logistic, known_states
+from bayescannon.labels import known_states
 from bayescannon.marks import STATE_MODELS
 from bayescannon.model.fit import RIDGE, train
 from bayescannon.model.model import LabelMap, Model
-from bayescannon.model.states import STATES, StateRelation
 from bayescannon.model.store import CERTIFICATE, read_certificate
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
+from bayescannon.states import STATES, StateClassifier, StateRelation, fit_states, p_clump
 
 ODDS = "states.npz"
 
@@ -89,10 +89,8 @@ class StateModels:
 
     def p_rc(self, inputs: np.ndarray) -> np.ndarray:
         """P(rc) of inputs (star, input); an input that is NaN counts as its training mean."""
-        scaled = np.nan_to_num((inputs - self.pivot) / self.scale)
-        # beyond the training range a quadratic would be sure of anything
-        odds = features(jnp.asarray(np.clip(scaled, -4, 4))) @ jnp.asarray(self.log_odds)
-        return np.asarray(1 / (1 + jnp.exp(-odds)))
+        pivot, scale, log_odds = map(jnp.asarray, (self.pivot, self.scale, self.log_odds))
+        return np.asarray(p_clump(StateClassifier(pivot, scale, log_odds), jnp.asarray(inputs)))
 
     def save(self, folder: str | os.PathLike, overwrite: bool = False) -> None:
         """Write `rgb/`, `rc/`, `states.npz`, the recipe and the card into a folder.
@@ -201,8 +199,7 @@ def train_by_state(
         raise UserError(f"states must be {' or '.join(STATES)} for every training star")
     flux, ivar = spectra.arrays()
     complete = (ivar > 0).all(axis=1)
-    pivot, scale = flux[complete].mean(axis=0), flux[complete].std(axis=0)
-    v = features(jnp.asarray((flux[complete] - pivot) / scale))
-    log_odds = np.asarray(fit_logistic(v, state[complete] == "rc", RIDGE))
+    found = fit_states(flux[complete], state[complete] == "rc", RIDGE)
+    pivot, scale, log_odds = map(np.asarray, (found.pivot, found.scale, found.log_odds))
     rgb, rc = (train(spectra[np.flatnonzero(state == s)], labels, recipe) for s in STATES)
     return StateModels(rgb, rc, pivot, scale, log_odds, float(np.mean(state == "rc")))

@@ -14,7 +14,6 @@ from bayescannon.labels import (
     evolutionary_states,
     features,
     fit_bent_population,
-    fit_logistic,
     fit_population,
     label_arrays,
     learn_scaling,
@@ -23,11 +22,11 @@ from bayescannon.labels import (
 )
 from bayescannon.model.card import with_certificate
 from bayescannon.model.model import LabelMap, Model, stated_errors
-from bayescannon.model.states import STATES, StateRelation, States
 from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.spectra.photons import photon_ivar
+from bayescannon.states import STATES, StateRelation, States, fit_logistic
 from bayescannon.training import (
     DEGREES_OF_FREEDOM,
     Joint,
@@ -53,7 +52,6 @@ def train(
     recipe: Recipe,
     progress: Callable[[int], None] | None = None,
     report: Callable[[Round], None] | None = None,
-    certificate: bool = False,
 ) -> Model:
     """Train a model: coefficients and scatter of every pixel (Eqs. 1 and 2).
 
@@ -73,9 +71,6 @@ def train(
         Called with the number of pixels done (exact labels).
     report : callable, optional
         Called with each `Round` (noisy labels): the objective and how far labels moved.
-    certificate : bool
-        Cross-validate afterwards, in five folds, and keep with the model how often its intervals
-        hold: see `certify`, which also takes a model that is trained already.
 
     Returns
     -------
@@ -129,7 +124,7 @@ def train(
         **learned.report,
         "seconds": time.perf_counter() - start,
     }
-    model = Model(
+    return Model(
         recipe=recipe,
         scaling=scaling,
         label_range=np.stack([np.nanmin(values, axis=0), np.nanmax(values, axis=0)]),
@@ -142,11 +137,6 @@ def train(
         report=said,
         **learned.arrays,
     )
-    if not certificate:
-        return model
-    from bayescannon.validation import certify  # which trains: it cannot be imported before
-
-    return certify(model, spectra, labels)
 
 
 class _Learned(NamedTuple):

@@ -7,7 +7,6 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,23 +14,13 @@ from astropy.table import Table
 
 from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
-from bayescannon.labels import Mixture, Scaling, features, n_features
-from bayescannon.model.states import States
+from bayescannon.labels import LabelMap, Mixture, Scaling, features, n_features
 from bayescannon.model.store import Parts, read_folder, write_folder
 from bayescannon.recipe import Recipe
+from bayescannon.states import States
 
 PLAIN = ("label_range", "coefficients", "scatter", "usable", "factors")
 """Arrays that every model has as attributes."""
-
-
-class LabelMap(NamedTuple):
-    """How well noisy training labels fix the label scale.
-
-    At scaled labels l it is uncertain by the covariance (v.leverage.v) times `covariance`.
-    """
-
-    leverage: np.ndarray
-    covariance: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,7 @@ def _pairs(fig: Figure, values: np.ndarray, names: Sequence[str], ranges=None, *
 def _corner(fig: Figure, draws: np.ndarray, names: Sequence[str], marks: list) -> None:
     ranges = []
     for i, column in enumerate(draws.T):
-        # a truth far outside the draws must stay in the picture: that is the news
+        # a truth far outside the draws must stay in the picture
         shown = [m[1][i] for m in marks if np.isfinite(m[1][i])]
         low, high = np.min([*column, *shown]), np.max([*column, *shown])
         margin = 0.08 * (high - low) or 1.0

@@ -11,12 +11,11 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import cho_solve
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from bayescannon.labels import features
 from bayescannon.model import LabelMap
-from bayescannon.posterior.likelihood import Summary
+from bayescannon.posterior.likelihood import Summary, integrate_out
 from bayescannon.typing import Array, StarLabels
 
 
@@ -56,15 +55,12 @@ def with_label_map(summary: Summary, columns: Float[Array, "star feature label"]
         The diagonal parts, and so the paper's chi2, stay.
     """
 
-    def one_star(a, b, c, g):
-        seen, right = g.T @ a, g.T @ b
-        inner = jnp.linalg.cholesky(jnp.eye(g.shape[1]) + seen @ g)
-        solved, solved_right = cho_solve((inner, True), seen), cho_solve((inner, True), right)
-        log_det = jnp.sum(jnp.log(jnp.diagonal(inner)))
-        return a - seen.T @ solved, b - seen.T @ solved_right, c - right @ solved_right, log_det
-
-    a, b, c, half = jax.vmap(one_star)(summary.a, summary.b, summary.c, columns)
-    return summary._replace(a=a, b=b, c=c, log_norm=summary.log_norm - half)
+    s = summary
+    seen = jnp.swapaxes(columns, 1, 2) @ s.a
+    along = jnp.einsum("sfk,sf->sk", columns, s.b)
+    form = (s.a, s.b, s.c, s.log_norm)
+    a, b, c, log_norm = integrate_out(form, seen @ columns, seen, along)
+    return s._replace(a=a, b=b, c=c, log_norm=log_norm)
 
 
 def draw_shift(label_map: LabelMap, scaled: np.ndarray, degree: int, unit: np.ndarray):
@@ -73,34 +69,3 @@ def draw_shift(label_map: LabelMap, scaled: np.ndarray, degree: int, unit: np.nd
     size = np.sqrt(np.einsum("ni,ij,nj->n", v, label_map.leverage, v))
     values, axes = np.linalg.eigh(label_map.covariance)
     return size[:, None] * (unit @ (axes * np.sqrt(np.maximum(values, 0.0))).T)
-
-
-def error_of_mean(
-    label_map: LabelMap,
-    scaled: StarLabels,
-    weight: Float[np.ndarray, "star"],
-    cell: Int[np.ndarray, "star"],
-) -> Float[np.ndarray, "cell label"]:
-    """Sd of the label scale's error in the mean of many stars: they share it.
-
-    Parameters
-    ----------
-    label_map : LabelMap
-    scaled : (star, label)
-    weight : (star,)
-        Of each star in its cell's mean.
-    cell : (star,)
-        Counted from 0; -1 for none.
-
-    Returns
-    -------
-    (cell, label), in scaled labels
-        The map's error is linear in v(l) (`model.LabelMap`), so it is that of the mean v.
-    """
-    here = cell >= 0
-    v = np.asarray(features(jnp.asarray(scaled[here])))
-    total = np.zeros((int(cell.max(initial=-1)) + 1, v.shape[1]))
-    np.add.at(total, cell[here], weight[here, None] * v)
-    mean = total / np.bincount(cell[here])[:, None]
-    size = np.sqrt(np.einsum("ci,ij,cj->c", mean, label_map.leverage, mean))
-    return size[:, None] * np.sqrt(np.diagonal(label_map.covariance))[None]

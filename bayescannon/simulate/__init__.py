@@ -1,6 +1,5 @@
 """Semi-synthetic sets with the parts of real data that are at hand."""
 
-from bayescannon.simulate.quadratic import make_quadratic
 from bayescannon.simulate.scenario import Scenario
 from bayescannon.simulate.stars import Simulation, make_apokasc, make_mock, with_published_ages
 
@@ -9,6 +8,5 @@ __all__ = [
     "Simulation",
     "make_apokasc",
     "make_mock",
-    "make_quadratic",
     "with_published_ages",
 ]

@@ -69,7 +69,8 @@ def simulate_stars(
         if model.population is None:
             raise UserError(f"model {model.name!r} does not know its training labels")
         prior = population_prior(model.population)
-    weight, mean, covariance = (np.asarray(part) for part in prior[:3])
+    parts = (prior.weight, prior.mean, prior.covariance)
+    weight, mean, covariance = map(np.asarray, parts)
     root = np.linalg.cholesky(covariance)
     star_id = [f"made-{i:06d}" for i in range(first, first + n)]
     scaled, snr = np.empty((n, len(model.labels))), np.empty(n)

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from astropy.table import Table
 
-from bayescannon.labels import fit_logistic, monomials
+from bayescannon.labels import monomials
+from bayescannon.states import fit_logistic
 
 MASS_ERROR_SHARE = 0.65
 """Share of the quoted mass errors that is taken out as noise.

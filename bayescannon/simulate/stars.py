@@ -42,7 +42,7 @@ MASS_ERROR = 0.12
 
 
 class Simulation(NamedTuple):
-    """A semi-synthetic set: spectra, the labels handed out (with errors), and what went in."""
+    """A semi-synthetic set: spectra, labels with errors as a catalogue has them, and the truth."""
 
     spectra: Spectra
     labels: Table

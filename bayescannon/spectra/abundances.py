@@ -11,7 +11,7 @@ from bayescannon.errors import UserError
 from bayescannon.spectra.bits import AspcapFlag, StarFlag, bits
 from bayescannon.spectra.container import Spectra
 from bayescannon.star_ids import unique_ids
-from bayescannon.tables import read_table
+from bayescannon.tables import naming, read_table
 
 CHANNELS = ("teff_spec", "logg_spec", "m_h", "a_m", "c_m", "n_m")
 """Calibrated Teff [1000 K] and log g [dex, cgs]; [M/H], [alpha/M], [C/M], [N/M] [dex]."""
@@ -105,13 +105,15 @@ def read_abundances(
     star_id = find(rows, "APOGEE_ID")
     if star_id is None:
         raise UserError(f"{path}: has no column APOGEE_ID: not an allStar table")
-    values, errors = (
-        np.column_stack([_read(rows, name, suffix, path) for name in CHANNELS])
-        for suffix in ("", "_ERR")
-    )
-    bad_star, bad = _flags(rows)
+    with naming(path):
+        values, errors = (
+            np.column_stack([_read(rows, name, suffix) for name in CHANNELS])
+            for suffix in ("", "_ERR")
+        )
+        bad_star, bad = _flags(rows)
+        names = unique_ids(rows[star_id])
     values[bad] = np.nan
-    spectra = to_channels(values, errors, unique_ids(rows[star_id]), {"bad_star": bad_star})
+    spectra = to_channels(values, errors, names, {"bad_star": bad_star})
     return spectra if training is None else on_scale(spectra, training, shift)
 
 
@@ -158,7 +160,7 @@ def _quadratic(x: np.ndarray) -> np.ndarray:
     return np.column_stack([np.ones(len(x)), x, x[:, i] * x[:, j]])
 
 
-def _read(rows: Table, name: str, suffix: str, path) -> np.ndarray:
+def _read(rows: Table, name: str, suffix: str) -> np.ndarray:
     found = find(rows, *(column + suffix for column in COLUMNS[name]))
     if found is not None:
         return numbers(rows, found)
@@ -166,7 +168,7 @@ def _read(rows: Table, name: str, suffix: str, path) -> np.ndarray:
         return np.full(len(rows), np.nan)
     vector = find(rows, "PARAM", "FPARAM")
     if vector is None or name not in PARAM_INDEX or rows[vector].ndim != 2:
-        raise UserError(f"{path}: has no column {' or '.join(COLUMNS[name])} (nor FPARAM)")
+        raise UserError(f"has no column {' or '.join(COLUMNS[name])} (nor FPARAM)")
     return numbers(Table({vector: plain(rows[vector])[:, PARAM_INDEX[name]]}), vector)
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-import zarr
 from astropy.table import Table
 
-from bayescannon.columns import in_angstrom, plain
+from bayescannon.columns import plain
 from bayescannon.errors import UserError
 from bayescannon.files import output
 from bayescannon.marks import SPECTRA
 from bayescannon.spectra import tables
+from bayescannon.spectra.dataset import axis_of, check_unique, open_dataset, plain_words
 from bayescannon.spectra.grid import apogee_wavelength, pixel_index, pixel_index_of_size, place
 from bayescannon.spectra.resample import resample_flux
 from bayescannon.spectra.single import unit_for_single
@@ -33,7 +33,8 @@ class Spectra:
     Parameters
     ----------
     wavelength : array (pixel,) or None
-        Rest-frame vacuum wavelength [Angstrom, or with a unit], increasing. None with `channel` instead.
+        Rest-frame vacuum wavelength [Angstrom, or with a unit], increasing. None with `channel`
+        instead.
     flux : array (star, pixel)
         Continuum-normalised flux (or the value of each channel).
     ivar : array (star, pixel)
@@ -60,7 +61,7 @@ class Spectra:
         star_id = as_ids(star_id)
         masks = [a.mask for a in (flux, ivar) if isinstance(a, np.ma.MaskedArray)]
         flux, ivar = np.atleast_2d(np.asarray(flux)), np.atleast_2d(np.asarray(ivar))
-        axis = _axis(wavelength, channel)
+        axis = axis_of(wavelength, channel)
         expected = (len(star_id), axis.size)
         for name, array in (("flux", flux), ("ivar", ivar)):
             if array.shape != expected:
@@ -69,7 +70,7 @@ class Spectra:
                 )
         for mask in masks:
             ivar = np.where(mask, 0, ivar)
-        _check_unique(star_id)
+        check_unique(star_id)
         self.data = xr.Dataset(
             {"flux": (("star", "pixel"), flux), "ivar": (("star", "pixel"), ivar)},
             coords={"star_id": ("star", star_id), axis.name: ("pixel", axis.values)},
@@ -101,21 +102,7 @@ class Spectra:
         UserError
             If there is no such store, or it holds something else.
         """
-        if not Path(path).is_dir():
-            raise UserError(f"{path}: no such spectra store; make one with `bayescannon ingest`")
-        try:
-            # consolidated metadata, where there are some, are what the last commit of an ingest saw
-            consolidated = "consolidated_metadata" in (Path(path) / "zarr.json").read_text()
-            data = xr.open_zarr(path, chunks=None, consolidated=consolidated)
-            # not numpy's new strings: np.unique of a few hundred of them ends the process
-            _check_unique(_words(data.star_id.values))
-            data[["flux", "ivar"]]  # a KeyError where this is something else
-            _check_chunks(Path(path), consolidated)
-            return cls._of(data)
-        except (KeyError, AttributeError, ValueError, FileNotFoundError) as error:
-            if isinstance(error, UserError):
-                raise
-            raise UserError(f"{path}: not a spectra store ({error})") from error
+        return cls._of(open_dataset(Path(path)))
 
     def save(self, path: str | os.PathLike, overwrite: bool = False) -> None:
         """Write a Zarr store, float32, chunked by star.
@@ -166,7 +153,7 @@ class Spectra:
     @property
     def star_id(self) -> np.ndarray:
         """Names of the stars, (star,)."""
-        return _words(self.data.star_id.values)
+        return plain_words(self.data.star_id.values)
 
     @property
     def wavelength(self) -> np.ndarray | None:
@@ -239,7 +226,7 @@ class Spectra:
     def columns(self) -> dict[str, np.ndarray]:
         """What else is known of each star: name to array (star, ...); ingested stores have some."""
         axes = {"star_id", "wavelength", "channel"}
-        return {str(k): _words(v.values) for k, v in self.data.coords.items() if k not in axes}
+        return {str(k): plain_words(v.values) for k, v in self.data.coords.items() if k not in axes}
 
     @property
     def bad_star(self) -> np.ndarray | None:
@@ -306,47 +293,3 @@ class Spectra:
         ratio = np.where(ivar > 0, flux * np.sqrt(ivar), np.nan)
         ratio[~(ivar > 0).any(axis=1)] = 0.0
         return np.nanmedian(ratio, axis=1)
-
-
-def _check_chunks(path: Path, consolidated: bool) -> None:
-    """Zarr reads a chunk that is lost as a chunk of nothing: that must not go unseen."""
-    group = zarr.open_group(path, mode="r", use_consolidated=consolidated)
-    for name in ("flux", "ivar"):
-        array = group[name]
-        assert isinstance(array, zarr.Array)
-        lost = array.nchunks - array.nchunks_initialized
-        if lost > 0:
-            raise UserError(
-                f"{path}: {name} lacks {lost} of {array.nchunks} chunks; restore the store, or "
-                "make it again"
-            )
-
-
-def _words(values: np.ndarray) -> np.ndarray:
-    """Strings of any length (as stores keep them) as numpy's plain ones; others as they are."""
-    return np.array(values.tolist(), str) if values.dtype.kind in "TO" else values
-
-
-def _axis(wavelength, channel) -> xr.DataArray:
-    if (wavelength is None) == (channel is None):
-        raise UserError("give either wavelength or channel names, not both and not neither")
-    if channel is not None:
-        names = np.ma.getdata(plain(np.asarray(channel))).astype(str)
-        _check_unique(names, "channel")
-        return xr.DataArray(names, dims="pixel", name="channel")
-    if getattr(wavelength, "unit", None) is not None:
-        wavelength = in_angstrom(wavelength)
-    values = np.asarray(wavelength, float)
-    if values.ndim != 1 or not (np.isfinite(values).all() and (np.diff(values) > 0).all()):
-        raise UserError("wavelength must be one-dimensional, finite and increasing")
-    return xr.DataArray(values, dims="pixel", name="wavelength")
-
-
-def _check_unique(names: np.ndarray, what: str = "star_id") -> None:
-    values, counts = np.unique(names, return_counts=True)
-    if (counts > 1).any():
-        repeated = values[counts > 1]
-        raise UserError(
-            f"{what} '{repeated[0]}' appears {counts.max()} times ({repeated.size} repeat): "
-            "make them unique, by #2, #3 and so on for further spectra of a star"
-        )

@@ -11,7 +11,7 @@ from bayescannon.columns import find, flag_bits, numbers, plain, words
 from bayescannon.errors import UserError
 from bayescannon.spectra.bits import AspcapFlag, StarFlag, bits
 from bayescannon.star_ids import star_of, unique_ids
-from bayescannon.tables import as_table, read_table
+from bayescannon.tables import as_table, naming, read_table
 
 NAMES = {
     "star_id": ("APOGEE_ID",),
@@ -78,10 +78,11 @@ def read_all_star(
     wanted = [name for theirs in NAMES.values() for name in theirs]
     rows = read_table(path, NAMES["star_id"], wanted)
     table = Table()
-    for ours, theirs in NAMES.items():
-        name = find(rows, *theirs)
-        if name is not None:
-            table[ours] = _column(rows, ours, name)
+    with naming(path):
+        for ours, theirs in NAMES.items():
+            name = find(rows, *theirs)
+            if name is not None:
+                table[ours] = _column(rows, ours, name)
     if "star_id" not in table.colnames:
         raise UserError(f"{path}: has no column APOGEE_ID: not an allStar table")
     table["bad_star"] = np.zeros(len(rows), bool)
@@ -96,10 +97,12 @@ def _column(rows: Table, ours: str, name: str) -> np.ndarray:
         return unique_ids(rows[name])
     if ours.endswith("_flags"):
         return flag_bits(rows, name, name.upper())[0]
-    kind = plain(rows[name]).dtype.kind
-    if ours in WORDS or kind == "i":
-        return words(rows, name) if kind in "US" else np.ma.getdata(plain(rows[name]))
-    return numbers(rows, name).astype(rows[name].dtype if kind == "f" else float)
+    values = plain(rows[name])
+    if values.dtype.kind == "i":
+        return np.ma.getdata(values)
+    if ours in WORDS or (ours == "location_id" and values.dtype.kind == "U"):
+        return words(rows, name)
+    return numbers(rows, name).astype(values.dtype if values.dtype.kind == "f" else float)
 
 
 def survey_paths(table: Any, release: str, kind: str = "aspcapStar") -> list[str]:
@@ -136,7 +139,8 @@ def survey_paths(table: Any, release: str, kind: str = "aspcapStar") -> list[str
         raise UserError("survey paths need the columns star_id and field (or location_id)")
     known["star_id"] = np.array([star_of(name) for name in known["star_id"]], str)
     path = _dr12 if release.lower() == "dr12" else _dr17
-    return [path(dict(zip(known, row, strict=True)), kind) for row in zip(*known.values())]
+    rows = zip(*known.values(), strict=True)
+    return [path(dict(zip(known, row, strict=True)), kind) for row in rows]
 
 
 def _dr12(row: dict, kind: str) -> str:

@@ -11,7 +11,7 @@ from astropy.table import Table
 from bayescannon.columns import in_angstrom, need, plain
 from bayescannon.errors import UserError
 from bayescannon.spectra.resample import require_specutils
-from bayescannon.star_ids import as_ids
+from bayescannon.star_ids import as_ids, fits_ids
 from bayescannon.tables import as_table
 
 AXES = ("wavelength", "channel")
@@ -46,7 +46,8 @@ def to_table(
     """
     column = Table.Column(np.tile(axis, (len(star_id), 1)), name=name)
     column.unit = u.AA if name == "wavelength" else None
-    table = Table([star_id, column, flux, ivar], names=("star_id", name, "flux", "ivar"))
+    names = ("star_id", name, "flux", "ivar")
+    table = Table([fits_ids(star_id), column, flux, ivar], names=names)
     for name, values in columns.items():
         table[name] = values
     return table
@@ -58,8 +59,9 @@ def from_table(table: Any) -> dict[str, Any]:
     Parameters
     ----------
     table : Table
-        In any case: `star_id`; `wavelength` (Angstrom unless it has a unit) or `channel`, alike in every row;
-        `flux`; and `ivar` or the standard deviation `flux_err`. Other columns are kept.
+        Names in any case: `star_id`; `wavelength` (Angstrom unless it has a unit) or `channel`,
+        alike in every row; `flux`; and `ivar` or the standard deviation `flux_err`. Other columns
+        are kept.
 
     Raises
     ------

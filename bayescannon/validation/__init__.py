@@ -1,7 +1,7 @@
 """Judging posteriors: against truth where it is known, by cross-validation where it is not."""
 
 from bayescannon.calibration import Judged, judge
-from bayescannon.validation.certificate import FOLDS, certificate_of, certify
+from bayescannon.validation.certificate import FOLDS, certificate_of, certify, train
 from bayescannon.validation.crossval import (
     CrossValidation,
     assign_folds,
@@ -26,4 +26,5 @@ __all__ = [
     "posterior_columns",
     "recalibrate",
     "repeats",
+    "train",
 ]

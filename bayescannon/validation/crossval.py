@@ -77,17 +77,29 @@ class CrossValidation:
         columns = (self.truth, self.mean, np.hypot(self.sd, error), q16, q84)
         return {name: judge(*(c[:, i] for c in columns)) for i, name in enumerate(self.labels)}
 
-    def save(self, path: str | os.PathLike) -> None:
-        """Write all of it, draws included, as a compressed `.npz`."""
+    def save(self, path: str | os.PathLike, overwrite: bool = False) -> None:
+        """Write all of it, draws included, as a compressed `.npz`.
+
+        Parameters
+        ----------
+        path : path
+        overwrite : bool
+            Replace a cross-validation that is there; nothing else is ever replaced.
+
+        Raises
+        ------
+        UserError
+            If something else is there, or nothing may be written there.
+        """
         columns = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
-        with output(path, ARRAYS) as beside:
-            np.savez_compressed(beside, allow_pickle=False, **columns)
+        with output(path, ARRAYS, overwrite) as beside:
+            np.savez_compressed(beside, allow_pickle=False, bayescannon=ARRAYS.name, **columns)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> CrossValidation:
         """Read what `save` wrote."""
         with np.load(path) as stored:
-            columns = dict(stored)
+            columns = {name: stored[name] for name in stored if name != "bayescannon"}
         columns.setdefault("degrees", np.full(columns["error"].shape, np.inf))
         return cls(labels=tuple(map(str, columns.pop("labels"))), **columns)
 

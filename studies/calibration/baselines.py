@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bayescannon.calibration import fit_formula
 from bayescannon.model import Model, train
 from bayescannon.simulate import Simulation
 from bayescannon.validation.crossval import CrossValidation, cross_validate
+from studies.calibration.formula import fit_formula
 from studies.calibration.scenarios import formula_inputs, recipe
 
 CLIMATOLOGY, MARTIG, CANNON = "climatology", "quadratic formula", "plain Cannon"

@@ -37,7 +37,7 @@ NOTHING = {"n": 0, "without": 1.0, "coverage": NO_COVERAGE.tolist(), "bins": {}}
 BAD_STAR = 3.0
 """A star is bad where a quantity is off by more sds than this."""
 CHANCE = 3.3
-"""A coverage may miss by so many binomial errors where few stars make that more than the limit."""
+"""Binomial errors that a coverage may miss by, where few stars make that more than the limit."""
 ENOUGH_ERRORS = 3.0
 """A score is better if by more standard errors than this."""
 

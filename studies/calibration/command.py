@@ -28,7 +28,11 @@ app = plain_app()
 def calibrate(
     out: Annotated[Path, typer.Option(help="Folder to write; scenarios that are there are kept.")],
     quick: Annotated[
-        bool, typer.Option(help="Two minutes: few stars, every tenth pixel, one seed a scenario.")
+        bool,
+        typer.Option(
+            "--quick",
+            help="Ten minutes on two cores: few stars, every tenth pixel, one seed a scenario.",
+        ),
     ] = False,
     scenario: Annotated[
         list[str] | None,
@@ -45,7 +49,7 @@ def calibrate(
     for name in scenario or ():
         if name not in NAMES:
             raise UserError(f"--scenario {name} is unknown: use one of {', '.join(NAMES)}")
-    with work_in(out, ["scenarios", "worlds", "report.json"]) as folder:
+    with work_in(out, ["worlds"]) as folder:
         put_mark(folder, Kind("calibration"))
         most_seeds = 1 if quick else 3
         run(folder, QUICK if quick else FULL, seed, scenario or list(NAMES), most_seeds)
@@ -74,9 +78,10 @@ def run(out: Path, size: Size, seed: int, wanted: list[str], most_seeds: int = 3
             scenarios[name] = judge_scenario(name, samples[name], baselines, parts)
             update(i + 1)
     made = sum(about["seconds"] for found in scenarios.values() for about in found["about"])
-    text = json.dumps({"seed": seed, "seconds": made, "scenarios": scenarios}, indent=1)
+    ran = {"quick": size != FULL, "size": size._asdict(), "seed": seed, "seconds": made}
+    text = json.dumps(ran | {"scenarios": scenarios}, indent=1)
     _write(out / "report.json", text + "\n")
-    _write(out / "report.html", report(scenarios, samples))
+    _write(out / "report.html", report(scenarios, samples, size))
     if RECORDED in scenarios:
         halves = scenarios[RECORDED]["inflation"]
         mean = {k: [sum(c) / len(c) for c in zip(*v, strict=True)] for k, v in halves.items()}

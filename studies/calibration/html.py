@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from bayescannon.plots.calibration import draw_coverage_bins, draw_ecdf, draw_pit
 from studies.calibration.plots import draw_deciles
 from studies.calibration.sample import Sample
+from studies.calibration.scenarios import FULL, Size
 
 HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Calibration</title>
 <style>body{font:15px/1.45 sans-serif;max-width:76em;margin:2em auto;padding:0 1em}
@@ -43,16 +44,31 @@ COLUMNS = (
 )
 
 
-def report(scenarios: dict[str, dict], samples: dict[str, dict[str, Sample]]) -> str:
+ALT = {
+    "pit": "Histograms of the PIT of each quantity, as it comes",
+    "pit_after": "Histograms of the PIT of each quantity, after the inflation",
+    "ecdf": "Distance of the PIT's distribution from the uniform one, with its 99 % band",
+    "bins": "Coverage of the 68 % interval in bins of observed quantities",
+    "deciles_labels": "Share of stars with bad or flagged labels, in tenths of the sample",
+    "deciles_ages": "Share of stars with bad or flagged ages, in tenths of the sample",
+}
+"""What a picture shows, for those who do not see it."""
+
+
+def report(scenarios: dict[str, dict], samples: dict[str, dict[str, Sample]], size: Size) -> str:
     """Write the report of judged scenarios as HTML."""
-    parts = [HEAD, _table(scenarios)]
+    ran = f"{size.training} training stars, {size.test} test stars, 1 pixel in {size.stride}"
+    how = "Full run" if size == FULL else "Quick run, too small to judge by"
+    parts = [HEAD, f"<p>{how}: {ran}.</p>", _table(scenarios)]
     for name, found in scenarios.items():
         parts.append(f"<h2>{html.escape(name)}: {html.escape(found['title'])}</h2><ul>")
         parts += [f"<li>{html.escape(line)}</li>" for line in found["words"]]
         parts.append("</ul>")
         parts.append(_scores(found.get("scores", {})))
-        figures = pictures(found, samples[name]).values()
-        parts += [f'<p><img alt="" src="data:image/png;base64,{_png(f)}"></p>' for f in figures]
+        parts += [
+            f'<p><img alt="{name}: {ALT[kind]}" src="data:image/png;base64,{_png(figure)}"></p>'
+            for kind, figure in pictures(found, samples[name]).items()
+        ]
     return "\n".join([*parts, "</body></html>\n"])
 
 

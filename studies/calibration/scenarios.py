@@ -15,7 +15,7 @@ from scipy.stats import norm
 from bayescannon.ages import Parsec, infer_ages
 from bayescannon.ages.draws import salaris
 from bayescannon.ages.posterior import MassDraws, age_density, quantiles, state_tables
-from bayescannon.ages.states import default_classifier, p_clump
+from bayescannon.ages.states import default_classifier
 from bayescannon.data import model_path
 from bayescannon.labels import label_arrays
 from bayescannon.model import Model
@@ -23,6 +23,7 @@ from bayescannon.posterior import infer
 from bayescannon.recipe import Recipe
 from bayescannon.simulate import Scenario, Simulation, make_mock
 from bayescannon.simulate.from_model import simulate_stars
+from bayescannon.states import p_clump
 from bayescannon.trees import array
 from bayescannon.validation.recalibrate import LABELS
 from studies.ages.check import draw_ages
@@ -33,7 +34,7 @@ AGE_PRIOR = "flat-age"
 SHARP, N_SHARP = 0.002, 200
 """A known mass, as draws: sd in dex, and how many."""
 STARS_AT_ONCE = 2000
-"""Spectra of so many stars are simulated, inferred and forgotten."""
+"""Stars whose spectra are simulated and inferred at one time."""
 
 
 class Size(NamedTuple):
@@ -46,7 +47,7 @@ class Size(NamedTuple):
     """Of every trained model."""
     folds: int
     stride: int
-    """Every so many-th pixel is used in training."""
+    """Every `stride`-th pixel is used in training."""
 
 
 FULL = Size(1639, 20_000, 6700, 5, 1)
@@ -77,7 +78,7 @@ def recipe(plain: bool = False) -> Recipe:
 
 
 def thinned(simulated: Simulation, stride: int) -> Simulation:
-    """Keep every so many-th pixel."""
+    """Keep every `stride`-th pixel of a simulation."""
     return simulated._replace(spectra=simulated.spectra.every(stride))
 
 

@@ -4,23 +4,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, cast
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
 from bayescannon.ages import infer_ages
 from bayescannon.ages.population import age_likelihood
+from bayescannon.labels import LabelMap, features
 from bayescannon.model import AnyModel, Model, train
 from bayescannon.model.by_state import states_of
 from bayescannon.posterior import infer
-from bayescannon.posterior.label_map import error_of_mean
 from bayescannon.simulate import make_mock
 from bayescannon.trees import array, point_sd, release
+from bayescannon.typing import StarLabels
 from studies.calibration.scenarios import recipe, thinned
 from studies.galaxy import AgeMap, Cells, age_map
 from studies.galaxy.simulate import MockGalaxy
 
 AGE_PRIOR = "flat-age"
 STARS_AT_ONCE = 2048
-"""Spectra of so many stars are simulated, inferred and forgotten."""
+"""Stars whose spectra are simulated and inferred at one time."""
 AGE_PER_MASS = 3.0
 """log10 age falls by so much per dex of mass (isochrones, 1 to 2 Msun)."""
 
@@ -74,7 +77,7 @@ def measure(
     draws : int
         Age draws kept of each star.
     stride : int
-        Every so many-th pixel is used.
+        Every `stride`-th pixel is used.
     seed : int
     progress : callable, optional
         Called with the number of stars done.
@@ -165,3 +168,34 @@ def map_ages(
     """Map the ages of stars; with the model, errors include that of the mass scale."""
     shared = 0.0 if model is None else shared_error(model, stars, cells.cell)
     return age_map(age_likelihood(stars.age, prior), cells, shared, seed)
+
+
+def error_of_mean(
+    label_map: LabelMap,
+    scaled: StarLabels,
+    weight: Float[np.ndarray, "star"],
+    cell: Int[np.ndarray, "star"],
+) -> Float[np.ndarray, "cell label"]:
+    """Sd of the label scale's error in the mean of many stars: they share it.
+
+    Parameters
+    ----------
+    label_map : LabelMap
+    scaled : (star, label)
+    weight : (star,)
+        Of each star in its cell's mean.
+    cell : (star,)
+        Counted from 0; -1 for none.
+
+    Returns
+    -------
+    (cell, label), in scaled labels
+        The map's error is linear in v(l) (`model.LabelMap`), so it is that of the mean v.
+    """
+    here = cell >= 0
+    v = np.asarray(features(jnp.asarray(scaled[here])))
+    total = np.zeros((int(cell.max(initial=-1)) + 1, v.shape[1]))
+    np.add.at(total, cell[here], weight[here, None] * v)
+    mean = total / np.bincount(cell[here])[:, None]
+    size = np.sqrt(np.einsum("ci,ij,cj->c", mean, label_map.leverage, mean))
+    return size[:, None] * np.sqrt(np.diagonal(label_map.covariance))[None]

@@ -26,7 +26,7 @@ from studies.galaxy import absolute_h, coordinates_of_id, galactocentric, photom
 
 _GRID_NAME: dict[str, State] = {"RC": "rc", "RGB": "rgb"}
 CLUMP, GIANTS = 19_937, 50_000
-"""Stars of the paper's two samples; so many clump stars have a place in the sky."""
+"""Stars of the paper's two samples; that many clump stars have a place in the sky."""
 DISTANCE_ERROR = {"clump": 0.05, "giants": 0.30}
 """Random error of ln distance (Ness et al. 2016, section 4)."""
 H_BRIGHT = 7.0

@@ -30,17 +30,18 @@ def clump_track(feh: float) -> tuple[np.ndarray, np.ndarray]:
     return 10 ** np.asarray(mass), 10**x
 
 
+NEEDED = {
+    "age_trained_q50": "`build_catalog(post, ages, trained_on_age=...)`, or `bayescannon demo`",
+    "mass_q50": "a model that has the label ln_mass",
+    "p_rc": "`bayescannon ages`",
+}
+"""Columns of the catalogue that Fig. 12 needs, and what makes them."""
+
+
 def fig12(source: Source) -> Item:
     """Fig. 12: mass, trained on mass, against age, trained on age."""
     table, grid = source.catalog, Parsec.default()
-    for name, how in (
-        (
-            "age_trained_q50",
-            "`build_catalog(post, ages, trained_on_age=...)`, or `bayescannon demo`",
-        ),
-        ("mass_q50", "a model that has the label ln_mass"),
-        ("p_rc", "`bayescannon ages`"),
-    ):
+    for name, how in NEEDED.items():
         if name not in table.colnames:
             raise NotHere(f"the catalogue has no column {name!r}: make it with {how}")
     chosen = table[plain(table["p_rc"]) > CLUMP]

@@ -34,8 +34,7 @@ def fig7(source: Source) -> Item:
     number = cells.cell[here]
     residual = [_from_mean(age[here], number) for age in (ours, given)]
     slope, error = _slope(*residual)
-    in_log = [_from_mean(np.log10(age[here]), number) for age in (ours, given)]
-    log_slope, log_error = _slope(*in_log)
+    log_slope, log_error = _slope(*(_from_mean(np.log10(a[here]), number) for a in (ours, given)))
     moments = _moments(ours[here], number)
     mean, dispersion = (
         Grid(cells.x_edges, cells.y_edges, cells.spread(m), cells.count) for m in moments

@@ -36,7 +36,7 @@ def paper(
         if name not in ITEMS:
             raise UserError(f"--only {name}: no such item; there are {', '.join(ITEMS)}")
     source = Source(run, seed, stars)
-    with work_in(out, [f"{name}.json" for name in ITEMS]) as folder:
+    with work_in(out) as folder:
         put_mark(folder, Kind("paper"))
         for name in names:
             with log.status(f"{name} ..."):

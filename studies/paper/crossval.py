@@ -169,7 +169,7 @@ def clump_age(names, labels: np.ndarray) -> np.ndarray:
 
 
 def clipped_age(names, labels: np.ndarray) -> np.ndarray:
-    """Do the same as the paper does: the oldest or youngest age where the mass is off the grid."""
+    """Ages as the paper takes them: the oldest or youngest where the mass is off the grid."""
     grid = Parsec.default()
     mass, mh = _mass_and_metals(names, labels, grid)
     ends = [np.asarray(grid.log_mass(np.full_like(mh, x), mh, "rc")) for x in grid.log_age[[-1, 0]]]

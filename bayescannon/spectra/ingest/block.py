@@ -127,7 +127,7 @@ def _normalised(stars: dict[int, RawSpectrum], pixels: PixelRecipe):
 
 
 def _measured(flux: np.ndarray, ivar: np.ndarray, max_error: float) -> np.ndarray:
-    """Give ivar, 0 where the error is so many times the flux of the star's best pixels."""
+    """Give ivar, set to 0 where the error is many times the flux of the star's best pixels."""
     tenth = flux.shape[1] // 10
     best = np.argpartition(-ivar, tenth, axis=1)[:, :tenth]
     size, weight = (np.take_along_axis(a, best, axis=1) for a in (np.abs(flux), ivar))
