@@ -36,6 +36,7 @@ from .spectra.ingest import ingest_files as ingest_files
 from .validation import certify as certify
 from .validation import cross_validate as cross_validate
 from .validation import recalibrate as recalibrate
+from .validation import repeats as repeats
 from .validation import train as train
 
 __version__: str

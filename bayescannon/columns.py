@@ -26,7 +26,7 @@ INTEGERS = -(2.0 ** np.array([15, 31, 63]))
 """The smallest integers of FITS, which stand for "none" there."""
 HUGE = 1e19
 FAR, EXTREME = 5.0, 20.0
-"""Robust standard deviations: a 9999 so far out is "none", and any other value so far out is told."""
+"""Robust standard deviations: a 9999 so far out is "none", any other value so far out is told."""
 SMALLEST_GRAVITY = 10.0
 """[cm/s2] Gravities whose median is below are logarithms whose unit says otherwise."""
 
@@ -34,7 +34,7 @@ SMALLEST_GRAVITY = 10.0
 class Scale(NamedTuple):
     """How numbers stand for a quantity: its unit, and natural log of one step if logarithmic."""
 
-    unit: u.UnitBase | None
+    unit: u.UnitBase
     log: float | None = None
 
 
@@ -155,8 +155,9 @@ def with_errors(
     Returns
     -------
     values, errors : ndarray (row,)
-        A value of a linear unit is positive, or NaN. An error without a unit has that of its value, and one in percent is relative. It may be
-        zero, negative or infinite: whether that is an error is for the caller to say.
+        A value of a linear unit is positive, or NaN. An error without a unit has that of its
+        value, and one in percent is relative. It may be zero, negative or infinite: whether that
+        is an error is for the caller to say.
 
     Raises
     ------
@@ -214,7 +215,7 @@ def scale_of(unit: u.UnitBase) -> Scale:
     if unit == u.dex:
         return Scale(u.dimensionless_unscaled, LN10)
     if getattr(unit, "function_unit", None) == u.dex:
-        return Scale(unit.physical_unit, LN10)  # ty: ignore[unresolved-attribute]
+        return Scale(unit.physical_unit, LN10)  # ty: ignore[missing-attribute]
     return Scale(unit)
 
 
@@ -270,16 +271,16 @@ def _given(table: Table, name: str, target: Scale | None, default: Scale | None)
     unit = getattr(table[name], "unit", None)
     if unit is None or f"{unit}".strip() == "":  # some tables write nothing for a dex
         return default
-    unit = _parsed(f"{unit}".strip())
+    unit = parsed_unit(f"{unit}".strip())
     if isinstance(unit, u.UnrecognizedUnit):
-        wanted = "" if target is None or target.unit is None else f"; use {_said(target)}"
+        wanted = "" if target is None else f"; use {_said(target)}"
         raise UserError(f"column {name!r} has the unknown unit {unit.to_string()!r}{wanted}")
     if unit == u.dex and target is not None and target.log is not None:
         return Scale(target.unit, LN10)  # of the label's own unit
     return scale_of(unit)
 
 
-def _parsed(text: str) -> u.UnitBase:
+def parsed_unit(text: str) -> u.UnitBase:
     """Read a unit as astropy, CDS or the survey writes it: dex(yr), [yr], log(yr)."""
     log = re.fullmatch(r"\[(?:log )?(.*)\]|log(?:10)?\s*\((.*)\)", text)
     if log is None:

@@ -92,10 +92,12 @@ def run_catalog(
     Raises
     ------
     UserError
-        If the folder holds something else or another run, or another run works in it, if spectra
-        cannot be read, or the disk is full; what is done is kept.
+        If there are no stars, the folder holds something else or another run, or another run works
+        in it, if spectra cannot be read, or the disk is full; what is done is kept.
     """
     require_float64()
+    if not len(spectra):
+        raise UserError("there is no star to infer: the table or the store of spectra is empty")
     out = resolved(out)
     grid = (grid or Parsec.default()) if "ln_mass" in model.labels else None
     n_block = STARS_PER_BLOCK * (1 if spectra.channel is None else CHANNELS_AT_ONCE)

@@ -1,4 +1,4 @@
-"""Are these labels fit to train on? Checked before training, which would fail far from the cause."""
+"""Are labels fit to train on? Checked first: training would fail far from the cause."""
 
 import warnings
 

@@ -25,6 +25,7 @@ from bayescannon.model.model import LabelMap, Model, stated_errors
 from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
+from bayescannon.spectra.photons import photon_ivar
 from bayescannon.states import STATES, StateRelation, States, fit_logistic
 from bayescannon.training import (
     DEGREES_OF_FREEDOM,
@@ -94,6 +95,7 @@ def train(
     if spectra.channel is None:
         _check_normalised(flux, ivar)
     ivar[ivar < recipe.pixels.max_error**-2.0] = 0.0
+    ivar = photon_ivar(ivar, recipe.errors)
     known = np.isfinite(values)
     enough = known.any(axis=1) if settings.noisy_labels else known.all(axis=1)
     use = enough & (ivar > 0).any(axis=1)

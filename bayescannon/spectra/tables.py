@@ -59,8 +59,9 @@ def from_table(table: Any) -> dict[str, Any]:
     Parameters
     ----------
     table : Table
-        In any case: `star_id`; `wavelength` (Angstrom unless it has a unit) or `channel`, alike in every row;
-        `flux`; and `ivar` or the standard deviation `flux_err`. Other columns are kept.
+        Names in any case: `star_id`; `wavelength` (Angstrom unless it has a unit) or `channel`,
+        alike in every row; `flux`; and `ivar` or the standard deviation `flux_err`. Other columns
+        are kept.
 
     Raises
     ------

@@ -10,11 +10,13 @@ from bayescannon.validation.crossval import (
     posterior_columns,
 )
 from bayescannon.validation.recalibrate import recalibrate
+from bayescannon.validation.visits import Repeats, repeats
 
 __all__ = [
     "FOLDS",
     "CrossValidation",
     "Judged",
+    "Repeats",
     "assign_folds",
     "certificate_of",
     "certify",
@@ -23,5 +25,6 @@ __all__ = [
     "judge",
     "posterior_columns",
     "recalibrate",
+    "repeats",
     "train",
 ]
