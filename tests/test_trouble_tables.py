@@ -312,7 +312,7 @@ def test_one_rule_for_repeats():
 
 
 def test_repeats_of_a_table_are_found_by_labels_paths_and_selection(tmp_path, monkeypatch):
-    from conftest import shell
+    from conftest import run_cli
 
     def ids(table):
         names = np.array(table["APOGEE_ID"])
@@ -332,7 +332,7 @@ def test_repeats_of_a_table_are_found_by_labels_paths_and_selection(tmp_path, mo
     few.write(tmp_path / "c.fits")
     out = tmp_path / "s.ecsv"
     words = ("select", tmp_path / "c.fits", "--all-star", path, "--out", out)
-    assert shell(monkeypatch, *words) == 0
+    assert run_cli(monkeypatch, *words) == 0
     why = Table.read(out)["why_not"].filled("")
     assert not any("carbon_nitrogen" in str(reason) for reason in why)
 
@@ -413,13 +413,13 @@ def test_all_star_tables_of_other_case_kind_and_hdu(tmp_path):
 
 
 def test_all_star_tables_of_no_rows_and_of_odd_flags(tmp_path, monkeypatch, capsys):
-    from conftest import shell
+    from conftest import run_cli
 
     all_star(tmp_path / "none.fits", stars=0)
     assert len(read_abundances(tmp_path / "none.fits")) == 0
     assert len(read_all_star(tmp_path / "none.fits")) == 0
     words = ("catalog", "--table", tmp_path / "none.fits", "--out", tmp_path / "c.fits")
-    assert shell(monkeypatch, *words) == 2
+    assert run_cli(monkeypatch, *words) == 2
     assert "no star to infer" in capsys.readouterr().err
     flags = np.array([0.0, 16, np.nan, 0, 0, 0])  # LOW_SNR
     floats = all_star(tmp_path / "float.fits", stars=6, STARFLAG=lambda t: flags)
@@ -490,13 +490,13 @@ def test_pixels_with_huge_errors_are_not_measured(error, tmp_path):
     assert 0.4 * measured < (half.ivar > 0).sum() < 0.6 * measured
 
 
-def test_a_star_of_nothing_but_huge_errors_is_flagged_and_half_a_star_has_half_the_pixels(world):
-    some = world.spectra[:2]
+def test_a_star_of_nothing_but_huge_errors_is_flagged_and_half_a_star_has_half_the_pixels(scenario):
+    some = scenario.spectra[:2]
     flux, ivar = some.arrays()
-    full = bc.infer(world.model, some, method="laplace", draws=20)["sample_stats"]["dof"].values
+    full = bc.infer(scenario.model, some, method="laplace", draws=20)["sample_stats"]["dof"].values
     ivar[0], ivar[1, ::2] = 1e-16, 1e-20
     bad = bc.Spectra(some.wavelength, flux, ivar, some.star_id)
-    stats = bc.infer(world.model, bad, method="laplace", draws=20)["sample_stats"]
+    stats = bc.infer(scenario.model, bad, method="laplace", draws=20)["sample_stats"]
     assert bc.flags.Flag.NO_GOOD_PIXEL in bc.flags.Flag(int(stats["flags"].values[0]))
     assert stats["dof"].values[1] < 0.6 * full[1]
 
