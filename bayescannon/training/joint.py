@@ -1,7 +1,7 @@
 """Joint training: latent labels, residual factors, shrunk coefficients and scatter together.
 
-Expectation-maximisation with three departures from the textbook, each for a reason that a world
-with known truth showed (see docs/explanation/training.md):
+Expectation-maximisation with three departures from the textbook, each for a reason that stars
+of known truth showed (see docs/explanation/training.md):
 
 - a star's direct labels are inferred from its spectrum without its own catalogue label and
   without its own pull on the coefficients; the catalogue enters through a regression of all;
