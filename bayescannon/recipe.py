@@ -71,6 +71,10 @@ class TrainingRecipe:
     label_errors : dict of str to float
         Random error of labels [label units] for stars to which the label table gives none. The
         defaults, for `teff`, `feh` and `afe`, are APOGEE's.
+    label_error_prior : float
+        How far stated errors are believed: the sd of the logarithm of what they may be multiplied
+        by. What catalogue and spectra disagree beyond that is the model's error. `inf` believes
+        none and gives it all to the catalogue.
     carried : tuple of str
         Labels that change spectra only through what the factors hold (mass and age, through
         carbon and nitrogen); needs `noisy_labels`.
@@ -85,6 +89,7 @@ class TrainingRecipe:
 
     noisy_labels: bool = False
     label_errors: dict[str, float] = field(default_factory=lambda: dict(RANDOM_ERRORS))
+    label_error_prior: float = 0.15
     carried: tuple[str, ...] = ()
     factors: int = 20
     shrinkage: bool = True
@@ -255,6 +260,11 @@ def _check(recipe: Recipe) -> None:
     wrong = {k: v for k, v in training.label_errors.items() if not 0 < v < math.inf}
     if wrong:
         raise UserError(f"key 'training.label_errors' holds {wrong}: errors must be positive")
+    if not training.label_error_prior > 0:
+        raise UserError(
+            f"key 'training.label_error_prior' is {training.label_error_prior}: use a positive "
+            "number, or inf"
+        )
     if recipe.inference.prior not in PRIORS:
         raise UserError(
             f"key 'inference.prior' is {recipe.inference.prior!r}: use {' or '.join(PRIORS)}"
