@@ -16,6 +16,11 @@ SAME = 0.01
 SINGULAR = 1e-6
 
 
+def stars_needed(n_label: int, degree: int) -> int:
+    """Fewest stars with all labels that training takes."""
+    return int(np.ceil(STARS_PER_FEATURE * n_features(n_label, degree)))
+
+
 def check_labels(
     names: tuple[str, ...], labels: np.ndarray, complete: np.ndarray, degree: int
 ) -> None:
@@ -43,7 +48,7 @@ def check_labels(
             raise UserError(f"label {name!r} is NaN for every star: drop it from the recipe")
         if np.ptp(values) <= 1e-12 * max(1.0, np.abs(values).max()):
             raise UserError(f"label {name!r} is the same for every star: drop it from the recipe")
-    needed = int(np.ceil(STARS_PER_FEATURE * n_features(len(names), degree)))
+    needed = stars_needed(len(names), degree)
     if complete.sum() < needed:
         raise UserError(
             f"{complete.sum()} stars have a spectrum and all labels ({', '.join(names)}), but "

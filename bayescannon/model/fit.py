@@ -282,11 +282,6 @@ def _check_normalised(flux: np.ndarray, ivar: np.ndarray) -> None:
         )
 
 
-def stars_needed(recipe: Recipe) -> int:
-    """Fewest stars with all labels that training takes."""
-    return n_features(len(recipe.labels.names), recipe.labels.degree) + 2
-
-
 def _sources(errors: np.ndarray, recipe: Recipe) -> dict[str, str]:
     """Say of each label where its errors come from."""
     said = {}

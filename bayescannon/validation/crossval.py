@@ -16,11 +16,10 @@ from astropy.table import Table
 from bayescannon.calibration import Judged, convolve, judge, mixed_errors, thin
 from bayescannon.errors import UserError
 from bayescannon.files import output, work_in, write_beside
-from bayescannon.labels import label_arrays
+from bayescannon.labels import label_arrays, stars_needed
 from bayescannon.marks import ARRAYS
 from bayescannon.model import Model, train
 from bayescannon.model.by_state import parts_of
-from bayescannon.model.fit import stars_needed
 from bayescannon.posterior import infer, stack_draws
 from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
@@ -223,7 +222,10 @@ def check_folds(labels: Table, recipe: Recipe, star_id: np.ndarray, folds: int) 
         raise UserError(f"folds is {folds}: use 2 to the number of stars ({len(star_id)})")
     values, _ = label_arrays(labels, recipe.labels.names, star_id)
     complete = int(np.isfinite(values).all(axis=1).sum())
-    left, needed = complete - -(-complete // folds), stars_needed(recipe)
+    left, needed = (
+        complete - -(-complete // folds),
+        stars_needed(len(recipe.labels.names), recipe.labels.degree),
+    )
     if left < needed:
         raise UserError(
             f"{complete} stars have all labels: {folds} folds leave {left} to train on, but "
