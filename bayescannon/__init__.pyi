@@ -23,7 +23,6 @@ from .labels import seismic_logg as seismic_logg
 from .labels import seismic_mass as seismic_mass
 from .labels import training_cuts as training_cuts
 from .model import Model as Model
-from .model import train as train
 from .posterior import infer as infer
 from .posterior import open_posterior as open_posterior
 from .posterior import reweight as reweight
@@ -37,5 +36,7 @@ from .spectra.ingest import ingest_files as ingest_files
 from .validation import certify as certify
 from .validation import cross_validate as cross_validate
 from .validation import recalibrate as recalibrate
+from .validation import repeats as repeats
+from .validation import train as train
 
 __version__: str

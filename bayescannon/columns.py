@@ -4,21 +4,18 @@ Names are found in any case. What surveys write for "none" (masked, empty, -9999
 NaN. Units are converted, those of an error with its label, or refused by name.
 """
 
-import re
-from typing import NamedTuple
-
 import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
 from bayescannon.errors import UserError
+from bayescannon.units import Scale, converted, converted_errors, scale_of, written_scale
 
-LN10 = float(np.log(10.0))
 NONE = frozenset(("", "nan", "null", "none", "n/a", "na", "--", "---", "<na>", "nat", "..."))
 """Words that stand for no value, in lower case."""
 FILL = 1e20
 """What `filled()` of numpy and astropy writes."""
-NINES = np.sort([10.0**n - 10.0**-k for n in range(1, 8) for k in range(5) if n + k > 2])
+NINES = np.sort([10.0**n - 10.0**-k for n in range(1, 8) for k in range(5) if n > 1 or k > 1])
 """9.99, 99.9, 999, 9999.99, ...: what surveys write for "none", with either sign."""
 SHORT = np.array([9.99, 99.0, 99.9, 999.0])
 """An error of 99 K may be one: these stand for "none" only where all others are far smaller."""
@@ -26,16 +23,7 @@ INTEGERS = -(2.0 ** np.array([15, 31, 63]))
 """The smallest integers of FITS, which stand for "none" there."""
 HUGE = 1e19
 FAR, EXTREME = 5.0, 20.0
-"""Robust standard deviations: a 9999 so far out is "none", and any other value so far out is told."""
-SMALLEST_GRAVITY = 10.0
-"""[cm/s2] Gravities whose median is below are logarithms whose unit says otherwise."""
-
-
-class Scale(NamedTuple):
-    """How numbers stand for a quantity: its unit, and natural log of one step if logarithmic."""
-
-    unit: u.UnitBase | None
-    log: float | None = None
+"""Robust standard deviations: a 9999 so far out is "none", any other value so far out is told."""
 
 
 def find(table: Table, *names: str) -> str | None:
@@ -85,20 +73,6 @@ def _word(value) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return "" if value is None else str(value)
-
-
-def in_angstrom(wavelength) -> np.ndarray:
-    """Convert wavelengths that have a unit, of any shape, to Angstrom.
-
-    Raises
-    ------
-    UserError
-        If it is no unit of length.
-    """
-    try:
-        return np.asarray(u.Quantity(wavelength).to_value(u.AA))
-    except (u.UnitConversionError, TypeError) as error:
-        raise UserError(f"wavelength is in {wavelength.unit}: give Angstrom, nm or um") from error
 
 
 def words(table: Table, name: str) -> np.ndarray:
@@ -155,8 +129,9 @@ def with_errors(
     Returns
     -------
     values, errors : ndarray (row,)
-        A value of a linear unit is positive, or NaN. An error without a unit has that of its value, and one in percent is relative. It may be
-        zero, negative or infinite: whether that is an error is for the caller to say.
+        A value of a linear unit is positive, or NaN. An error without a unit has that of its
+        value, and one in percent is relative. It may be zero, negative or infinite: whether that
+        is an error is for the caller to say.
 
     Raises
     ------
@@ -164,20 +139,20 @@ def with_errors(
         As for `numbers`.
     """
     name, error_name = need(table, name), find(table, f"{name}_err")
-    given = _given(table, name, target, written or target)
+    given = written_scale(_unit(table, name), name, target, written or target)
     raw = _numbers(table, name)
     if given is not None and given.log is None and (written or target or given).log == 1.0:
         raise UserError(f"column {name!r} is in {given.unit}, but a logarithm by its name")
     if target is not None and given is not None:
-        raw = _converted(raw, given, target, name)
+        raw = converted(raw, given, target, name)
     positive = target is not None and target.log is None  # as temperatures and masses are
     values = np.where(np.isfinite(raw) & ((raw > 0) | (not positive)), raw, np.nan)
     if error_name is None:
         return values, np.full(len(values), np.nan)
     errors = _numbers(table, error_name)
-    own = _given(table, error_name, target or given, given)
+    own = written_scale(_unit(table, error_name), error_name, target or given, given)
     if own is not None:
-        errors = _converted_errors(errors, own, target or given or own, values, error_name)
+        errors = converted_errors(errors, own, target or given or own, values, error_name)
     return values, errors
 
 
@@ -209,13 +184,8 @@ def extreme(values: np.ndarray) -> np.ndarray:
     return _far(values, np.isfinite(values), EXTREME)
 
 
-def scale_of(unit: u.UnitBase) -> Scale:
-    """Scale of an astropy unit, linear or dex."""
-    if unit == u.dex:
-        return Scale(u.dimensionless_unscaled, LN10)
-    if getattr(unit, "function_unit", None) == u.dex:
-        return Scale(unit.physical_unit, LN10)  # ty: ignore[unresolved-attribute]
-    return Scale(unit)
+def _unit(table: Table, name: str) -> u.UnitBase | None:
+    return getattr(table[name], "unit", None)
 
 
 def _numbers(table: Table, name: str, what: str = "one number a star") -> np.ndarray:
@@ -263,81 +233,3 @@ def _far(values: np.ndarray, others: np.ndarray, limit: float) -> np.ndarray:
     spread = 1.4826 * np.median(np.abs(values[others] - middle)) or 0.2 * abs(middle)
     with np.errstate(invalid="ignore"):
         return np.abs(values - middle) > limit * spread
-
-
-def _given(table: Table, name: str, target: Scale | None, default: Scale | None) -> Scale | None:
-    """Scale that a column's unit says; `default` where it says none."""
-    unit = getattr(table[name], "unit", None)
-    if unit is None or f"{unit}".strip() == "":  # some tables write nothing for a dex
-        return default
-    unit = _parsed(f"{unit}".strip())
-    if isinstance(unit, u.UnrecognizedUnit):
-        wanted = "" if target is None or target.unit is None else f"; use {_said(target)}"
-        raise UserError(f"column {name!r} has the unknown unit {unit.to_string()!r}{wanted}")
-    if unit == u.dex and target is not None and target.log is not None:
-        return Scale(target.unit, LN10)  # of the label's own unit
-    return scale_of(unit)
-
-
-def _parsed(text: str) -> u.UnitBase:
-    """Read a unit as astropy, CDS or the survey writes it: dex(yr), [yr], log(yr)."""
-    log = re.fullmatch(r"\[(?:log )?(.*)\]|log(?:10)?\s*\((.*)\)", text)
-    if log is None:
-        return u.Unit(text, parse_strict="silent")  # ty: ignore[unknown-argument]
-    inside = (log[1] or log[2] or "").strip()
-    if inside in ("", "-", "---", "cgs", "Sun", "dex"):
-        return u.dex
-    unit = u.Unit(inside, parse_strict="silent")  # ty: ignore[unknown-argument]
-    return unit if isinstance(unit, u.UnrecognizedUnit) else u.dex(unit)
-
-
-def _said(scale: Scale) -> str:
-    if scale.log == 1.0:
-        return f"natural logarithm of a {scale.unit}"
-    return f"{scale.unit if scale.log is None else u.dex(scale.unit)}"
-
-
-def _factor(given: Scale, target: Scale, name: str) -> float:
-    """Factor between the linear units."""
-    try:
-        return 1.0 if given.unit == target.unit else float(given.unit.to(target.unit))
-    except (u.UnitConversionError, u.UnitTypeError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"column {name!r} is in {_said(given)}, which is not a {_said(target)}"
-        ) from error
-
-
-def _converted(values: np.ndarray, given: Scale, target: Scale, name: str) -> np.ndarray:
-    factor = _factor(given, target, name)
-    if given.log is None and target.log is None:
-        return values * factor
-    if given.log is not None and target.log is not None:
-        return values * (given.log / target.log) + np.log(factor) / target.log
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        if given.log is not None:
-            return np.exp(values * given.log) * factor
-        physical = values * factor
-        if target.log != 1.0 and np.nanmedian(np.append(physical, np.inf)) < SMALLEST_GRAVITY:
-            raise UserError(
-                f"column {name!r} is in {_said(given)}, but its values are like logarithms: "
-                f"say {_said(target)}"
-            )
-        return np.where(physical > 0, np.log(physical), np.nan) / target.log
-
-
-def _converted_errors(
-    errors: np.ndarray, given: Scale, target: Scale, values: np.ndarray, name: str
-) -> np.ndarray:
-    """Convert errors of `values`, which are in `target` already."""
-    if given.log is not None and target.log is not None:
-        return errors * (given.log / target.log)
-    if given.log is None and target.log is None and given.unit != u.percent:
-        return errors * _factor(given, target, name)
-    physical = values if target.log is None else np.exp(values * target.log)
-    if given.log is not None:
-        relative = errors * given.log
-    elif given.unit == u.percent:
-        relative = errors / 100.0
-    else:
-        relative = errors * _factor(given, target, name) / physical
-    return relative * physical if target.log is None else relative / target.log

@@ -6,13 +6,13 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bayescannon.errors import UserError, one_line
 from bayescannon.locks import hold
-from bayescannon.marks import MARK, Kind, foreign, is_ours, put_mark
+from bayescannon.marks import Kind, foreign, is_ours, put_mark
 
 PATIENCE = 40
 """How often it is tried to remove a folder."""
@@ -119,16 +119,17 @@ def check_output(target: str | os.PathLike, kind: Kind, overwrite: bool = False)
 
 
 @contextmanager
-def work_in(folder: str | os.PathLike, marks: Sequence[str] = ()) -> Generator[Path]:
+def work_in(folder: str | os.PathLike, kind: Kind, own_mark: str | None = None) -> Generator[Path]:
     """Hold a folder that is filled step by step, and that a later run goes on with.
 
     Parameters
     ----------
     folder : path
         Made when missing. A link is followed.
-    marks : sequence of str
-        Names that say, as the mark of `put_mark` does, that a folder which is not empty is such a
-        run's.
+    kind : Kind
+        What the folder is marked with.
+    own_mark : str, optional
+        A file that the run itself writes first, which then is the mark of its folder.
 
     Yields
     ------
@@ -146,15 +147,14 @@ def work_in(folder: str | os.PathLike, marks: Sequence[str] = ()) -> Generator[P
         _check_parent(folder / LOCK)
         if not folder.is_dir():
             _check_suffix(folder, Kind("folder"))
-        marked = any((folder / mark).exists() for mark in (MARK, *marks))
+        marked = (folder / own_mark).is_file() if own_mark else is_ours(folder, kind)
         if folder.is_dir() and not marked and not all(map(_is_left, folder.iterdir())):
-            raise UserError(
-                f"{folder}: exists, and is no folder of such a run (it has no "
-                f"{' or '.join((MARK, *marks))}); choose another output"
-            )
+            raise UserError(f"{folder}: exists, and is no {kind.name}; choose another output")
         folder.mkdir(parents=True, exist_ok=True)
         with hold(folder / LOCK, folder):
             sweep(folder)
+            if own_mark is None:
+                put_mark(folder, kind)
             yield folder
 
 
@@ -194,21 +194,13 @@ def write_beside(target: str | os.PathLike) -> Generator[Path]:
 
 
 def save_or_spare(save: Callable[[Path], None], path: Path, name: str) -> None:
-    """Save what took long to make; elsewhere where `path` cannot take it.
-
-    Parameters
-    ----------
-    save : callable
-        Writes to the path that it is given, and raises `UserError` where it cannot.
-    path : Path
-        Where the result belongs.
-    name : str
-        Of the result in a new folder for temporary files, else in one of the user's home folder.
+    """Save what took long to make; where `path` cannot take it, elsewhere under this name.
 
     Raises
     ------
     UserError
-        If `path` could not be written; it says where the result is kept.
+        If `path` could not be written; it says where the result is kept: in a new folder among
+        the system's temporary files, or in the user's home.
     """
     try:
         save(path)

@@ -69,9 +69,8 @@ class TrainingRecipe:
         True: training labels have errors, true labels are latent, and residual factors are
         learned with them. False: labels are exact, the plain Cannon.
     label_errors : dict of str to float
-        Random error of labels [label units] where it is not the table's `<label>_err`. For
-        `teff`, `feh` and `afe` the defaults stand in for the APOGEE tables' columns, which are
-        floors of the calibration and not random errors.
+        Random error of labels [label units] for stars to which the label table gives none. The
+        defaults, for `teff`, `feh` and `afe`, are APOGEE's.
     carried : tuple of str
         Labels that change spectra only through what the factors hold (mass and age, through
         carbon and nitrogen); needs `noisy_labels`.
@@ -101,6 +100,21 @@ class InferenceRecipe:
 
 
 @dataclass(frozen=True)
+class ErrorRecipe:
+    """`[errors]`: the error budget.
+
+    Attributes
+    ----------
+    photon_scale, photon_floor : float
+        An error e of the flux counts as sqrt((scale e)^2 + floor^2), in training and inference;
+        floor in units of the continuum. `bayescannon repeats` learns both.
+    """
+
+    photon_scale: float = 1.0
+    photon_floor: float = 0.0
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Settings from which, together with data, a model is made.
 
@@ -108,13 +122,14 @@ class Recipe:
     ----------
     name : str
         Name of the model.
-    labels, pixels, training, inference : dataclass
+    labels, pixels, errors, training, inference : dataclass
         The sections of the file.
     """
 
     name: str
     labels: LabelRecipe
     pixels: PixelRecipe = field(default_factory=PixelRecipe)
+    errors: ErrorRecipe = field(default_factory=ErrorRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
     inference: InferenceRecipe = field(default_factory=InferenceRecipe)
 
@@ -130,7 +145,7 @@ class Recipe:
         if not Path(path).is_file():
             raise UserError(f"{path}: no such recipe")
         try:
-            return cls.loads(Path(path).read_text(encoding="utf-8"))
+            return cls.loads(Path(path).read_text(encoding="utf-8-sig"))
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -143,6 +158,7 @@ class Recipe:
         sections = {
             "labels": LabelRecipe,
             "pixels": PixelRecipe,
+            "errors": ErrorRecipe,
             "training": TrainingRecipe,
             "inference": InferenceRecipe,
         }
@@ -164,7 +180,7 @@ class Recipe:
     def dumps(self) -> str:
         """Write the recipe, defaults included, as TOML text."""
         lines = [f"name = {_toml(self.name)}"]
-        for section in ("labels", "pixels", "training", "inference"):
+        for section in ("labels", "pixels", "errors", "training", "inference"):
             values = getattr(self, section)
             lines += ["", f"[{section}]"]
             lines += [f"{f.name} = {_toml(getattr(values, f.name))}" for f in fields(values)]
@@ -215,6 +231,13 @@ def _check(recipe: Recipe) -> None:
         raise UserError(f"key 'pixels.error_floor' is {floor}: use 0 or a small positive number")
     if not recipe.pixels.max_error > 0:
         raise UserError(f"key 'pixels.max_error' is {recipe.pixels.max_error}: use 10 or so")
+    if not 0 < recipe.errors.photon_scale < math.inf:
+        raise UserError(f"key 'errors.photon_scale' is {recipe.errors.photon_scale}: use 1 or so")
+    if not 0 <= recipe.errors.photon_floor < math.inf:
+        raise UserError(
+            f"key 'errors.photon_floor' is {recipe.errors.photon_floor}: use 0 or a small "
+            "positive number"
+        )
     if not chi2 > 0:
         raise UserError(f"key 'inference.max_chi2' is {chi2}: use a positive number")
     training = recipe.training

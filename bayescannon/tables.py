@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy import units as u
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 from astropy.utils.data import get_readable_fileobj
 
 from bayescannon.errors import UserError
+from bayescannon.units import parsed_unit
 
 FITS, PARQUET, HDF5, EXCEL = b"SIMPLE", b"PAR1", b"\x89HDF", b"PK\x03\x04"
 BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -142,6 +142,6 @@ def _read_fits(path: Path, keys: Sequence[str], columns: Sequence[str] | None) -
         for name in found:
             values, about = np.array(hdu.data[name]), hdu.columns[name]
             none = values == about.null if isinstance(about.null, int) else False
-            unit = about.unit and u.Unit(about.unit, parse_strict="silent")
-            table[name] = MaskedColumn(values, mask=none, unit=unit or None)
+            unit = parsed_unit(about.unit) if about.unit else None
+            table[name] = MaskedColumn(values, mask=none, unit=unit)
         return table

@@ -91,7 +91,6 @@ def _kill_runs(folder: Path, words: Callable[[Path], list[str]], options) -> int
             running.wait()
         killed += 1
         left = len(_digests(folder, name))
-        time.sleep(0.5)  # workers notice that their parent has gone
         subprocess.run(words(folder / name), check=True, capture_output=True)
         equal = _digests(folder, name) == whole
         same += equal

@@ -24,6 +24,7 @@ from bayescannon.catalog.manifest import describe_run
 from bayescannon.cli.app import app
 from bayescannon.files import work_in
 from bayescannon.flags import Flag
+from bayescannon.marks import RUN
 from bayescannon.trees import release
 
 KEYS = {"method": "importance", "draws": 100, "seed": 3}
@@ -110,7 +111,7 @@ def test_a_changed_run_is_refused_unless_it_starts_anew(places, whole, tmp_path,
     assert json.loads((out / "manifest.json").read_text())["seed"] == 4
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").write_text("years of work")
-    with pytest.raises(bc.UserError, match="no folder of such a run"):
+    with pytest.raises(bc.UserError, match="no folder of a catalogue run"):
         _run(places, tmp_path / "other", restart=True)
     assert (tmp_path / "other" / "thesis.tex").exists()
 
@@ -195,7 +196,7 @@ def test_a_block_that_fails_as_a_whole_stops_the_run_with_its_stars(
 
 def test_two_runs_do_not_work_in_one_folder(places, tmp_path, small_blocks):
     refused = pytest.raises(bc.UserError, match="another run is writing here")
-    with work_in(tmp_path / "run", ["manifest.json"]), refused:
+    with work_in(tmp_path / "run", RUN, "manifest.json"), refused:
         _run(places, tmp_path / "run")
     _run(places, tmp_path / "run")
 

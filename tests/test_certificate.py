@@ -105,7 +105,7 @@ def test_models_by_state_keep_a_certificate(certified, tmp_path):
     both = StateModels(certified, certified, *odds, certificate=certificate())
     both.save(tmp_path / "both")
     assert StateModels.load(tmp_path / "both").certificate == certificate()
-    replace(both, certificate=None).save(tmp_path / "both")
+    replace(both, certificate=None).save(tmp_path / "both", overwrite=True)
     assert StateModels.load(tmp_path / "both").certificate is None
 
 

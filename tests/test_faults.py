@@ -59,7 +59,9 @@ COMMANDS = {
     "ages build-grid": Command("ages build-grid {labels}", "grid.zarr"),
     "ages systematics": Command("ages systematics", "shifts.ecsv"),
     "catalog of spectra": Command(
-        "catalog {store} --model {model} --method importance --draws 20", "run", goes_on=True
+        "catalog {store} --model {model} --method importance --draws 20 --workers 2",
+        "run",
+        goes_on=True,
     ),
     "catalog of stores": Command("catalog {post}", "catalog.fits"),
     "select": Command("select {catalog}", "selection.ecsv"),

@@ -13,6 +13,7 @@ from bayescannon.ages import Parsec
 from bayescannon.catalog.build import described
 from bayescannon.cli import app
 from bayescannon.data import apokasc, element_windows, lines, model_path
+from bayescannon.marks import PAPER, put_mark
 from bayescannon.plots.windows import axis, strongest_wavelengths
 from bayescannon.simulate import with_published_ages
 from bayescannon.validation import CrossValidation
@@ -319,6 +320,7 @@ def test_without_a_run_what_ships_is_drawn_and_the_rest_says_how(tmp_path):
     words = ["figures", "paper", "--out", str(tmp_path)]
     words += [word for name in wanted for word in ("--only", name)]
     (tmp_path / "fig1.png").write_bytes(b"of an earlier run")
+    put_mark(tmp_path, PAPER)
     done = CliRunner().invoke(app, words, catch_exceptions=False)
     assert done.exit_code == 0
     for name in NEEDS_A_RUN:

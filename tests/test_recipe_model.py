@@ -192,10 +192,11 @@ def test_a_saved_model_is_the_model(scenario, folder):
     assert (loaded.card, loaded.report) == (scenario.model.card, scenario.model.report)
     for name, array in scenario.model.arrays().items():
         np.testing.assert_array_equal(loaded.arrays()[name], array)
-    loaded.save(folder)  # replaces itself
+    loaded.save(folder, overwrite=True)  # replaces itself
     assert bc.Model.load(folder).id == scenario.model.id
     assert [p.name for p in folder.parent.iterdir()] == ["model"]
     assert {p.name for p in folder.iterdir()} == {
+        ".bayescannon",
         "recipe.toml",
         "arrays.npz",
         "model.json",

@@ -88,7 +88,7 @@ SINGLE = {
         Column(
             "flags",
             None,
-            "bit mask; good with none set but warnings: bayescannon.flags.good",
+            "bit mask; good by bayescannon.flags.good",
             "meta.code",
         ),
     )

@@ -26,7 +26,7 @@ from bayescannon.catalog.write import failed_stars
 from bayescannon.errors import UserError
 from bayescannon.files import resolved, sweep, work_in, write_beside
 from bayescannon.flags import Flag
-from bayescannon.marks import CATALOG
+from bayescannon.marks import CATALOG, RUN
 from bayescannon.model.by_state import AnyModel, parts_of
 from bayescannon.posterior import make_prior
 from bayescannon.precision import require_float64
@@ -92,10 +92,12 @@ def run_catalog(
     Raises
     ------
     UserError
-        If the folder holds something else or another run, or another run works in it, if spectra
-        cannot be read, or the disk is full; what is done is kept.
+        If there are no stars, the folder holds something else or another run, or another run works
+        in it, if spectra cannot be read, or the disk is full; what is done is kept.
     """
     require_float64()
+    if not len(spectra):
+        raise UserError("there is no star to infer: the table or the store of spectra is empty")
     out = resolved(out)
     grid = (grid or Parsec.default()) if "ln_mass" in model.labels else None
     n_block = STARS_PER_BLOCK * (1 if spectra.channel is None else CHANNELS_AT_ONCE)
@@ -111,7 +113,7 @@ def run_catalog(
     how = {**settings, "prior": prior}, {"prior": age_prior, "draws": draws if keep_draws else 0}
     make = BlockMaker(model, spectra, grid, out, *how, n_block, keep_draws)
     executor = in_threads_here(workers) if scheduler is None else on_cluster(scheduler)
-    with executor as run_blocks, work_in(out, [MANIFEST]):
+    with executor as run_blocks, work_in(out, RUN, MANIFEST):
         if restart:
             _remove_run(out)
         agree_on(out / MANIFEST, described_run)

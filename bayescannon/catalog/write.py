@@ -47,10 +47,10 @@ def write_catalog(table: QTable, path: str | os.PathLike, overwrite: bool = Fals
     UserError
         If the suffix is another, or the file may not be written.
     """
-    table = _with_ids(table, as_ids(table["star_id"]))
-    table.meta["creator"] = CATALOG.creator
+    named = _with_ids(table, as_ids(table["star_id"]))
+    named.meta["creator"] = CATALOG.creator
     with output(path, CATALOG, overwrite) as beside:
-        WRITERS[beside.suffix.lower()](table, beside)
+        WRITERS[beside.suffix.lower()](named, beside)
 
 
 def write_part(table: QTable, failed: dict[str, str], path: Path) -> None:
@@ -119,7 +119,7 @@ def _without_dex(table: QTable) -> Table:
     return plain
 
 
-def _with_ids(table: Table, names: np.ndarray) -> Table:
+def _with_ids[T: Table](table: T, names: np.ndarray) -> T:
     """Copy a table with its stars' names in another form."""
     out, about = table.copy(copy_data=False), table["star_id"].info
     out["star_id"] = Column(names, description=about.description, meta=about.meta)

@@ -20,6 +20,7 @@ COMMANDS = {
     "continuum-pixels": ("data:continuum_pixels", "Find continuum pixels with a first model."),
     "train": ("model:train", "Train a model on spectra with known labels."),
     "crossval": ("model:crossval", "Judge a model by stars that it has not seen."),
+    "repeats": ("repeats:repeats", "Learn photon errors from visits of the same stars."),
     "infer": ("posterior:infer", "Sample the posterior of the labels of every star."),
     "ages": ("ages:app", "Turn mass posteriors into age posteriors."),
     "catalog": ("catalog:catalog", "Write a table of labels, masses and ages."),

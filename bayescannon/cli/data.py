@@ -62,6 +62,9 @@ def ingest(
     resample: Annotated[
         bool, typer.Option("--resample", help="Resample other wavelength grids (specutils).")
     ] = False,
+    visits: Annotated[
+        bool, typer.Option("--visits", help="Read single visits (X, X#2, ...), for `repeats`.")
+    ] = False,
     seed: NoSeed = 0,
 ) -> None:
     """Read SDSS spectra, mask bad pixels, divide by the continuum, and store them for a model.
@@ -74,8 +77,9 @@ def ingest(
     check_output(quarantine, QUARANTINE, overwrite=True)
     pixels = Recipe.load(recipe).pixels if recipe else PixelRecipe()
     paths = expand(files)
+    how = {"workers": workers, "resample": resample, "visits": visits}
     with progress("reading spectra", len(paths), rate=True) as update:
-        done = ingest_files(paths, pixels, update, out=out, workers=workers, resample=resample)
+        done = ingest_files(paths, pixels, update, out=out, **how)
     bad = int(done.spectra.columns["bad_star"].sum())
     marked = f", {bad} of them marked bad_star by the survey's flags" if bad else ""
     console.print(f"{plural(len(done.spectra), 'spectrum', 'spectra')} in {out}{marked}")

@@ -37,7 +37,7 @@ def infer(
     """Sample the posterior of the labels of every star."""
     check_output(out, POSTERIOR, overwrite)
     trained = load(model_path(model))
-    store = _spectra(spectra, trained)
+    store = spectra_for(trained, spectra)
     with progress("stars", len(store)) as update:
         post = infer_labels(trained, store, method, prior, draws, seed, out, update, overwrite)
     console.print(posterior_table(post))
@@ -45,10 +45,11 @@ def infer(
     console.print(post.attrs["certificate"])
 
 
-def _spectra(paths: list[Path], model: AnyModel) -> Spectra:
+def spectra_for(model: AnyModel, paths: list[Path], visits: bool = False) -> Spectra:
+    """Open a store, or read files as the model's recipe says."""
     if len(paths) == 1 and (paths[0].suffix == ".zarr" or (paths[0] / "zarr.json").is_file()):
         return Spectra.open(paths[0])
-    done = ingest_files(expand(paths), model.recipe.pixels)
+    done = ingest_files(expand(paths), model.recipe.pixels, visits=visits)
     for row in done.quarantine:
         log.print(f"left out: {row['reason']}", style="yellow")
     if not len(done.spectra):

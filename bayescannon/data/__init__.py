@@ -61,7 +61,7 @@ def continuum_pixels(name: str = "the_payne") -> np.ndarray:
             f"key 'pixels.continuum' is {name!r}: neither a file nor one of the lists {known}"
         )
     try:
-        found = np.loadtxt(name, dtype=int, ndmin=1)
+        found = np.loadtxt(name, dtype=int, ndmin=1, encoding="utf-8-sig")
     except ValueError as error:
         raise UserError(f"{name}: not a list of pixel positions ({error})") from error
     if found.ndim != 1 or not found.size or found.min() < 0 or found.max() >= 8575:

@@ -1,6 +1,6 @@
 """Stellar labels, their tables, their scaling, and the feature vector of Eq. 2."""
 
-from bayescannon.labels.checks import check_labels, tell_oddities
+from bayescannon.labels.checks import check_labels, stars_needed, tell_oddities
 from bayescannon.labels.cuts import CUTS, training_cuts
 from bayescannon.labels.features import feature_rows, features, monomials, n_features
 from bayescannon.labels.mixture import Mixture, WhiteMixture, straightened
@@ -40,6 +40,7 @@ __all__ = [
     "read_labels",
     "seismic_logg",
     "seismic_mass",
+    "stars_needed",
     "straightened",
     "tell_oddities",
     "training_cuts",

@@ -1,4 +1,4 @@
-"""Are these labels fit to train on? Checked before training, which would fail far from the cause."""
+"""Are labels fit to train on? Checked first: training would fail far from the cause."""
 
 import warnings
 
@@ -14,6 +14,11 @@ STARS_PER_FEATURE = 1.5
 SAME = 0.01
 """A label whose part that is not linear in the others is smaller, in its own sd, says nothing."""
 SINGULAR = 1e-6
+
+
+def stars_needed(n_label: int, degree: int) -> int:
+    """Fewest stars with all labels that training takes."""
+    return int(np.ceil(STARS_PER_FEATURE * n_features(n_label, degree)))
 
 
 def check_labels(
@@ -43,7 +48,7 @@ def check_labels(
             raise UserError(f"label {name!r} is NaN for every star: drop it from the recipe")
         if np.ptp(values) <= 1e-12 * max(1.0, np.abs(values).max()):
             raise UserError(f"label {name!r} is the same for every star: drop it from the recipe")
-    needed = int(np.ceil(STARS_PER_FEATURE * n_features(len(names), degree)))
+    needed = stars_needed(len(names), degree)
     if complete.sum() < needed:
         raise UserError(
             f"{complete.sum()} stars have a spectrum and all labels ({', '.join(names)}), but "
@@ -83,7 +88,7 @@ def _check_rank(names: tuple[str, ...], scaled: np.ndarray, degree: int) -> None
 def tell_oddities(
     names: tuple[str, ...], labels: np.ndarray, errors: np.ndarray, star_id: np.ndarray
 ) -> None:
-    """Warn of values 20 robust standard deviations out, and of errors larger than the spread.
+    """Warn of values 20 robust standard deviations out, and of errors that lack or are too large.
 
     Parameters
     ----------
@@ -104,6 +109,12 @@ def tell_oddities(
             _warn(
                 f"label {name!r} of star '{star_id[first]}' is {values[first]:g}, more than 20 "
                 f"robust standard deviations from the median ({far.sum()} in all): check it"
+            )
+        gap = known & ~np.isfinite(errors[:, i])
+        if gap.any() and not gap[known].all():
+            _warn(
+                f"label {name!r} has no error for star '{star_id[int(np.argmax(gap))]}' "
+                f"({gap.sum()} in all): the recipe's, or the median of the others, stands in"
             )
         stated = errors[known & np.isfinite(errors[:, i]), i]
         if stated.size and np.median(stated) > np.std(values[known & ~far]):

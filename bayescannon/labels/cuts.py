@@ -7,11 +7,12 @@ import numpy as np
 from astropy import units as u
 from astropy.table import MaskedColumn, Table
 
-from bayescannon.columns import find, flag_bits, numbers, scale_of, with_errors
+from bayescannon.columns import find, flag_bits, numbers, with_errors
 from bayescannon.errors import UserError
 from bayescannon.labels.table import label_column
 from bayescannon.spectra import AspcapFlag
 from bayescannon.tables import as_table
+from bayescannon.units import scale_of
 
 ROTATION = AspcapFlag["ROTATION_WARN"] | AspcapFlag["ROTATION_BAD"]
 """The rotation flag: the paper names none; these two bits of ASPCAPFLAG are the survey's."""

@@ -7,8 +7,9 @@ import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
-from bayescannon.columns import scale_of, with_errors
+from bayescannon.columns import with_errors
 from bayescannon.tables import as_table
+from bayescannon.units import scale_of
 
 NUMAX_SUN = 3140.0
 """Frequency of the Sun's maximum oscillation power [uHz], as in Eq. 3."""

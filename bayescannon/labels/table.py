@@ -8,10 +8,11 @@ import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
-from bayescannon.columns import Scale, find, need, scale_of, with_errors, words
+from bayescannon.columns import find, need, with_errors, words
 from bayescannon.errors import DataWarning, UserError
 from bayescannon.star_ids import as_ids, match
 from bayescannon.tables import as_table, read_table
+from bayescannon.units import Scale, scale_of
 
 UNITS = {
     "teff": u.K,
@@ -49,9 +50,7 @@ def read_labels(path: str | os.PathLike) -> Table:
     return read_table(path, what="label table")
 
 
-def label_arrays(
-    table: Any, names: tuple[str, ...], star_id: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def label_arrays(table: Any, names: tuple[str, ...], star_id: Any) -> tuple[np.ndarray, np.ndarray]:
     """Take labels and their errors out of a table, in the order of the stars.
 
     Parameters
@@ -114,7 +113,7 @@ def label_column(table: Table, name: str) -> tuple[np.ndarray, np.ndarray]:
     return with_errors(table, found, logarithm)
 
 
-def evolutionary_states(table: Any, star_id: np.ndarray) -> np.ndarray | None:
+def evolutionary_states(table: Any, star_id: Any) -> np.ndarray | None:
     """Take `state` or `evstate` out of a table: `rgb`, `rc`, or "" where it says neither.
 
     Parameters and errors are those of `label_arrays`; None where there is no such column.

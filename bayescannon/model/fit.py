@@ -21,10 +21,12 @@ from bayescannon.labels import (
     tell_oddities,
 )
 from bayescannon.model.card import with_certificate
+from bayescannon.model.checks import check_normalised, error_sources
 from bayescannon.model.model import LabelMap, Model, stated_errors
 from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
+from bayescannon.spectra.photons import photon_ivar
 from bayescannon.states import STATES, StateRelation, States, fit_logistic
 from bayescannon.training import (
     DEGREES_OF_FREEDOM,
@@ -37,8 +39,6 @@ from bayescannon.training import (
     shrink,
 )
 
-FLUX_RANGE = 0.3, 3.0
-"""Where the median flux of normalised spectra can lie."""
 STARS_PER_FEATURE = 4
 """A state with fewer stars has no relation of its own."""
 RIDGE = 0.3
@@ -51,7 +51,6 @@ def train(
     recipe: Recipe,
     progress: Callable[[int], None] | None = None,
     report: Callable[[Round], None] | None = None,
-    certificate: bool = False,
 ) -> Model:
     """Train a model: coefficients and scatter of every pixel (Eqs. 1 and 2).
 
@@ -71,9 +70,6 @@ def train(
         Called with the number of pixels done (exact labels).
     report : callable, optional
         Called with each `Round` (noisy labels): the objective and how far labels moved.
-    certificate : bool
-        Cross-validate afterwards, in five folds, and keep with the model how often its intervals
-        hold: see `certify`, which also takes a model that is trained already.
 
     Returns
     -------
@@ -88,7 +84,7 @@ def train(
     Warns
     -----
     DataWarning
-        Of labels far from all others, and errors larger than their label's spread.
+        Of labels far from all others, and of errors that lack or are larger than the spread.
     """
     require_float64()
     start = time.perf_counter()
@@ -96,8 +92,9 @@ def train(
     values, errors = label_arrays(labels, names, spectra.star_id)
     flux, ivar = spectra.arrays()
     if spectra.channel is None:
-        _check_normalised(flux, ivar)
+        check_normalised(flux, ivar)
     ivar[ivar < recipe.pixels.max_error**-2.0] = 0.0
+    ivar = photon_ivar(ivar, recipe.errors)
     known = np.isfinite(values)
     enough = known.any(axis=1) if settings.noisy_labels else known.all(axis=1)
     use = enough & (ivar > 0).any(axis=1)
@@ -121,12 +118,12 @@ def train(
         "stars": int(use.sum()),
         "stars_left_out": int((~use).sum()),
         "missing_labels": dict(zip(names, missing, strict=True)),
-        "label_errors": _sources(errors, recipe),
+        "label_errors": error_sources(errors, recipe),
         "scatter_percentiles_5_50_95": _percentiles(learned.arrays["scatter"]),
         **learned.report,
         "seconds": time.perf_counter() - start,
     }
-    model = Model(
+    return Model(
         recipe=recipe,
         scaling=scaling,
         label_range=np.stack([np.nanmin(values, axis=0), np.nanmax(values, axis=0)]),
@@ -139,11 +136,6 @@ def train(
         report=said,
         **learned.arrays,
     )
-    if not certificate:
-        return model
-    from bayescannon.validation import certify  # which trains: it cannot be imported before
-
-    return certify(model, spectra, labels)
 
 
 class _Learned(NamedTuple):
@@ -277,35 +269,6 @@ def _from_channels(flux, ivar, scaled, variance, scaling, recipe: Recipe) -> _Le
 def _percentiles(scatter: np.ndarray) -> list[float] | None:
     positive = scatter[scatter > 0]
     return np.percentile(positive, [5, 50, 95]).tolist() if positive.size else None
-
-
-def _check_normalised(flux: np.ndarray, ivar: np.ndarray) -> None:
-    """Refuse counts: error floors, line depths and the scatter are shares of the continuum."""
-    level = float(np.median(flux[ivar > 0])) if (ivar > 0).any() else 1.0
-    if not FLUX_RANGE[0] < level < FLUX_RANGE[1]:
-        raise UserError(
-            f"the median flux of the spectra is {level:.4g}, not near 1: divide them by their "
-            "continuum first (`bayescannon ingest` does for APOGEE's files)"
-        )
-
-
-def stars_needed(recipe: Recipe) -> int:
-    """Fewest stars with all labels that training takes."""
-    return n_features(len(recipe.labels.names), recipe.labels.degree) + 2
-
-
-def _sources(errors: np.ndarray, recipe: Recipe) -> dict[str, str]:
-    """Say of each label where its errors come from."""
-    said = {}
-    for name, column in zip(recipe.labels.names, errors.T, strict=True):
-        known = np.isfinite(column)
-        default = recipe.training.label_errors.get(name) if recipe.training.noisy_labels else None
-        rest = "none: taken as exact" if default is None else f"recipe, {default:g}"
-        if known.any():
-            gaps = "the table's median" if default is None else rest
-            rest = "table" if known.all() else f"table; {(~known).sum()} stars {gaps}"
-        said[name] = rest
-    return said
 
 
 def _card(recipe: Recipe, values: np.ndarray, report: dict) -> str:

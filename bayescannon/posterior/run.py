@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from bayescannon.batches import in_threads, map_stars
 from bayescannon.errors import UserError
-from bayescannon.files import output
+from bayescannon.files import output, resolved
 from bayescannon.flags import Flag
 from bayescannon.keys import star_keys
 from bayescannon.marks import POSTERIOR
@@ -46,6 +46,7 @@ from bayescannon.posterior.prior import Prior, make_prior
 from bayescannon.posterior.result import Block, TreeWriter, attributes, open_posterior, to_datatree
 from bayescannon.precision import require_float64
 from bayescannon.spectra import Spectra
+from bayescannon.spectra.photons import photon_ivar
 from bayescannon.trees import release
 
 MAX_STARTS = 3
@@ -139,7 +140,7 @@ def infer(
             writer.write(tree, done)
             done = stars.stop
             release(tree)
-    return open_posterior(out)
+    return open_posterior(resolved(out))
 
 
 def _blocks(block_of, spectra: Spectra, progress) -> Iterator[Block]:
@@ -233,7 +234,9 @@ def _infer_block(
 ) -> Block:
     n_star = len(spectra)
     missing = _block_size(spectra) - n_star
-    arrays = spectra.arrays(spectra.precision, parts[0].model.recipe.pixels.max_error)
+    recipe = parts[0].model.recipe
+    flux, ivar = spectra.arrays(spectra.precision, recipe.pixels.max_error)
+    arrays = (flux, photon_ivar(ivar, recipe.errors))
     if missing:
         arrays = tuple(np.pad(a, ((0, missing), (0, 0))) for a in arrays)
     flux, ivar = map(jnp.asarray, arrays)

@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from bayescannon.columns import in_angstrom, plain
+from bayescannon.columns import plain
 from bayescannon.errors import UserError
+from bayescannon.units import in_angstrom
 
 
 def open_dataset(path: Path) -> xr.Dataset:

@@ -139,7 +139,8 @@ def survey_paths(table: Any, release: str, kind: str = "aspcapStar") -> list[str
         raise UserError("survey paths need the columns star_id and field (or location_id)")
     known["star_id"] = np.array([star_of(name) for name in known["star_id"]], str)
     path = _dr12 if release.lower() == "dr12" else _dr17
-    return [path(dict(zip(known, row, strict=True)), kind) for row in zip(*known.values())]
+    rows = zip(*known.values(), strict=True)
+    return [path(dict(zip(known, row, strict=True)), kind) for row in rows]
 
 
 def _dr12(row: dict, kind: str) -> str:

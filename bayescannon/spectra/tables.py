@@ -8,11 +8,12 @@ from astropy import units as u
 from astropy.nddata import InverseVariance
 from astropy.table import Table
 
-from bayescannon.columns import in_angstrom, need, plain
+from bayescannon.columns import need, plain
 from bayescannon.errors import UserError
 from bayescannon.spectra.resample import require_specutils
 from bayescannon.star_ids import as_ids, fits_ids
 from bayescannon.tables import as_table
+from bayescannon.units import in_angstrom
 
 AXES = ("wavelength", "channel")
 
@@ -59,8 +60,9 @@ def from_table(table: Any) -> dict[str, Any]:
     Parameters
     ----------
     table : Table
-        In any case: `star_id`; `wavelength` (Angstrom unless it has a unit) or `channel`, alike in every row;
-        `flux`; and `ivar` or the standard deviation `flux_err`. Other columns are kept.
+        Names in any case: `star_id`; `wavelength` (Angstrom unless it has a unit) or `channel`,
+        alike in every row; `flux`; and `ivar` or the standard deviation `flux_err`. Other columns
+        are kept.
 
     Raises
     ------

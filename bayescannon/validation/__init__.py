@@ -1,7 +1,7 @@
 """Judging posteriors: against truth where it is known, by cross-validation where it is not."""
 
 from bayescannon.calibration import Judged, judge
-from bayescannon.validation.certificate import FOLDS, certificate_of, certify
+from bayescannon.validation.certificate import FOLDS, certificate_of, certify, train
 from bayescannon.validation.crossval import (
     CrossValidation,
     assign_folds,
@@ -10,11 +10,13 @@ from bayescannon.validation.crossval import (
     posterior_columns,
 )
 from bayescannon.validation.recalibrate import recalibrate
+from bayescannon.validation.visits import Repeats, repeats
 
 __all__ = [
     "FOLDS",
     "CrossValidation",
     "Judged",
+    "Repeats",
     "assign_folds",
     "certificate_of",
     "certify",
@@ -23,4 +25,6 @@ __all__ = [
     "judge",
     "posterior_columns",
     "recalibrate",
+    "repeats",
+    "train",
 ]

@@ -10,9 +10,12 @@ from astropy.table import Table
 from bayescannon.calibration import Certificate, hold
 from bayescannon.labels import label_arrays
 from bayescannon.model import Model
+from bayescannon.model import train as fit_model
 from bayescannon.model.card import with_certificate
 from bayescannon.model.model import stated_errors
+from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
+from bayescannon.training import Round
 from bayescannon.validation.crossval import CrossValidation, cross_validate
 
 FOLDS = 5
@@ -20,6 +23,52 @@ MOST_PIXELS = 1500
 """With more pixels every n-th is used: five folds of 1639 stars x 7214 pixels in two minutes."""
 BINNED = ("feh", "logg")
 """Labels, as inferred, in whose bins intervals are judged; beside S/N."""
+
+
+def train(
+    spectra: Spectra,
+    labels: Table,
+    recipe: Recipe,
+    progress: Callable[[int], None] | None = None,
+    report: Callable[[Round], None] | None = None,
+    certificate: bool = False,
+) -> Model:
+    """Train a model: coefficients and scatter of every pixel (Eqs. 1 and 2 of Ness et al. 2016).
+
+    Parameters
+    ----------
+    spectra : Spectra
+        Normalised spectra of the training stars.
+    labels : astropy.table.Table
+        `star_id`, a column for each label of the recipe and `<label>_err` where known, NaN where
+        a label is not; with `by_state` in the recipe, `state` or `evstate` too.
+    recipe : Recipe
+        Which labels, which degree, and how to train (`TrainingRecipe`).
+    progress : callable, optional
+        Called with the number of pixels done (exact labels).
+    report : callable, optional
+        Called with each `Round` (noisy labels): the objective and how far labels moved.
+    certificate : bool
+        Cross-validate afterwards, in five folds, and keep with the model how often its intervals
+        hold: see `certify`, which also takes a model that is trained already.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    UserError
+        If stars and labels do not match, labels are unknown, constant or depend on each other,
+        there are too few stars, or spectra are not normalised.
+
+    Warns
+    -----
+    DataWarning
+        Of labels far from all others, and errors larger than their label's spread.
+    """
+    model = fit_model(spectra, labels, recipe, progress, report)
+    return certify(model, spectra, labels) if certificate else model
 
 
 def certify(

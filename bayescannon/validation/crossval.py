@@ -15,12 +15,11 @@ from astropy.table import Table
 
 from bayescannon.calibration import Judged, convolve, judge, mixed_errors, thin
 from bayescannon.errors import UserError
-from bayescannon.files import output, work_in, write_beside
-from bayescannon.labels import label_arrays
-from bayescannon.marks import ARRAYS
+from bayescannon.files import output, resolved, work_in, write_beside
+from bayescannon.labels import label_arrays, stars_needed
+from bayescannon.marks import ARRAYS, FOLDS
 from bayescannon.model import Model, train
 from bayescannon.model.by_state import parts_of
-from bayescannon.model.fit import stars_needed
 from bayescannon.posterior import infer, stack_draws
 from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
@@ -182,7 +181,7 @@ def cross_validate(
 
 def remove_folds(folder: str | os.PathLike) -> None:
     """Remove what `cross_validate` kept in a folder, and the folder unless it holds more."""
-    folder = Path(folder)
+    folder = resolved(folder)
     for path in [*folder.glob("fold-*.npz"), folder / FINGERPRINT]:
         path.unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
@@ -223,7 +222,8 @@ def check_folds(labels: Table, recipe: Recipe, star_id: np.ndarray, folds: int) 
         raise UserError(f"folds is {folds}: use 2 to the number of stars ({len(star_id)})")
     values, _ = label_arrays(labels, recipe.labels.names, star_id)
     complete = int(np.isfinite(values).all(axis=1).sum())
-    left, needed = complete - -(-complete // folds), stars_needed(recipe)
+    needed = stars_needed(len(recipe.labels.names), recipe.labels.degree)
+    left = complete - -(-complete // folds)
     if left < needed:
         raise UserError(
             f"{complete} stars have all labels: {folds} folds leave {left} to train on, but "
@@ -268,7 +268,7 @@ def _fingerprint(recipe: Recipe, spectra: Spectra, handed, folds: int, seed: int
 @contextmanager
 def _kept_in(folder: str | os.PathLike, fingerprint: str) -> Generator[Path]:
     """Hold the folder where folds are kept; refuse one of another cross-validation."""
-    with work_in(folder, [FINGERPRINT]) as kept:
+    with work_in(folder, FOLDS, FINGERPRINT) as kept:
         mark = kept / FINGERPRINT
         if not mark.is_file():
             with write_beside(mark) as beside:

@@ -11,7 +11,7 @@ from bayescannon.cli.console import Seed, console, progress, text_table
 from bayescannon.cli.lazy import plain_app
 from bayescannon.errors import UserError
 from bayescannon.files import work_in, write_beside
-from bayescannon.marks import Kind, put_mark
+from bayescannon.marks import CALIBRATION
 from studies.calibration.html import report
 from studies.calibration.report import judge_scenario, load_scenario
 from studies.calibration.runner import NAMES, part_folder, run_part
@@ -49,8 +49,7 @@ def calibrate(
     for name in scenario or ():
         if name not in NAMES:
             raise UserError(f"--scenario {name} is unknown: use one of {', '.join(NAMES)}")
-    with work_in(out, ["worlds"]) as folder:
-        put_mark(folder, Kind("calibration"))
+    with work_in(out, CALIBRATION) as folder:
         most_seeds = 1 if quick else 3
         run(folder, QUICK if quick else FULL, seed, scenario or list(NAMES), most_seeds)
 

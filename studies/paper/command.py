@@ -9,7 +9,7 @@ from bayescannon.cli.console import Seed, console, log
 from bayescannon.cli.lazy import plain_app
 from bayescannon.errors import UserError
 from bayescannon.files import work_in
-from bayescannon.marks import Kind, put_mark
+from bayescannon.marks import PAPER
 from studies.paper import ITEMS, Source, make_item, write_item
 
 app = plain_app()
@@ -36,8 +36,7 @@ def paper(
         if name not in ITEMS:
             raise UserError(f"--only {name}: no such item; there are {', '.join(ITEMS)}")
     source = Source(run, seed, stars)
-    with work_in(out) as folder:
-        put_mark(folder, Kind("paper"))
+    with work_in(out, PAPER) as folder:
         for name in names:
             with log.status(f"{name} ..."):
                 item = make_item(name, source)

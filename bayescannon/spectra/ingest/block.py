@@ -13,7 +13,7 @@ from bayescannon.recipe import PixelRecipe
 from bayescannon.spectra import chip_of, pixel_index_of_size, place, read_spectrum
 from bayescannon.spectra.bits import PixelBit, StarFlag, bits
 from bayescannon.spectra.continuum import design, divide, solve_continuum
-from bayescannon.spectra.readers import RawSpectrum
+from bayescannon.spectra.readers import RawSpectrum, read_visits
 
 FILES_PER_BLOCK = 64
 
@@ -47,32 +47,49 @@ def join(blocks: Sequence[Block]) -> Block:
     return Block(flux, ivar, columns, bad, sum(block.files for block in blocks))
 
 
-def read_block(paths: Sequence[Path | None], pixels: PixelRecipe, resample: bool = False) -> Block:
+def read_block(
+    paths: Sequence[Path | None],
+    pixels: PixelRecipe,
+    resample: bool = False,
+    visits: bool = False,
+) -> Block:
     """Read at most `FILES_PER_BLOCK` files as the recipe's `[pixels]` says.
 
     None holds the place of a file that is not wanted: a star's numbers depend, in the last bit,
-    on its place in the block, and a resumed run must not change them.
+    on its place in the block, and a resumed run must not change them. With `visits` a file gives
+    one row a visit.
     """
     bad_pixel = bits(PixelBit, pixels.bad_bits, "pixels.bad_bits")
-    bad_star = bits(StarFlag, pixels.bad_star_flags, "pixels.bad_star_flags")
-    read: dict[int, RawSpectrum] = {}
+    read: list[dict[int, RawSpectrum]] = [{}]
+    source: list[str] = []
     bad: list[tuple[str, str]] = []
     for place_in_block, path in enumerate(paths):
-        if path is not None:
-            try:
-                read[place_in_block] = read_spectrum(path, bad_pixel, resample)
-            except UserError as error:
-                bad.append((str(path), str(error)))
-    stars = list(read.values())
-    flux, ivar, coefficients = _normalised(read, pixels)
+        if path is None:
+            continue
+        try:
+            if visits:
+                rows = read_visits(path, bad_pixel, resample)
+            else:
+                rows = [read_spectrum(path, bad_pixel, resample)]
+        except UserError as error:
+            bad.append((str(path), str(error)))
+            continue
+        source += [str(path)] * len(rows)
+        for row in rows:
+            if visits and len(read[-1]) == FILES_PER_BLOCK:
+                read.append({})
+            read[-1][len(read[-1]) if visits else place_in_block] = row
+    parts = [_normalised(stars, pixels) for stars in read]
+    flux, ivar, coefficients = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    stars = [star for part in read for star in part.values()]
     flags = np.array([star.star_flags for star in stars], np.int64)
     columns = {
         "star_id": np.array([star.star_id for star in stars], object),
-        "source": np.array([str(paths[k]) for k in read], object),
+        "source": np.array(source, object),
         "checksum": np.array([star.checksum for star in stars], object),
         "snr": np.array([star.snr for star in stars], np.float32),
         "star_flags": flags,
-        "bad_star": (flags & bad_star) != 0,
+        "bad_star": (flags & bits(StarFlag, pixels.bad_star_flags, "pixels.bad_star_flags")) != 0,
         "continuum": coefficients,
     }
     return Block(flux, ivar, columns, bad, sum(path is not None for path in paths))

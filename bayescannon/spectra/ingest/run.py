@@ -14,7 +14,7 @@ from astropy.table import Table
 
 from bayescannon.batches import in_order
 from bayescannon.errors import UserError
-from bayescannon.files import growing
+from bayescannon.files import check_output, growing
 from bayescannon.marks import SPECTRA
 from bayescannon.precision import require_float64
 from bayescannon.recipe import PixelRecipe
@@ -49,6 +49,7 @@ def ingest_files(
     out: str | os.PathLike | None = None,
     workers: int = 1,
     resample: bool = False,
+    visits: bool = False,
 ) -> Ingested:
     """Read apStar or aspcapStar files and normalise them.
 
@@ -70,6 +71,9 @@ def ingest_files(
         that two make use of two cores, and threads need no seconds to start.
     resample : bool
         Resample files on other grids, with a `CovarianceWarning`, instead of refusing them.
+    visits : bool
+        Read the single visits of apStar and asStar files, not the combined spectrum: rows X, X#2,
+        X#3 of star X. They are gathered in memory; an `out` that exists is refused.
 
     Returns
     -------
@@ -86,20 +90,26 @@ def ingest_files(
     continuum_mask(pixels)  # a wrong recipe is refused before anything is written
     if not paths:
         raise UserError("no file was given")
-    with nullcontext() if out is None else growing(out, SPECTRA) as path:
+    if visits and out is not None:
+        # a store grows by files: it could not tell which visits of one are missing
+        check_output(out, SPECTRA)
+    grown = None if visits else out
+    read = partial(read_block, pixels=pixels, resample=resample, visits=visits)
+    with nullcontext() if grown is None else growing(grown, SPECTRA) as path:
         store = None if path is None else GrowingStore(path, pixels)
-        stars = _read_all(paths, pixels, store, workers, resample, progress)
+        stars = _read_all(paths, read, store, workers, progress)
     quarantine = Table(rows=stars.bad or None, names=("file", "reason"), dtype=(str, str))
     spectra = stars.in_memory(pixels) if store is None else Spectra.open(store.path)
+    if visits and out is not None:
+        spectra.save(out)
     return Ingested(spectra, quarantine)
 
 
 def _read_all(
     paths: Sequence[str | Path],
-    pixels: PixelRecipe,
+    read: Callable[[Part], Block],
     store: GrowingStore | None,
     workers: int,
-    resample: bool,
     progress: Callable[[int], None] | None,
 ) -> "_Stars":
     """Read the files that the store does not hold yet."""
@@ -110,7 +120,7 @@ def _read_all(
         for part in batched(paths, FILES_PER_BLOCK)
     ]
     done = sum(path is None for part in parts for path in part)
-    for block in _blocks([part for part in parts if any(part)], pixels, workers, resample):
+    for block in _blocks([part for part in parts if any(part)], read, workers):
         stars.add(block)
         done += block.files
         if progress is not None:
@@ -185,11 +195,8 @@ class _Stars:
         self._waiting = [whole.take(slice(stars, None))]
 
 
-def _blocks(
-    parts: list[Part], pixels: PixelRecipe, workers: int, resample: bool
-) -> Iterator[Block]:
+def _blocks(parts: list[Part], read: Callable[[Part], Block], workers: int) -> Iterator[Block]:
     """Read blocks in the order of the files; several workers read ahead of who takes them."""
-    read = partial(read_block, pixels=pixels, resample=resample)
     if workers == 1:
         yield from map(read, parts)
     else:
