@@ -34,6 +34,23 @@ def line_of(error: OSError, path: str | os.PathLike = "") -> str:
     return f"{shown}: {reason}" if shown else reason
 
 
+def reason(error: Exception) -> str:
+    """Say in one line why something could not be read, in words that are not Python's.
+
+    Parameters
+    ----------
+    error : Exception
+        A KeyError or AttributeError becomes what is lacking.
+    """
+    if isinstance(error, OSError):
+        return line_of(error)
+    words = " ".join(str(error).split())
+    if isinstance(error, KeyError | AttributeError):
+        quoted = re.findall(r"['\"]([^'\"]+)['\"]", words)
+        return f"it lacks {quoted[-1] if quoted else words}"
+    return words or "it is cut short"
+
+
 @contextmanager
 def one_line(path: str | os.PathLike, advice: str) -> Generator[None]:
     """Turn what the system refuses (no space, no permission) into a `UserError` with advice.

@@ -6,11 +6,11 @@ import json
 import math
 import os
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, reason
 
 PRIORS = ("population", "flat")
 RANDOM_ERRORS = {"teff": 25.0, "feh": 0.015, "afe": 0.015}
@@ -71,6 +71,10 @@ class TrainingRecipe:
     label_errors : dict of str to float
         Random error of labels [label units] for stars to which the label table gives none. The
         defaults, for `teff`, `feh` and `afe`, are APOGEE's.
+    label_error_prior : float
+        How far stated errors are believed: the sd of the logarithm of what they may be multiplied
+        by. What catalogue and spectra disagree beyond that is the model's error. `inf` believes
+        none and gives it all to the catalogue.
     carried : tuple of str
         Labels that change spectra only through what the factors hold (mass and age, through
         carbon and nitrogen); needs `noisy_labels`.
@@ -85,6 +89,7 @@ class TrainingRecipe:
 
     noisy_labels: bool = False
     label_errors: dict[str, float] = field(default_factory=lambda: dict(RANDOM_ERRORS))
+    label_error_prior: float = 0.15
     carried: tuple[str, ...] = ()
     factors: int = 20
     shrinkage: bool = True
@@ -149,7 +154,7 @@ class Recipe:
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: not a TOML file ({error})") from error
+            raise UserError(f"{path}: not a TOML file ({reason(error)})") from error
 
     @classmethod
     def loads(cls, text: str) -> Recipe:
@@ -210,10 +215,10 @@ def _section(kind: type, name: str, table: Any):
         }.get(wanted, isinstance(value, tuple) and all(isinstance(v, str) for v in value))
         if not fits:
             raise UserError(f"key '{name}.{key}' is {value!r}, but must be {wanted}")
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise UserError(f"section [{name}] lacks a key: {error}") from error
+    for key, f in kinds.items():
+        if key not in values and f.default is f.default_factory is MISSING:
+            raise UserError(f"section [{name}] lacks a key: {key}")
+    return kind(**values)
 
 
 def _is_number(value: Any) -> bool:
@@ -255,6 +260,11 @@ def _check(recipe: Recipe) -> None:
     wrong = {k: v for k, v in training.label_errors.items() if not 0 < v < math.inf}
     if wrong:
         raise UserError(f"key 'training.label_errors' holds {wrong}: errors must be positive")
+    if not training.label_error_prior > 0:
+        raise UserError(
+            f"key 'training.label_error_prior' is {training.label_error_prior}: use a positive "
+            "number, or inf"
+        )
     if recipe.inference.prior not in PRIORS:
         raise UserError(
             f"key 'inference.prior' is {recipe.inference.prior!r}: use {' or '.join(PRIORS)}"

@@ -91,9 +91,9 @@ assert all(abs(width[name] - 1) < 0.2 for name in ("teff", "logg", "feh", "afe")
 # error / sd is 1 where a posterior is as wide as its errors, and larger where it is too narrow. It
 # is within 0.2 of 1 for the four labels that act on many lines, which the cell checks. Mass is the
 # hardest: it shows in few pixels, and the stars tested here come from another generator than those
-# of training. The formal error of a plain Cannon
-# knows the photon noise and the scatter of each pixel by itself, but not that real spectra leave
-# the model in many pixels at once, nor that training labels are noisy. This model learned both from
+# of training. The formal error of a plain Cannon knows the photon noise and the scatter of each
+# pixel by itself, but not that real spectra leave the model in many pixels at once, nor that
+# training labels are noisy. This model learned both from
 # the training set: `model.factors` are the directions in which pixels err together, and
 # `model.report` says how large the label errors turned out to be.
 

@@ -11,6 +11,7 @@ from astropy.table import Table
 
 import bayescannon as bc
 from bayescannon.model.by_state import train_by_state
+from bayescannon.model.card import with_certificate
 from bayescannon.simulate import with_published_ages
 from bayescannon.spectra.giants import real_giants
 
@@ -78,7 +79,7 @@ def build_abundances(name: str, mass: str, source: str) -> None:
     for s in ("rgb", "rc"):
         model = getattr(models, s)
         report = {k: v for k, v in (model.report or {}).items() if k != "seconds"}
-        members[s] = replace(model, card=card, report=report)
+        members[s] = replace(model, card=with_certificate(card, None), report=report)
     replace(models, **members).save(MODELS / name, overwrite=True)
     print(f"{name}: {models.id}, f {f}")
 
@@ -97,8 +98,9 @@ def build(name: str, simulated, labels: Table) -> None:
     }
     card = CARD.format(name=name, what=what, source=source, **words)
     model = replace(model, card=card, report=report, uncertainty=None)
+    model = bc.certify(model, simulated.spectra, labels)
     model.save(MODELS / name, overwrite=True)
-    print(f"{name}: model {model.id}, {report}")
+    print(f"{name}: model {model.id}, {report}, {model.certificate}")
 
 
 def _states(said: dict | None, what: str) -> str:

@@ -209,6 +209,7 @@ def test_the_report_has_every_scenario_and_says_that_it_is_semi_synthetic(report
     assert set(written["apokasc"]["quantities"]) == set(LABELS)
     assert set(written["errors-small-new"]["scores"]) == {"ours", *baselines.BASELINES}
     html = (out / "report.html").read_text()
+    assert json.loads((out / "report.json").read_text())["quick"] is True
     assert "semi-synthetic" in html
     assert html.count("data:image/png") == 2 * 6 + 5
     told = re.findall('<img alt="([^"]+)"', html)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, reason
 
 
 class Isochrone(NamedTuple):
@@ -91,7 +91,8 @@ def _columns(path: Path, text: str, header: str, needed: list[str]) -> dict[str,
     try:
         values = np.loadtxt(io.StringIO(text), ndmin=2)
     except ValueError as error:
-        raise UserError(f"{path}: has a broken line; fetch the file again ({error})") from error
+        words = f"{path}: has a broken line; fetch the file again ({reason(error)})"
+        raise UserError(words) from error
     if values.shape[1] != len(line) or len(values) == 0:
         raise UserError(
             f"{path}: has {len(values)} rows of {values.shape[1]} values for {len(line)} columns; "

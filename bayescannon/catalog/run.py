@@ -23,7 +23,7 @@ from bayescannon.catalog.build import described
 from bayescannon.catalog.executors import Executor, in_threads_here, on_cluster
 from bayescannon.catalog.manifest import agree_on, describe_run, read_manifest
 from bayescannon.catalog.write import failed_stars
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, reason
 from bayescannon.files import resolved, sweep, work_in, write_beside
 from bayescannon.flags import Flag
 from bayescannon.marks import CATALOG, RUN
@@ -175,7 +175,7 @@ def _columns(
     try:
         stored = pyarrow.parquet.read_table(parts, columns=names)
     except pyarrow.ArrowException as error:
-        raise UserError(f"{parts}: damaged ({error}); delete it and run again") from error
+        raise UserError(f"{parts}: damaged ({reason(error)}); delete it and run again") from error
     for name in stored.column_names:
         values = stored[name].to_numpy()
         yield name, values.astype(str) if values.dtype == object else values

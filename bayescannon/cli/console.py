@@ -18,6 +18,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from bayescannon import flags
@@ -64,12 +65,12 @@ def progress(title: str, total: int, rate: bool = False) -> Generator[Callable[.
     """
     columns = (
         TextColumn("{task.description:<22}", markup=False),
-        BarColumn(bar_width=10),
-        MofNCompleteColumn(),
+        BarColumn(bar_width=None),  # takes what the others leave
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
         TimeColumn(),
         *([RateColumn()] if rate else []),
     )
-    with Progress(*columns, console=log) as bar:
+    with Progress(*columns, console=log, expand=True) as bar:
         task = bar.add_task(title, total=max(total, 1))
 
         def update(done: int, flagged: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""`simulate`, `ingest` and what goes before it: spectra from made data and from files."""
+"""`simulate`, `ingest` and what goes before it: spectra simulated or from files."""
 
 from pathlib import Path
 from typing import Annotated
@@ -38,12 +38,12 @@ def simulate(
     if kind not in ("apokasc", "mock"):
         raise UserError(f"--kind {kind!r} is unknown: use 'apokasc' or 'mock'")
     with output(out, SIMULATION, overwrite) as beside:
-        made = make_apokasc(seed) if kind == "apokasc" else make_mock(stars, seed)
+        simulated = make_apokasc(seed) if kind == "apokasc" else make_mock(stars, seed)
         beside.mkdir()
-        made.spectra.save(beside / "spectra.zarr")
-        made.labels.write(beside / "labels.ecsv")
-        made.truth.write(beside / "truth.ecsv")
-    n_star = plural(len(made.spectra), "semi-synthetic star")
+        simulated.spectra.save(beside / "spectra.zarr")
+        simulated.labels.write(beside / "labels.ecsv")
+        simulated.truth.write(beside / "truth.ecsv")
+    n_star = plural(len(simulated.spectra), "semi-synthetic star")
     console.print(f"{n_star} ({kind}, seed {seed}) in {out}")
 
 

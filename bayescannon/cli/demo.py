@@ -132,7 +132,7 @@ def _stage(
 
 
 def judge_test(test: Simulation, post: xr.DataTree, names: tuple[str, ...]) -> dict[str, Judged]:
-    """Compare posteriors of made stars with their truth, label by label."""
+    """Compare posteriors of simulated stars with their truth, label by label."""
     truth, _ = label_arrays(test.truth, names, test.spectra.star_id)
     columns = posterior_columns(post, names).values()
     return {name: judge(truth[:, i], *(c[:, i] for c in columns)) for i, name in enumerate(names)}

@@ -5,7 +5,7 @@ from bayescannon.labels.cuts import CUTS, training_cuts
 from bayescannon.labels.features import feature_rows, features, monomials, n_features
 from bayescannon.labels.mixture import Mixture, WhiteMixture, straightened
 from bayescannon.labels.population import fit_bent_population, fit_population
-from bayescannon.labels.scaling import LabelMap, Scaling, learn_scaling
+from bayescannon.labels.scaling import Scaling, learn_scaling
 from bayescannon.labels.seismic import seismic_logg, seismic_mass
 from bayescannon.labels.selection import CarbonNitrogenRegion, carbon_and_nitrogen, paper_selection
 from bayescannon.labels.table import (
@@ -20,7 +20,6 @@ __all__ = [
     "CUTS",
     "UNITS",
     "CarbonNitrogenRegion",
-    "LabelMap",
     "Mixture",
     "Scaling",
     "WhiteMixture",

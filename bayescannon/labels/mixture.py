@@ -48,6 +48,14 @@ class Mixture(NamedTuple):
             self.bend,
         )
 
+    def less(self, covariance: Float[Array, "label label"]) -> "Mixture":
+        """Take a covariance out of every component, of which a tenth at least is kept."""
+        root = np.linalg.cholesky(np.asarray(self.covariance))
+        half = np.linalg.solve(root, np.broadcast_to(np.asarray(covariance), root.shape))
+        share, axes = np.linalg.eigh(np.linalg.solve(root, np.swapaxes(half, 1, 2)))
+        left = root @ (axes * np.sqrt(np.maximum(1.0 - share, 0.1))[:, None])
+        return self._replace(covariance=jnp.asarray(left @ np.swapaxes(left, 1, 2)))
+
     def arrays(self, prefix: str) -> dict[str, np.ndarray]:
         """All parts by name, as `of_arrays` takes them."""
         parts = self._asdict().items()

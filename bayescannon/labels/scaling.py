@@ -23,13 +23,3 @@ class Scaling(NamedTuple):
 def learn_scaling(labels: np.ndarray) -> Scaling:
     """Take mean and standard deviation of training labels (star, label); NaN is ignored."""
     return Scaling(np.nanmean(labels, axis=0), np.nanstd(labels, axis=0))
-
-
-class LabelMap(NamedTuple):
-    """How well noisy training labels fix the label scale.
-
-    At scaled labels l it is uncertain by the covariance (v.leverage.v) times `covariance`.
-    """
-
-    leverage: np.ndarray
-    covariance: np.ndarray

@@ -16,8 +16,9 @@ from bayescannon.errors import UserError
 from bayescannon.files import output
 from bayescannon.labels import known_states
 from bayescannon.marks import STATE_MODELS
-from bayescannon.model.fit import RIDGE, train
-from bayescannon.model.model import LabelMap, Model
+from bayescannon.model.fit import train
+from bayescannon.model.learned import RIDGE
+from bayescannon.model.model import Model
 from bayescannon.model.store import CERTIFICATE, read_certificate
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
@@ -163,13 +164,13 @@ def states_of(model: AnyModel) -> StateModels | None:
 
 def _of_state(model: Model, relation: StateRelation, report: dict) -> Model:
     """A model of the stars of one state: pixels as they are, labels and factors tied anew."""
-    label_map = model.label_map
+    error = model.label_error
     return replace(
         model,
         coefficients=model.coefficients + model.factors @ relation.offset,
         factors=model.factors @ relation.root,
         population=relation.population,
-        label_map=label_map and LabelMap(label_map.leverage, np.asarray(relation.label_covariance)),
+        label_error=error and error._replace(scale_covariance=relation.label_covariance),
         uncertainty=None,
         states=None,
         report=(model.report or {}) | report,

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +11,6 @@ from bayescannon.errors import UserError
 from bayescannon.labels import (
     check_labels,
     evolutionary_states,
-    features,
-    fit_bent_population,
     fit_population,
     label_arrays,
     learn_scaling,
@@ -22,27 +19,13 @@ from bayescannon.labels import (
 )
 from bayescannon.model.card import with_certificate
 from bayescannon.model.checks import check_normalised, error_sources
-from bayescannon.model.model import LabelMap, Model, stated_errors
+from bayescannon.model.learned import Learned, from_exact, from_noisy
+from bayescannon.model.model import Model, stated_errors
 from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.spectra.photons import photon_ivar
-from bayescannon.states import STATES, StateRelation, States, fit_logistic
-from bayescannon.training import (
-    DEGREES_OF_FREEDOM,
-    Joint,
-    Round,
-    Status,
-    fit_channels,
-    fit_joint,
-    fit_pixels,
-    shrink,
-)
-
-STARS_PER_FEATURE = 4
-"""A state with fewer stars has no relation of its own."""
-RIDGE = 0.3
-"""Of the logistic regression for P(rc)."""
+from bayescannon.training import DEGREES_OF_FREEDOM, Round, fit_channels
 
 
 def train(
@@ -110,9 +93,9 @@ def train(
     elif settings.noisy_labels:
         state = evolutionary_states(labels, spectra.star_id) if settings.by_state else None
         state = np.full(use.sum(), "") if state is None else state[use]
-        learned = _from_noisy(flux, ivar, scaled, variance, state, recipe, report)
+        learned = from_noisy(flux, ivar, scaled, variance, state, recipe, report)
     else:
-        learned = _from_exact(flux, ivar, scaled, variance, recipe, progress)
+        learned = from_exact(flux, ivar, scaled, variance, recipe, progress)
     complete = np.isfinite(scaled).all(axis=1)
     said = {
         "stars": int(use.sum()),
@@ -138,91 +121,7 @@ def train(
     )
 
 
-class _Learned(NamedTuple):
-    """Arrays of the model by name, and what training has to say."""
-
-    arrays: dict[str, Any]
-    report: dict[str, Any]
-    variance: np.ndarray
-    """Of the errors in the scaled labels, as found, (star, label)."""
-
-
-def _from_exact(flux, ivar, scaled, variance, recipe: Recipe, progress) -> _Learned:
-    v = np.asarray(features(jnp.asarray(scaled), recipe.labels.degree))
-    fit = fit_pixels(flux, ivar, v, progress)
-    status = np.asarray(fit.status)
-    usable = status == Status.OK
-    coefficients, uncertainty = fit.coefficients, fit.covariance
-    if recipe.training.shrinkage and usable.any():
-        coefficients, uncertainty, _ = shrink(coefficients, uncertainty, usable.astype(float))
-    report = {
-        "pixels": {s.name.lower(): int((status == s).sum()) for s in Status},
-        "iterations_mean": float(fit.iterations[usable].mean()) if usable.any() else None,
-    }
-    arrays = {
-        "coefficients": np.asarray(coefficients),
-        "uncertainty": np.asarray(uncertainty),
-        "scatter": np.asarray(fit.scatter),
-        "usable": usable,
-        "factors": np.zeros((len(usable), 0)),
-    }
-    return _Learned(arrays, report, variance)
-
-
-def _from_noisy(flux, ivar, scaled, variance, state, recipe: Recipe, report) -> _Learned:
-    names, settings = recipe.labels.names, recipe.training
-    carried = tuple(names.index(name) for name in settings.carried)
-    degree = recipe.labels.degree
-    groups = [state == name for name in STATES]
-    needed = STARS_PER_FEATURE * n_features(len(names), degree)
-    groups = groups if min(g.sum() for g in groups) >= needed else []
-    known = (flux, ivar, scaled, variance, degree, carried, settings.factors)
-    fit = fit_joint(*known, report, groups)
-    few = int((~fit.usable).sum())
-    said = {
-        "pixels": {"ok": int(fit.usable.sum()), Status.FEW_STARS.name.lower(): few},
-        "factors": fit.factors.shape[1],
-        "error_scale": dict(zip(names, fit.error_scale.tolist(), strict=True)),
-        "rounds": [r._asdict() for r in fit.history],
-        "converged": fit.converged,
-    }
-    arrays = {name: getattr(fit, name) for name in ("coefficients", "uncertainty", "scatter")}
-    arrays |= {"usable": fit.usable, "factors": fit.factors}
-    arrays["label_map"] = LabelMap(np.asarray(fit.leverage), np.asarray(fit.label_covariance))
-    if groups:
-        arrays["states"], said["states"] = _states(fit, groups, scaled, variance, recipe)
-    elif settings.by_state:
-        said["states"] = f"none: each needs {needed} training stars whose state is told"
-    return _Learned(arrays, said, variance * np.asarray(fit.error_scale) ** 2)
-
-
-def _states(fit: Joint, groups, scaled, variance, recipe: Recipe) -> tuple[States, dict[str, Any]]:
-    """Relations of both states, and P(rc) from the labels that spectra show themselves."""
-    names, relations, said = recipe.labels.names, [], {}
-    carried = tuple(names.index(name) for name in recipe.training.carried)
-    for name, use, group in zip(STATES, groups, fit.groups, strict=True):
-        complete = use & np.isfinite(scaled).all(axis=1)
-        noise = variance[complete] * group.error_scale**2 / group.trust[complete]
-        known = (scaled[complete], noise, carried, group.labels[complete])
-        population = fit_bent_population(*known)
-        parts = (group.offset, group.root, group.label_covariance)
-        relations.append(StateRelation(*map(np.asarray, parts), population))
-        scale = dict(zip(names, group.error_scale.tolist(), strict=True))
-        degrees = zip(names, group.degrees.tolist(), strict=True)
-        said[name] = {
-            "stars": int(use.sum()),
-            "error_scale": scale,
-            "error_degrees_of_freedom": {n: d for n, d in degrees if np.isfinite(d)},
-        }
-    either, in_rc = groups[0] | groups[1], groups[1]
-    direct = [i for i, name in enumerate(names) if name not in recipe.training.carried]
-    v = features(jnp.asarray(fit.labels[:, direct]))[either]
-    log_odds = np.asarray(fit_logistic(v, in_rc[either], RIDGE))
-    said["unknown"] = int((~either).sum())
-    return States(*relations, log_odds, float(in_rc.sum() / either.sum())), said
-
-
-def _from_channels(flux, ivar, scaled, variance, scaling, recipe: Recipe) -> _Learned:
+def _from_channels(flux, ivar, scaled, variance, scaling, recipe: Recipe) -> Learned:
     """First the labels' own channels, in their order, then those that tell of the carried label.
 
     A label's own channel is that label up to a linear map, without scatter of its own.
@@ -263,7 +162,7 @@ def _from_channels(flux, ivar, scaled, variance, scaling, recipe: Recipe) -> _Le
         "factors": len(rest),
         "pixels": {"ok": flux.shape[1]},
     }
-    return _Learned(arrays, report, found)
+    return Learned(arrays, report, found)
 
 
 def _percentiles(scatter: np.ndarray) -> list[float] | None:

@@ -14,7 +14,8 @@ from astropy.table import Table
 
 from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
-from bayescannon.labels import LabelMap, Mixture, Scaling, features, n_features
+from bayescannon.labels import Mixture, Scaling, features, n_features
+from bayescannon.model.error import CoefficientNoise, LabelError
 from bayescannon.model.store import Parts, read_folder, write_folder
 from bayescannon.recipe import Recipe
 from bayescannon.states import States
@@ -47,8 +48,12 @@ class Model:
         Residual factors F: covariance F F^T beside the diagonal; may have no column.
     population : Mixture or None
         Density of the training labels in scaled labels; None where they are not known.
-    label_map : LabelMap or None
-        Uncertainty of the label scale; None where training labels were taken as exact.
+    label_error : LabelError or None
+        Law of the model's own errors in label space, which `infer` puts into the draws; None
+        where training labels were taken as exact.
+    coefficient_noise : CoefficientNoise or None
+        How uncertain the coefficients are, nearly; `infer` takes the expectation over it. None
+        where training labels were taken as exact.
     states : States or None
         What labels say of the factors in each evolutionary state; `infer` then infers both states
         and mixes them. None where training knew no states.
@@ -78,7 +83,8 @@ class Model:
     usable: np.ndarray
     factors: np.ndarray
     population: Mixture | None = None
-    label_map: LabelMap | None = None
+    label_error: LabelError | None = None
+    coefficient_noise: CoefficientNoise | None = None
     states: States | None = None
     uncertainty: np.ndarray | None = None
     channel: tuple[str, ...] | None = None
@@ -155,15 +161,13 @@ class Model:
     @classmethod
     def _of_parts(cls, parts: Parts) -> Model:
         given, channel = parts.arrays, parts.info.get("channel")
-        label_map = None
-        if "label_map_leverage" in given:
-            label_map = LabelMap(*(given[f"label_map_{part}"] for part in LabelMap._fields))
         return cls(
             recipe=parts.recipe,
             scaling=Scaling(given["pivot"], given["scale"]),
             wavelength=given.get("wavelength"),
             population=Mixture.of_arrays(given, "population"),
-            label_map=label_map,
+            label_error=LabelError.of_arrays(given),
+            coefficient_noise=CoefficientNoise.of_arrays(given),
             states=States.of_arrays(given),
             uncertainty=parts.uncertainty,
             channel=tuple(channel) if channel else None,
@@ -180,10 +184,9 @@ class Model:
             arrays["wavelength"] = self.wavelength
         if self.population is not None:
             arrays |= self.population.arrays("population")
-        if self.label_map is not None:
-            arrays |= {f"label_map_{k}": v for k, v in self.label_map._asdict().items()}
-        if self.states is not None:
-            arrays |= self.states.arrays()
+        for part in (self.label_error, self.coefficient_noise, self.states):
+            if part is not None:
+                arrays |= part.arrays()
         return arrays
 
     def scaled(self, labels) -> np.ndarray:

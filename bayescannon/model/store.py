@@ -12,17 +12,28 @@ import numpy as np
 
 from bayescannon.batches import unpack
 from bayescannon.calibration import Certificate
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, reason
 from bayescannon.files import output
 from bayescannon.marks import MODEL
+from bayescannon.model.error import LabelError
 from bayescannon.recipe import Recipe
 
-FORMAT = 3
+FORMAT = 4
 """Version of the folder's layout. Raise it with a line in `UPGRADES` when the layout changes."""
 
 CERTIFICATE = "certificate.json"
 
-UPGRADES: dict = dict.fromkeys((1, 2), lambda info, arrays: (info, arrays))
+
+def _with_label_error(info: dict, arrays: dict) -> tuple[dict, dict]:
+    """Until format 3 a model knew the uncertainty of its label scale only."""
+    arrays = dict(arrays)
+    leverage, covariance = (arrays.pop(f"label_map_{k}", None) for k in ("leverage", "covariance"))
+    if leverage is not None and covariance is not None:
+        arrays |= LabelError(leverage, covariance, np.zeros_like(covariance)).arrays()
+    return info, arrays
+
+
+UPGRADES: dict = {1: lambda *old: old, 2: lambda *old: old, 3: _with_label_error}
 """For each old format, a function from (info, arrays) of that format to those of the next one."""
 
 
@@ -104,7 +115,7 @@ def read_folder[M](folder: str | os.PathLike, assemble: Callable[[Parts], M]) ->
         text = str(error)
         raise UserError(text if text.startswith(str(folder)) else f"{folder}: {text}") from error
     except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{folder}: damaged model folder ({error})") from error
+        raise UserError(f"{folder}: damaged model folder ({reason(error)})") from error
 
 
 def read_certificate(folder: Path) -> Certificate | None:

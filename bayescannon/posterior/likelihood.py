@@ -17,6 +17,7 @@ from jaxtyping import Float
 import bayescannon.precision  # noqa: F401
 from bayescannon.batches import map_stars, unpack
 from bayescannon.labels import feature_rows
+from bayescannon.model.error import CoefficientNoise
 from bayescannon.typing import Array, Coefficients, Factors, Features, Pixels, Scalar, StarPixels
 
 STARS_AT_ONCE, SPECTRA_AT_ONCE = 8, 64
@@ -50,19 +51,24 @@ class PixelModel(NamedTuple):
     factors: Factors
     products: Float[Array, "pixel pair"]
     """Of all pairs of columns of coefficients and factors: made once, used for every star."""
+    noise: CoefficientNoise
 
     @classmethod
-    def of(cls, coefficients, scatter, usable, factors) -> "PixelModel":
+    def of(cls, coefficients, scatter, usable, factors, noise=None) -> "PixelModel":
         """Multiply the columns; arguments as for `summarise`."""
+        if noise is None:
+            n_pixel, n_feature = coefficients.shape
+            noise = CoefficientNoise(np.zeros(n_pixel), np.zeros((n_feature, n_feature)))
         parts = (jnp.asarray(part, float) for part in (coefficients, scatter, usable, factors))
-        return _with_products(*parts)
+        return _with_products(*parts, CoefficientNoise(*(jnp.asarray(a, float) for a in noise)))
 
 
 @jax.jit
-def _with_products(coefficients, scatter, usable, factors) -> PixelModel:
+def _with_products(coefficients, scatter, usable, factors, noise) -> PixelModel:
     basis = jnp.concatenate([coefficients, factors], axis=1)
     row, column = np.triu_indices(basis.shape[1])
-    return PixelModel(coefficients, scatter, usable, factors, basis[:, row] * basis[:, column])
+    products = basis[:, row] * basis[:, column]
+    return PixelModel(coefficients, scatter, usable, factors, products, noise)
 
 
 def summarise(
@@ -72,6 +78,7 @@ def summarise(
     scatter: Pixels,
     usable: Pixels,
     factors: Factors,
+    noise: CoefficientNoise | None = None,
 ) -> Summary:
     """Compress spectra.
 
@@ -90,13 +97,15 @@ def summarise(
         1 for pixels that the model describes, 0 for those to leave out.
     factors : (pixel, factor)
         Residual factors F; the covariance is diag(1/ivar + s^2) + F F^T.
+    noise : CoefficientNoise, optional
+        Of the coefficients; the log likelihood is the expectation over it.
 
     Returns
     -------
     Summary
         For each star, float64.
     """
-    return compress(flux, ivar, PixelModel.of(coefficients, scatter, usable, factors))
+    return compress(flux, ivar, PixelModel.of(coefficients, scatter, usable, factors, noise))
 
 
 @jax.jit
@@ -132,10 +141,11 @@ def compress(flux: StarPixels, ivar: StarPixels, model: PixelModel) -> Summary:
             ((weight * offset) @ basis).astype(float),
             jnp.sum((weight * offset**2).astype(float)),
             n_pixel,
+            jnp.sum(weight.astype(float) * model.noise.pixel),
             0.5 * log_weight - 0.5 * n_pixel * jnp.log(2 * jnp.pi),
         )
 
-    gram, right, c, n_pixel, log_norm = map_stars(one_star, (flux, ivar), SPECTRA_AT_ONCE)
+    gram, right, c, n_pixel, noise, log_norm = map_stars(one_star, (flux, ivar), SPECTRA_AT_ONCE)
     gram = unpack(gram, n_feature + n_factor)
     a_diagonal, b_diagonal = gram[:, :n_feature, :n_feature], right[:, :n_feature]
     a, b, c_full, log_norm = integrate_out(
@@ -144,6 +154,8 @@ def compress(flux: StarPixels, ivar: StarPixels, model: PixelModel) -> Summary:
         gram[:, n_feature:, :n_feature],
         right[:, n_feature:],
     )
+    doubt = noise[:, None, None] * model.noise.feature[None]
+    a, b, c_full = a + doubt, b - doubt[:, :, 0], c_full + doubt[:, 0, 0]
     return Summary(a, b, c_full, log_norm, n_pixel, a_diagonal, b_diagonal, c)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
-from bayescannon.model import Model
+from bayescannon.model import CoefficientNoise, Model
 from bayescannon.posterior.frame import Frame, make_frame
 from bayescannon.posterior.importance import MIN_PROPOSALS, importance, importance_of_modes
 from bayescannon.posterior.likelihood import Summary, log_likelihood_of_draws
@@ -52,8 +52,6 @@ class Problem(NamedTuple):
     draws: int
     wanted: np.ndarray
     """False for padding, and for stars that cannot be in the model's state: no pains are taken."""
-    columns: Float[Array, "star feature label"] | None = None
-    """Directions of the label scale's uncertainty, already integrated out of the summary."""
 
     @property
     def degree(self) -> int:
@@ -148,11 +146,7 @@ def sample_full_pixels(problem: Problem) -> Sampled:
         if not good.any():
             continue
         pixels = (problem.flux[star].astype(float), problem.ivar[star].astype(float))
-        factors = model.factors
-        if problem.columns is not None:
-            scale = model.coefficients @ np.asarray(problem.columns[star])
-            factors = np.concatenate([factors, scale], axis=1)
-        parts = (model.coefficients, model.scatter, factors)
+        parts = (model.coefficients, model.scatter, model.factors)
         arguments = (
             *(jnp.asarray(a[good]) for a in (*pixels, *parts)),
             problem.prior,
@@ -162,12 +156,17 @@ def sample_full_pixels(problem: Problem) -> Sampled:
         start = problem.fit.mean[star]
         with numpyro_rules():
             sample, bad = sample_reference(
-                problem.keys[star], arguments, start, problem.draws, CHAINS
+                problem.keys[star], arguments, start, problem.draws, CHAINS, _noise(model, good)
             )
         draws[star], divergences[star] = sample, bad.sum()
         (ess[star],), (rhat[star],) = _diagnose(np.asarray(sample)[None])
     khat, shift = _unknown(len(problem.keys), 2)
     return Sampled(draws, khat, ess, rhat, divergences, shift)
+
+
+def _noise(model: Model, good: np.ndarray) -> CoefficientNoise | None:
+    noise = model.coefficient_noise
+    return noise and CoefficientNoise(jnp.asarray(noise.pixel[good]), jnp.asarray(noise.feature))
 
 
 SAMPLERS: dict[str, Callable[[Problem], Sampled]] = {

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float
 
 from bayescannon.errors import UserError
@@ -74,6 +75,21 @@ def population_prior(population: Mixture) -> Mixture:
     mass, for which the prior at given other labels is as sharp as the spectrum.
     """
     return population.with_tail(TAIL_SHARE, TAIL_WIDTH)
+
+
+def apparent_prior(model: Model, prior: Prior) -> Prior:
+    """Prior of the labels that spectra show, which true ones scatter about.
+
+    Training puts the apparent labels of its stars on the scale of the true ones by a regression:
+    the model's error is independent of them. The population of apparent labels is that of the
+    true ones with the error's covariance taken out, so that draws under it to which the error is
+    added have the population that was asked for. A flat prior is flat in both.
+    """
+    error = model.label_error
+    if error is None or not np.any(error.covariance) or not isinstance(prior, WhiteMixture):
+        return prior
+    assert model.population is not None  # the mixture was made of it
+    return WhiteMixture.of(population_prior(model.population).less(error.model_covariance))
 
 
 def make_prior(model: Model, prior) -> tuple[Prior, str]:

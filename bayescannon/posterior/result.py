@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, reason
 from bayescannon.marks import MARK_OF_STORES
 from bayescannon.model.by_state import AnyModel
 from bayescannon.model.card import verdict_of
@@ -149,7 +149,7 @@ def open_posterior(path: str | os.PathLike) -> xr.DataTree:
     try:
         tree = xr.open_datatree(path, engine="zarr", chunks=None, consolidated=False)
     except (ValueError, KeyError, OSError) as error:
-        raise UserError(f"{path}: not a posterior store ({error})") from error
+        raise UserError(f"{path}: not a posterior store ({reason(error)})") from error
     if "posterior" not in tree.children:
         raise UserError(f"{path}: a Zarr store, but it holds no group 'posterior'")
     tree.attrs.pop(MARK_OF_STORES, None)  # says whose store it is, not what made the draws

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jax import lax
 from threadpoolctl import threadpool_limits
 
 from bayescannon.batches import in_threads, map_stars
@@ -29,10 +28,10 @@ from bayescannon.posterior.by_state import (
     mix,
     of_one_state,
 )
+from bayescannon.posterior.convolve import convolve
 from bayescannon.posterior.describe import describe
 from bayescannon.posterior.frame import make_frame
-from bayescannon.posterior.importance import MAX_MODES, log_evidence
-from bayescannon.posterior.label_map import scale_columns, with_label_map
+from bayescannon.posterior.importance import log_evidence
 from bayescannon.posterior.likelihood import (
     STARS_AT_ONCE,
     PixelModel,
@@ -41,8 +40,8 @@ from bayescannon.posterior.likelihood import (
     log_likelihood_of_draws,
 )
 from bayescannon.posterior.methods import SAMPLERS, Problem
-from bayescannon.posterior.newton import Laplace, laplace
-from bayescannon.posterior.prior import Prior, make_prior
+from bayescannon.posterior.newton import laplace
+from bayescannon.posterior.prior import Prior, apparent_prior, make_prior
 from bayescannon.posterior.result import Block, TreeWriter, attributes, open_posterior, to_datatree
 from bayescannon.precision import require_float64
 from bayescannon.spectra import Spectra
@@ -98,10 +97,11 @@ def infer(
     -------
     xarray.DataTree
         `posterior/<label>` (chain, draw, star) in label units (K, dex, ln Msun);
-        `sample_stats`: `log_prior` (of scaled labels, up to a constant), `log_likelihood`, and
-        per star chi2 (diagonal, as the paper's), chi2_full (with factors), dof, khat, ess, rhat,
-        divergences, shift (error of a Laplace approximation, in sd), n_modes, distance
-        (Mahalanobis, to the training set), p_outside, flags, and with models by state p_rc, and
+        `sample_stats`: `log_prior` (of scaled labels, up to a constant), `log_likelihood` (of what
+        the spectrum shows: the draw less the model's error), and per star chi2 (diagonal, as the
+        paper's), chi2_full (with factors), dof, khat, ess, rhat, divergences, shift (error of a
+        Laplace approximation, in sd), n_modes, distance (Mahalanobis, to the training set),
+        p_outside, flags, and with models by state p_rc, and
         rc of each draw (`infer.by_state.mix`);
         `point`: map, mean (star, parameter), cov (star, parameter, parameter_2).
         What a method does not compute is NaN.
@@ -120,7 +120,7 @@ def infer(
     _check_grid(model, spectra)
     states = states_of(model)
     models = parts_of(states or model)
-    parts = [_Part(m, pixel_model(m), make_prior(m, prior)[0]) for m in models]
+    parts = [_Part.of(m, prior) for m in models]
     attrs = attributes(model, method, make_prior(models[0], prior)[1], seed)
     if states is not None:
         attrs["states"] = CLASSIFIED if states.channel else COMPARED
@@ -204,7 +204,8 @@ def _check_grid(model: AnyModel, spectra: Spectra) -> None:
 
 def pixel_model(model: Model) -> PixelModel:
     """What the summaries of all spectra share."""
-    return PixelModel.of(model.coefficients, model.scatter, model.usable, model.factors)
+    pixels = (model.coefficients, model.scatter, model.usable, model.factors)
+    return PixelModel.of(*pixels, model.coefficient_noise)
 
 
 class _Part(NamedTuple):
@@ -213,6 +214,13 @@ class _Part(NamedTuple):
     model: Model
     pixels: PixelModel
     prior: Prior
+    apparent: Prior
+    """Of the labels that spectra show, which are true ones but for the model's error."""
+
+    @classmethod
+    def of(cls, model: Model, wanted) -> "_Part":
+        prior, _ = make_prior(model, wanted)
+        return cls(model, pixel_model(model), prior, apparent_prior(model, prior))
 
 
 class _Stars(NamedTuple):
@@ -269,20 +277,18 @@ def _infer_block(
 
 def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> tuple[Block, Problem]:
     """Infer stars, padding included, with one model."""
-    model, prior = part.model, part.prior
+    model, prior = part.model, part.apparent
     summary = compress(stars.flux, stars.ivar, part.pixels)
     degree = model.recipe.labels.degree
     fit = laplace(summary, prior, _starts(model), degree)
-    columns = None
-    if model.label_map is not None:
-        leverage, covariance = (jnp.asarray(part) for part in model.label_map)
-        columns = scale_columns(leverage, covariance, fit.mean, degree)
-        summary = with_label_map(summary, columns)
-        fit = laplace(summary, prior, _best_modes(fit), degree)
     keys, flux, ivar, wanted = stars
-    problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, wanted, columns)
+    problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, wanted)
     sampled = SAMPLERS[method](problem)
-    log_prior, log_like = _log_densities(jnp.asarray(sampled.draws), summary, prior, problem.degree)
+    log_like = _log_likelihood(jnp.asarray(sampled.draws), summary, degree)
+    if model.label_error is not None:
+        added = convolve(keys, sampled.draws, model.label_error, degree)
+        sampled = sampled._replace(draws=added)
+    log_prior = _log_prior(jnp.asarray(sampled.draws), part.prior)
     return describe(model, summary, fit, sampled, log_prior, log_like), problem
 
 
@@ -297,24 +303,24 @@ def _starts(model: Model) -> jax.Array:
 
 
 @jax.jit
-def _best_modes(fit: Laplace) -> jax.Array:
-    """Where the maxima of largest weight are, (star, mode, label)."""
-    weight = fit.mode_log_weight
-    _, place = lax.top_k(weight, min(MAX_MODES, weight.shape[1]))
-    return jnp.take_along_axis(fit.mode_mean, place[..., None], axis=1)
+def _log_prior(scaled: jax.Array, prior: Prior) -> jax.Array:
+    """Log prior of (star, chain, draw, label)."""
+
+    def one_star(draws):
+        flat = draws.reshape(-1, draws.shape[-1]).T
+        return prior.log_prob(flat).reshape(draws.shape[:-1])
+
+    return map_stars(one_star, scaled, STARS_AT_ONCE)
 
 
 @partial(jax.jit, static_argnames="degree")
-def _log_densities(
-    scaled: jax.Array, summary: Summary, prior: Prior, degree: int
-) -> tuple[jax.Array, jax.Array]:
-    """Log prior and log likelihood of (star, chain, draw, label)."""
+def _log_likelihood(scaled: jax.Array, summary: Summary, degree: int) -> jax.Array:
+    """Log likelihood of (star, chain, draw, label)."""
 
     def one_star(given):
         draws, star = given
         flat = draws.reshape(-1, draws.shape[-1]).T
-        both = prior.log_prob(flat), log_likelihood_of_draws(star, flat, degree)
-        return jax.tree.map(lambda a: a.reshape(draws.shape[:-1]), both)
+        return log_likelihood_of_draws(star, flat, degree).reshape(draws.shape[:-1])
 
     return map_stars(one_star, (scaled, summary), STARS_AT_ONCE)
 

@@ -10,6 +10,7 @@ from numpyro.distributions import constraints
 from numpyro.infer import MCMC, NUTS
 
 from bayescannon.labels import features
+from bayescannon.model.error import CoefficientNoise
 from bayescannon.posterior.prior import Prior
 from bayescannon.typing import Coefficients, Factors, Pixels
 
@@ -23,6 +24,7 @@ def star_program(
     prior: Prior,
     n_label: int,
     degree: int,
+    noise: CoefficientNoise | None = None,
 ) -> None:
     """Spectrum of one star given its scaled labels (Eqs. 1 and 2, test step).
 
@@ -40,12 +42,18 @@ def star_program(
         Number of labels.
     degree : int
         Degree of the features.
+    noise : CoefficientNoise, optional
+        Of the coefficients in these pixels.
     """
     flat = dist.ImproperUniform(constraints.real_vector, (), (n_label,))
     scaled = jnp.asarray(numpyro.sample("scaled", flat))
     numpyro.factor("prior", prior.log_prob(scaled))
-    mean = coefficients @ features(scaled, degree)
+    v = features(scaled, degree)
+    mean = coefficients @ v
     variance = 1.0 / ivar + scatter**2
+    if noise is not None:
+        lent = jnp.sum(noise.pixel / variance) * (v @ noise.feature @ v)
+        numpyro.factor("coefficient_noise", -0.5 * lent)
     if factors.shape[1]:
         density = dist.LowRankMultivariateNormal(mean, factors, variance)
     else:
@@ -54,7 +62,12 @@ def star_program(
 
 
 def sample_reference(
-    key: jax.Array, arguments: tuple, start: jax.Array, draws: int, chains: int = 4
+    key: jax.Array,
+    arguments: tuple,
+    start: jax.Array,
+    draws: int,
+    chains: int = 4,
+    noise: CoefficientNoise | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """Run NumPyro's NUTS on the full-pixel program of one star: slow and trusted.
 
@@ -62,11 +75,13 @@ def sample_reference(
     ----------
     key : PRNG key
     arguments : tuple
-        What `star_program` takes.
+        What `star_program` takes, but for `noise`.
     start : (label,)
         Scaled labels to begin at.
     draws, chains : int
         Draws per chain after as many steps of warm-up (at least 500), and chains.
+    noise : CoefficientNoise, optional
+        Of the coefficients in these pixels.
 
     Returns
     -------
@@ -76,7 +91,7 @@ def sample_reference(
     *arrays, n_label, degree = arguments
     mcmc = _sampler(n_label, degree, draws, chains)
     init = {"scaled": jnp.tile(start, (chains, 1))}
-    mcmc.run(key, *arrays, init_params=init, extra_fields=("diverging",))
+    mcmc.run(key, *arrays, noise=noise, init_params=init, extra_fields=("diverging",))
     extra = mcmc.get_extra_fields(group_by_chain=True)
     return mcmc.get_samples(group_by_chain=True)["scaled"], extra["diverging"]
 

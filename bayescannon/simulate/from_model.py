@@ -6,11 +6,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from bayescannon.errors import UserError
-from bayescannon.keys import star_generator
+from bayescannon.keys import star_generator, star_keys
 from bayescannon.labels import Mixture
 from bayescannon.model import Model
 from bayescannon.model.by_state import StateModels, states_of
-from bayescannon.posterior.label_map import draw_shift
+from bayescannon.posterior.convolve import convolve
 from bayescannon.posterior.prior import population_prior
 from bayescannon.spectra import Spectra
 
@@ -76,7 +76,6 @@ def simulate_stars(
     scaled, snr = np.empty((n, len(model.labels))), np.empty(n)
     noise = np.empty((n, len(model.scatter)), np.float32)
     along = np.empty((n, model.factors.shape[1]))
-    shift = np.zeros(scaled.shape)
     for i, name in enumerate(star_id):
         rng = star_generator(seed, name)
         component = rng.choice(len(weight), p=weight / weight.sum())
@@ -84,20 +83,17 @@ def simulate_stars(
         snr[i] = np.exp(rng.uniform(*np.log(SNR)))
         along[i] = rng.normal(size=along.shape[1])
         noise[i] = rng.standard_normal(noise.shape[1], np.float32)
-        if model.label_map is not None:
-            shift[i] = rng.normal(size=shift.shape[1])
     scaled = prior.labels_of(scaled)
     if labels is not None:
         scaled = model.scaling.to_scaled(labels)
-    if model.label_map is not None:
-        shift = draw_shift(model.label_map, scaled, model.recipe.labels.degree, shift)
+    shown = scaled
+    if model.label_error is not None:
+        degree, keys = model.recipe.labels.degree, star_keys(seed, np.array(star_id))
+        moved = convolve(keys, scaled[:, None, None], model.label_error, degree)[:, 0, 0]
+        shown = 2 * scaled - moved
     labels = model.scaling.to_labels(scaled)
     spread = np.hypot(1 / snr[:, None], model.scatter)
-    flux = (
-        model.predict(model.scaling.to_labels(scaled + shift))
-        + along @ model.factors.T
-        + spread * noise
-    )
+    flux = model.predict(model.scaling.to_labels(shown)) + along @ model.factors.T + spread * noise
     ivar = np.where(model.usable, snr[:, None] ** 2, 0.0)
     axis = {"channel": model.channel}
     spectra = Spectra(model.wavelength, np.where(model.usable, flux, 0.0), ivar, star_id, **axis)

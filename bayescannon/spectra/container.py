@@ -11,7 +11,7 @@ import xarray as xr
 from astropy.table import Table
 
 from bayescannon.columns import plain
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, reason
 from bayescannon.files import output
 from bayescannon.marks import SPECTRA
 from bayescannon.spectra import tables
@@ -201,7 +201,7 @@ class Spectra:
         except (OSError, RuntimeError, ValueError) as error:  # a damaged chunk, says its codec
             first, last = self.star_id[[0, -1]]
             raise UserError(
-                f"the spectra of stars {first} to {last} cannot be read ({error}): "
+                f"the spectra of stars {first} to {last} cannot be read ({reason(error)}): "
                 "restore the store"
             ) from error
         bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0) & (ivar >= max_error**-2.0))

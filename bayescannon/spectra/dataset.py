@@ -7,7 +7,7 @@ import xarray as xr
 import zarr
 
 from bayescannon.columns import plain
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, reason
 from bayescannon.units import in_angstrom
 
 
@@ -33,7 +33,7 @@ def open_dataset(path: Path) -> xr.Dataset:
     except (KeyError, AttributeError, ValueError, FileNotFoundError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{path}: not a spectra store ({error})") from error
+        raise UserError(f"{path}: not a spectra store ({reason(error)})") from error
 
 
 def _check_chunks(path: Path, consolidated: bool) -> None:

@@ -1,7 +1,9 @@
-"""Room 4: training of every pixel. Arrays in, arrays out."""
+"""Training of every pixel. Arrays in, arrays out."""
 
+from bayescannon.training.budget import ErrorBudget, Residuals, fit_budget
 from bayescannon.training.channels import DEGREES_OF_FREEDOM, ChannelFit, fit_channels
-from bayescannon.training.joint import MAX_ROUNDS, fit_joint
+from bayescannon.training.folds import Choice, Setting, choose
+from bayescannon.training.joint import MAX_ROUNDS, fit_joint, iterate, pose
 from bayescannon.training.pixel import pixel_program
 from bayescannon.training.result import Joint, Round
 from bayescannon.training.shrink import shrink
@@ -11,13 +13,21 @@ __all__ = [
     "DEGREES_OF_FREEDOM",
     "MAX_ROUNDS",
     "ChannelFit",
+    "Choice",
+    "ErrorBudget",
     "Joint",
     "PixelFit",
+    "Residuals",
     "Round",
+    "Setting",
     "Status",
+    "choose",
+    "fit_budget",
     "fit_channels",
     "fit_joint",
     "fit_pixels",
+    "iterate",
     "pixel_program",
+    "pose",
     "shrink",
 ]

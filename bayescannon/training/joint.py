@@ -1,15 +1,19 @@
 """Joint training: latent labels, residual factors, shrunk coefficients and scatter together.
 
-Expectation-maximisation with three departures from the textbook, each for a reason that a world
-with known truth showed (see docs/explanation/training.md):
+Expectation-maximisation with three departures from the textbook, each for a reason that data
+showed (see docs/explanation/training.md):
 
-- a star's direct labels are inferred from its spectrum without its own catalogue label and
-  without its own pull on the coefficients; the catalogue enters through a regression of all;
+- a star's catalogue labels count for what they are worth beside those that its spectrum shows
+  once both the catalogue and the model may err; what its spectrum shows is inferred from
+  loadings that the star has been left out of;
 - factors and label scale are put in standard form every round (`gauge`), not left to EM;
 - a factor that cannot be told from a label error is dropped.
+
+More rounds are not always better: `iterate` gives every round, and `folds` chooses.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -23,35 +27,45 @@ from bayescannon.training.gauge import (
     recalibrate,
     standardise,
 )
-from bayescannon.training.latent import Layout, Moments, Parameters, moments
+from bayescannon.training.latent import LabelPrior, Layout, Parameters, moments
 from bayescannon.training.loadings import fit_loadings, learn_prior
 from bayescannon.training.relation import fit_relation
-from bayescannon.training.result import Joint, Round, assemble, in_terms_of
+from bayescannon.training.result import Joint, Round, Snapshot, assemble, in_terms_of
 from bayescannon.training.stars import (
     Data,
-    error_scale,
+    carried_error_scale,
+    carried_precision,
+    catalogue_precision,
     infer_all,
     masked,
     moved_by,
+    only,
     padded,
     population_of,
     sum_all,
 )
-from bayescannon.training.start import (
-    calibrate_labels,
-    label_error_directions,
-    residual_factors,
-    spectral_features,
-)
+from bayescannon.training.start import begin, first_parameters, fit_shrunk
 from bayescannon.typing import StarLabels, StarPixels
 
-MAX_ROUNDS = 15
-TOLERANCE = 0.015
+MAX_ROUNDS = 10
+TOLERANCE = 0.02
 """Converged when a round moves the labels by less than this, in posterior sd (rms)."""
-START = 0.01**2
+STARS_PER_FACTOR = 6
+"""Fewer stars than that cannot carry another factor."""
 
 
-def fit_joint(
+class Problem(NamedTuple):
+    """Training stars, ready: `usable` (pixel,) tells which pixels enough of them have."""
+
+    layout: Layout
+    data: Data
+    observed: StarLabels
+    variance: StarLabels
+    usable: Bool[np.ndarray, "pixel"]
+    most_factors: int
+
+
+def pose(
     flux: StarPixels,
     ivar: StarPixels,
     observed: StarLabels,
@@ -59,6 +73,135 @@ def fit_joint(
     degree: int,
     carried: tuple[int, ...] = (),
     most_factors: int = 20,
+) -> Problem:
+    """Make stars ready for training.
+
+    Parameters
+    ----------
+    flux, ivar : (star, pixel)
+        Normalised flux and inverse variance; ivar 0 = not measured.
+    observed, variance : (star, label)
+        Scaled catalogue labels, NaN where missing, and the stated variance of their errors.
+    degree : int
+        Degree of the features.
+    carried : tuple of int
+        Labels that speak only through the residual factors.
+    most_factors : int
+        Largest number of factors; how many are used is decided on held-out stars.
+    """
+    most = min(most_factors, len(flux) // STARS_PER_FACTOR)
+    needed = n_features(observed.shape[1], degree) + most + 1
+    usable = np.asarray(ivar > 0).sum(axis=0) > min(needed, 0.5 * len(flux))
+    data = padded(flux, np.where(usable, ivar, 0.0), observed, variance)
+    layout = Layout(observed.shape[1], degree, tuple(carried), 0)
+    return Problem(layout, data, observed, variance, usable, most)
+
+
+def iterate(
+    problem: Problem, use: Bool[np.ndarray, "star"], n_factor: int | None = None
+) -> tuple[Layout, Iterator[Snapshot]]:
+    """Train on some of the stars, and infer all.
+
+    Parameters
+    ----------
+    problem : Problem
+    use : (star,)
+        Which stars train.
+    n_factor : int, optional
+        Columns for factors; found if not given.
+
+    Returns
+    -------
+    layout : Layout
+    snapshots : iterator
+        The model before the first round, then after each, until labels move no more or
+        `MAX_ROUNDS` are done.
+    """
+    data = only(problem.data, np.pad(use.astype(float), (0, len(problem.data.use) - len(use))))
+    layout, p, own, labels = begin(
+        problem.layout,
+        data,
+        (problem.observed, problem.variance, use),
+        problem.usable,
+        problem.most_factors,
+        n_factor,
+    )
+    flat = LabelPrior.flat(problem.observed[use][:, layout.direct])
+    good = jnp.asarray(problem.usable, float)
+    return layout, _rounds(layout, data, p, own, labels, flat, good)
+
+
+def _rounds(
+    layout: Layout, data: Data, p: Parameters, own, labels, flat, good
+) -> Iterator[Snapshot]:
+    """Yield a `Snapshot` for each round."""
+    n_star = int(jnp.sum(data.use))
+    nothing = jnp.zeros((len(data.use), layout.n_label, layout.n_label))
+    unmoved, trusting = jnp.zeros_like(labels), LabelPrior.population(len(layout.direct))
+    scale2, learned, history, converged = np.ones(layout.n_label), None, (), False
+    while True:
+        sums = sum_all(layout, p, data, own)
+        cloud = infer_all(layout, p, data, sums, labels, nothing, flat)
+        alone = moments(layout, cloud, unmoved)
+        leverage, of_star = _leverage(layout, labels, data)
+        yield Snapshot(p, sums, alone, labels, leverage, scale2, history, converged)
+        if converged or len(history) == MAX_ROUNDS:
+            return
+        missed = np.asarray(data.observed - alone.labels)
+        precision = catalogue_precision(layout, data, missed, np.asarray(alone.covariance), of_star)
+        precision = jnp.asarray(precision + carried_precision(layout, data, scale2))
+        cloud = infer_all(layout, p, data, sums, labels, precision, trusting)
+        m = moments(layout, cloud, unmoved)
+        m = moments(layout, cloud, recalibrate(layout, m, data.observed, data.precision))
+        change, gamma = standardise(layout, m, data.use)
+        found = m.labels
+        m = masked(change_variables(m, change), data.use)
+        moved = moved_by(m, labels, data.use)
+        p = p._replace(gamma=gamma, population=population_of(layout, m, n_star))
+        p = fit_loadings(layout, p, data.blocks, data.use, m.u, m.uu, learned)
+        p, kept = _without_undetermined(layout, p, data)
+        learned = learn_prior(layout, p, good)
+        scale2 = carried_error_scale(layout, m, data, scale2)
+        own, labels = m.u, found
+        objective = float(jnp.sum(cloud.log_evidence * data.use) / n_star)
+        history = (*history, Round(objective, moved.tolist(), np.sqrt(scale2).tolist(), kept))
+        converged = bool(moved.max() < TOLERANCE)
+
+
+def plain(problem: Problem, use: Bool[np.ndarray, "star"]) -> tuple[Layout, Snapshot]:
+    """Train the plain Cannon on some of the stars, and infer all.
+
+    Parameters
+    ----------
+    problem : Problem
+        Without carried labels and factors.
+    use : (star,)
+        Which stars train; those that lack a label do not.
+
+    Returns
+    -------
+    layout : Layout
+    snapshot : Snapshot
+    """
+    layout, complete = problem.layout, np.isfinite(problem.observed).all(axis=1)
+    extra = len(problem.data.use) - len(use)
+    data = only(problem.data, np.pad((use & complete).astype(float), (0, extra)))
+    labels = data.observed
+    v = layout.spectral_features(labels) * data.use[:, None]
+    p = first_parameters(layout, problem.observed[use & complete], problem.usable)
+    p = fit_shrunk(layout, p, data, v, problem.usable)
+    sums = sum_all(layout, p, data, v)
+    nothing = jnp.zeros((len(labels), layout.n_label, layout.n_label))
+    flat = LabelPrior.flat(problem.observed[use])
+    cloud = infer_all(layout, p, data, sums, labels, nothing, flat)
+    alone = moments(layout, cloud, jnp.zeros_like(labels))
+    leverage, _ = _leverage(layout, labels, data)
+    return layout, Snapshot(p, sums, alone, labels, leverage, np.ones(layout.n_label), (), True)
+
+
+def fit_joint(
+    problem: Problem,
+    rounds: int | None = None,
     report: Callable[[Round], None] | None = None,
     groups: Sequence[Bool[np.ndarray, "star"]] = (),
 ) -> Joint:
@@ -66,16 +209,9 @@ def fit_joint(
 
     Parameters
     ----------
-    flux, ivar : (star, pixel)
-        Normalised flux and inverse variance; ivar 0 = not measured.
-    observed, variance : (star, label)
-        Scaled catalogue labels, NaN where missing, and the variance of their random errors.
-    degree : int
-        Degree of the features.
-    carried : tuple of int
-        Labels that speak only through the residual factors.
-    most_factors : int
-        Largest number of factors; how many are used is decided on held-out stars.
+    problem : Problem
+    rounds : int, optional
+        Stop after so many; until convergence if not given.
     report : callable, optional
         Called after each round.
     groups : sequence of (star,)
@@ -85,87 +221,39 @@ def fit_joint(
     -------
     Joint
     """
-    n_star = len(flux)
-    layout = Layout(observed.shape[1], degree, tuple(carried), 0)
-    begun = calibrate_labels(layout, observed, variance)
-    data = padded(flux, ivar, observed, variance)
-    usable = (
-        np.asarray(ivar > 0).sum(axis=0) > n_features(observed.shape[1], degree) + most_factors + 1
-    )
-    layout, p = _start(layout, data, begun, usable, most_factors)
-    own = jnp.zeros((len(data.use), layout.n_latent))
-    labels = jnp.asarray(np.pad(begun.labels, ((0, len(data.use) - n_star), (0, 0))))
-    scale2, prior, history = np.ones(observed.shape[1]), None, []
-    converged = False
-    while not converged and len(history) < MAX_ROUNDS:
-        sums = sum_all(layout, p, data, own)
-        cloud = infer_all(layout, p, data, sums, labels, scale2)
-        m = moments(layout, cloud, jnp.zeros_like(labels))
-        first = not history
-        shift = (
-            jnp.zeros_like(labels)
-            if first
-            else recalibrate(layout, m, data.observed, data.precision)
-        )
-        m = moments(layout, cloud, shift)
-        change, gamma = standardise(layout, m, data.use)
-        m = masked(change_variables(m, change), data.use)
-        moved = moved_by(m, labels, data.use)
-        p = p._replace(gamma=gamma, population=population_of(layout, m, n_star))
-        p = fit_loadings(layout, p, data.blocks, m.u, m.uu, prior)
-        p, n_factor = _without_undetermined(layout, p, data)
-        prior = learn_prior(layout, p, jnp.asarray(usable, float))
-        scale2 = scale2 if first else error_scale(layout, m, data, n_star)
-        own, labels = m.u, m.labels
-        objective = float(jnp.sum(cloud.log_evidence * data.use) / n_star)
-        history.append(Round(objective, moved.tolist(), np.sqrt(scale2).tolist(), n_factor))
-        converged = bool(moved.max() < TOLERANCE) and not first
+    data, n_star = problem.data, len(problem.observed)
+    layout, snapshots = iterate(problem, np.ones(n_star, bool))
+    last = next(snapshots)
+    while rounds is None or len(last.history) < rounds:
+        following = next(snapshots, None)
+        if following is None:
+            break
+        last = following
         if report is not None:
-            report(history[-1])
-    missed = np.asarray(data.observed - m.labels)
-    missed = np.where(np.asarray(data.precision) > 0, missed, np.nan)[:n_star]
-    stars = Moments(*(a[:n_star] for a in m))
-    joint = assemble(layout, p, stars, missed, usable, np.sqrt(scale2), history, converged)
+            report(last.history[-1])
+    joint = assemble(layout, last, problem.observed, problem.usable)
     if not groups:
         return joint
-    sums = sum_all(layout, p, data, own)
-    relations = [fit_relation(layout, p, data, sums, labels, scale2, use) for use in groups]
+    assert last.sums is not None  # only folds let go of them
+    p, known = last.parameters, (last.sums, last.labels, last.scale2)
+    relations = [fit_relation(layout, p, data, *known, use) for use in groups]
     return joint._replace(groups=tuple(in_terms_of(joint, layout, p, r) for r in relations))
 
 
-def _start(layout: Layout, data: Data, begun, usable, most: int) -> tuple[Layout, Parameters]:
-    """Regression calibration without factors, then factors from the residuals."""
-    n_star, n_pixel = len(begun.labels), len(usable)
-    v = spectral_features(layout, begun.labels)
-    v = jnp.pad(v, ((0, len(data.use) - n_star), (0, 0)))
-    vv = v[:, :, None] * v[:, None, :]
-    p = Parameters(
-        loadings=jnp.zeros((n_pixel, layout.n_latent)),
-        uncertainty=jnp.zeros((n_pixel, layout.pairs[0].size)),
-        scatter2=jnp.full(n_pixel, START),
-        gamma=jnp.zeros((0, len(layout.through))),
-        population=begun.population,
-    )
-    p = fit_loadings(layout, p, data.blocks, v, vv, None, rounds=4)
-    s2 = np.asarray(p.scatter2, np.float32)
-    root = np.sqrt(data.ivar[:n_star] / (1 + data.ivar[:n_star] * s2)) * usable
-    white = root * (data.flux[:n_star] - np.asarray(v[:n_star] @ p.loadings.T, np.float32))
-    typical = np.sqrt(np.mean(root**2, axis=0))
-    errors = label_error_directions(layout, begun.labels, begun.covariance, p.loadings)
-    found = residual_factors(white, typical[:, None] * errors, most, seed=0)
-    found /= np.maximum(typical, 1e-3 * typical.max())[:, None]
-    layout = Layout(layout.n_label, layout.degree, layout.carried, found.shape[1])
-    p = p._replace(
-        loadings=jnp.concatenate([p.loadings, jnp.asarray(found, float)], axis=1),
-        uncertainty=jnp.zeros((n_pixel, layout.pairs[0].size)),
-        gamma=jnp.zeros((layout.n_factor, len(layout.through))),
-    )
-    return layout, p
+def _leverage(layout: Layout, labels, data: Data) -> tuple[np.ndarray, np.ndarray]:
+    """Q, the inverse of the sum of v v' over training stars, and v'Qv of every star."""
+    v = np.asarray(layout.spectral_features(labels))
+    normal = (np.asarray(data.use)[:, None] * v).T @ v
+    size = np.sqrt(np.diagonal(normal))
+    scaled = normal / np.outer(size, size) + 1e-10 * np.eye(len(size))
+    inverse = np.linalg.inv(scaled) / np.outer(size, size)
+    return inverse, np.minimum(np.einsum("ni,ij,nj->n", v, inverse, v), 0.9)
 
 
 def _without_undetermined(layout: Layout, p: Parameters, data: Data) -> tuple[Parameters, int]:
     """Set to zero the factors that spectra cannot tell from a change of labels."""
-    ivar = jnp.asarray(data.ivar.sum(axis=0, dtype=float) / jnp.sum(data.use))
+    use = np.asarray(data.use, np.float32)
+    ivar = jnp.asarray((use @ data.ivar).astype(float) / use.sum())
     weight = ivar / (1.0 + ivar * p.scatter2)
     information, axes = factor_information(layout, p.loadings, weight)
     keep = information > MIN_INFORMATION

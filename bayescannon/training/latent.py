@@ -25,8 +25,15 @@ from bayescannon.typing import Array, Pixels, Scalar, StarLabels, StarPixels, St
 
 N_POINTS = 64
 """Half the number of points that stand for a star's posterior."""
-NEWTON_STEPS = 8
+NEWTON_STEPS = 20
+CLOSE = 1e-4
+"""A maximum is found when a step promises less gain in ln p than half of this."""
 STARS_AT_ONCE = 64
+EDGE = 0.1
+"""Width of the soft bounds, in units of the range between them."""
+PIXELS_AT_ONCE = 64
+MOST_LEVERAGE = 0.98
+"""A star that alone decides a pixel's loadings cannot be left out of them."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,10 @@ class Layout:
         """Row and column of a packed symmetric matrix over u."""
         return np.triu_indices(self.n_latent)
 
+    def spectral_features(self, labels: StarLabels) -> Array:
+        """Features of the direct labels: the first part of u, (star, spectral)."""
+        return features(jnp.asarray(labels), self.degree)[:, self.spectral]
+
     def unpack(self, packed: Array) -> Array:
         """(..., pair) to (..., latent, latent)."""
         return unpack(packed, self.n_latent)
@@ -102,6 +113,26 @@ class Population(NamedTuple):
     covariance: Float[Array, "direct direct"]
     slope: Float[Array, "carried spectral"]
     variance: Float[Array, "carried"]
+
+
+class LabelPrior(NamedTuple):
+    """What is believed of direct labels before the spectrum: the population, and soft bounds."""
+
+    believed: Scalar
+    """1 where the population counts, 0 where the spectrum shall speak alone."""
+    low: Float[Array, "direct"]
+    high: Float[Array, "direct"]
+
+    @classmethod
+    def population(cls, n_direct: int) -> "LabelPrior":
+        """The population without bounds."""
+        return cls(jnp.ones(()), jnp.full(n_direct, -jnp.inf), jnp.full(n_direct, jnp.inf))
+
+    @classmethod
+    def flat(cls, observed: Float[Array, "star direct"]) -> "LabelPrior":
+        """The range of catalogue labels, NaN where not known."""
+        bounds = (np.nanmin(observed, axis=0), np.nanmax(observed, axis=0))
+        return cls(jnp.zeros(()), *map(jnp.asarray, bounds))
 
 
 class Parameters(NamedTuple):
@@ -148,13 +179,14 @@ class Sums(NamedTuple):
         return Sums(gram, self.right @ back, self.constant)
 
 
-@partial(jax.jit, static_argnames="layout")
+@partial(jax.jit, static_argnames=("layout", "exact"))
 def sum_pixels(
     layout: Layout,
     parameters: Parameters,
     flux: StarPixels,
     ivar: StarPixels,
     own: Float[Array, "star latent"],
+    exact: bool = True,
 ) -> Sums:
     """Sum up the spectra of a block of stars.
 
@@ -163,21 +195,73 @@ def sum_pixels(
     layout, parameters
     flux, ivar : (star, pixel)
     own : (star, latent)
-        E[u] of each star as it went into the loadings. Its pull on them is taken out again (in
-        expectation): the star is inferred as if it had been left out. 0 for stars that were.
+        E[u] of each star as it went into the loadings; 0 for stars that did not. The star is
+        inferred with loadings that it has been left out of (Sherman & Morrison 1950).
+    exact : bool
+        False takes the curvature of the likelihood from the loadings of all stars, and only its
+        slope at `own` from those that leave the star out: as good where leverages are small, and
+        several times faster.
+
+    Returns
+    -------
+    Sums
+        In expectation over the loadings' uncertainty.
     """
-    row, column = layout.pairs
     p = parameters
     flux, ivar = flux.astype(float), ivar.astype(float)
     weight = ivar / (1.0 + ivar * p.scatter2[None])
     measured = weight > 0
-    gram = layout.unpack(weight @ (p.loadings[:, row] * p.loadings[:, column]))
-    pull = layout.unpack(weight @ p.uncertainty)
-    right = (weight * flux) @ p.loadings - jnp.einsum("nij,nj->ni", pull, own)
+    left_out = _left_out if exact else _nearly_left_out
+    gram, right = left_out(layout, p, weight, flux, own)
     log_weight = jnp.where(measured, jnp.log(jnp.where(measured, weight, 1.0)), 0.0)
     n_measured = jnp.sum(measured.astype(float), axis=1)
     constant = jnp.sum(weight * flux**2, axis=1) - jnp.sum(log_weight, axis=1)
     return Sums(gram, right, constant + n_measured * jnp.log(2 * jnp.pi))
+
+
+def _left_out(layout: Layout, p: Parameters, weight, flux, own) -> tuple[Array, Array]:
+    """Gram matrices and right-hand sides of a block of stars, few pixels at a time."""
+    extra = -len(p.scatter2) % PIXELS_AT_ONCE
+    pixels = ((0, 0), (0, extra)), ((0, extra), (0, 0))
+    y, w = (jnp.pad(a, pixels[0]).T.reshape(-1, PIXELS_AT_ONCE, len(own)) for a in (flux, weight))
+    loadings, packed = (
+        jnp.pad(a, pixels[1]).reshape(-1, PIXELS_AT_ONCE, a.shape[1])
+        for a in (p.loadings, p.uncertainty)
+    )
+
+    def add(total, part):
+        y, w, loadings, packed = part
+        along = (layout.unpack(packed).reshape(-1, layout.n_latent) @ own.T).reshape(
+            PIXELS_AT_ONCE, layout.n_latent, len(own)
+        )
+        lever = jnp.minimum(w * jnp.einsum("pin,ni->pn", along, own), MOST_LEVERAGE)
+        pull = w * (y - loadings @ own.T) / (1.0 - lever)
+        without = jnp.transpose(loadings[:, :, None] - along * pull[:, None], (2, 1, 0))
+        weighted = without * w.T[:, None]
+        along = jnp.transpose(along, (2, 1, 0))
+        gram = weighted @ jnp.swapaxes(without, 1, 2) + layout.unpack(w.T @ packed)
+        gram += (along * (w**2 / (1.0 - lever)).T[:, None]) @ jnp.swapaxes(along, 1, 2)
+        return (total[0] + gram, total[1] + jnp.einsum("nip,pn->ni", weighted, y)), None
+
+    zero = jnp.zeros((len(own), layout.n_latent))
+    zeros = (jnp.zeros((*zero.shape, layout.n_latent)), zero)
+    found, _ = lax.scan(add, zeros, (y, w, loadings, packed))
+    return found
+
+
+def _nearly_left_out(layout: Layout, p: Parameters, weight, flux, own) -> tuple[Array, Array]:
+    """The same by products of matrices over all pixels."""
+    row, column = layout.pairs
+    single = p.uncertainty.astype(jnp.float32)
+    twice = np.where(row == column, 1.0, 2.0)[None]
+    lever = (own[:, row] * own[:, column] * twice).astype(jnp.float32) @ single.T
+    lever = jnp.minimum(weight * lever.astype(float), MOST_LEVERAGE)
+    left = weight * (flux - own @ p.loadings.T) / (1.0 - lever)
+    gram = weight @ (p.loadings[:, row] * p.loadings[:, column])
+    gram = layout.unpack(gram + (weight.astype(jnp.float32) @ single).astype(float))
+    pull = (left**2 + weight / (1.0 - lever)).astype(jnp.float32) @ single
+    slope = left @ p.loadings - jnp.einsum("nij,nj->ni", layout.unpack(pull.astype(float)), own)
+    return gram, slope + jnp.einsum("nij,nj->ni", gram, own)
 
 
 @partial(jax.jit, static_argnames="layout")
@@ -186,26 +270,28 @@ def infer_stars(
     parameters: Parameters,
     sums: Sums,
     observed: StarLabels,
-    precision: StarLabels,
+    precision: Float[Array, "star label label"],
     start: StarLabels,
+    prior: LabelPrior,
 ) -> Cloud:
     """Posterior of labels and factors of a block of stars (the E-step).
 
     Parameters
     ----------
     layout, parameters, sums
-    observed, precision : (star, label)
-        Carried labels as observed, and the inverse variance of their errors; the precision of a
-        direct label is 0: the spectrum knows better, and a label that judges the spectrum must
-        not have told it.
+    observed : (star, label)
+    precision : (star, label, label)
+        Catalogue labels, and the inverse covariance of what lies between them and those that the
+        spectrum shows; 0 where the catalogue shall not count.
     start : (star, label)
         Where Newton's method begins.
+    prior : LabelPrior
 
     Returns
     -------
     Cloud
     """
-    one = partial(_one_star, layout, parameters.gamma, parameters.population)
+    one = partial(_one_star, layout, parameters.gamma, parameters.population, prior)
     stars = (*sums, observed, precision, start)
     return map_stars(lambda star: one(*star), stars, STARS_AT_ONCE)
 
@@ -214,6 +300,7 @@ def _one_star(
     layout: Layout,
     gamma: Array,
     population: Population,
+    prior: LabelPrior,
     gram: Array,
     right: Array,
     constant: Scalar,
@@ -234,12 +321,29 @@ def _one_star(
     def minus_log(scaled):
         v = features(scaled, layout.degree)
         spectrum = v @ a @ v - 2 * (v @ b) + c
-        label = jnp.sum(precision * (scaled - observed) ** 2)
-        known = precision > 0
-        label -= jnp.sum(jnp.where(known, jnp.log(jnp.where(known, precision, 1.0)), 0.0))
-        return 0.5 * (spectrum + label) + _minus_log_population(layout, population, scaled, v)
+        off = scaled - observed
+        out = 0.5 * (spectrum + off @ precision @ off)
+        out += _minus_log_population(layout, population, prior.believed, scaled, v)
+        x = scaled[layout.direct]
+        outside = jnp.maximum(prior.low - x, 0.0) + jnp.maximum(x - prior.high, 0.0)
+        bounded = jnp.isfinite(prior.low)
+        width = jnp.where(bounded, EDGE * (prior.high - prior.low), 1.0)
+        return out + 0.5 * jnp.sum((outside / width) ** 2)
 
-    mode, root = _maximum(minus_log, start)
+    def curvature(scaled):
+        """Convex part of the Hessian: without the bend of v(l), which can point uphill."""
+        slope = jax.jacfwd(lambda at: features(at, layout.degree))(scaled)
+        x = scaled[layout.direct]
+        beyond = (x < prior.low) | (x > prior.high)
+        stiff = jnp.where(beyond, (EDGE * (prior.high - prior.low)) ** -2.0, 0.0)
+        bent = jax.hessian(
+            lambda at: _minus_log_population(
+                layout, population, prior.believed, at, features(at, layout.degree)
+            )
+        )(scaled)
+        return slope.T @ a @ slope + precision + bent + _on(layout, jnp.diag(stiff))
+
+    mode, root = _maximum(minus_log, curvature, start)
     white = jnp.asarray(_points(layout.n_label))
     labels = mode[None] + white @ root.T
     log_weight = 0.5 * jnp.sum(white**2, axis=1) - jax.vmap(minus_log)(labels)
@@ -256,37 +360,47 @@ def _one_star(
     )
 
 
-def _minus_log_population(layout: Layout, population: Population, scaled: Array, v: Array) -> Array:
+def _minus_log_population(
+    layout: Layout, population: Population, believed: Scalar, scaled: Array, v: Array
+) -> Array:
     factor = jnp.linalg.cholesky(population.covariance)
     away = scaled[layout.direct] - population.mean
     white = lax.linalg.triangular_solve(factor, away[:, None], left_side=True, lower=True)
-    out = 0.5 * jnp.sum(white**2) + jnp.sum(jnp.log(jnp.diagonal(factor)))
+    out = believed * (0.5 * jnp.sum(white**2) + jnp.sum(jnp.log(jnp.diagonal(factor))))
     carried = np.asarray(layout.carried, int)
     missed = scaled[carried] - population.slope @ v[layout.spectral]
     out += 0.5 * jnp.sum(missed**2 / population.variance + jnp.log(population.variance))
     return out + 0.5 * layout.n_label * jnp.log(2 * jnp.pi)
 
 
-def _maximum(minus_log, start: Array) -> tuple[Array, Array]:
-    """Damped Newton: the maximum, and a root of the inverse curvature there."""
-    gradient, hessian = jax.grad(minus_log), jax.hessian(minus_log)
+def _on(layout: Layout, of_direct: Array) -> jax.Array:
+    """A matrix over the direct labels as one over all."""
+    direct = layout.direct
+    return jnp.zeros((layout.n_label,) * 2).at[np.ix_(direct, direct)].set(of_direct)
 
-    def step(_, state):
-        x, value, damping = state
-        curvature, slope = hessian(x), gradient(x)
+
+def _maximum(minus_log, curvature_of, start: Array) -> tuple[Array, Array]:
+    """Levenberg's method: the maximum, and a root of the inverse curvature there."""
+    gradient = jax.grad(minus_log)
+
+    def step(state):
+        x, value, damping, count, _ = state
+        curvature, slope = curvature_of(x), gradient(x)
         size = jnp.diag(jnp.abs(jnp.diagonal(curvature)) + 1e-9)
         move = jnp.linalg.solve(curvature + damping * size, slope)
         trial = minus_log(x - move)
-        better = (trial <= value + 1e-9 * jnp.abs(value)) & (move @ slope >= 0)
+        better = trial <= value + 1e-9 * jnp.abs(value)
         return (
             jnp.where(better, x - move, x),
             jnp.where(better, trial, value),
-            jnp.where(better, 0.1 * damping, 10 * jnp.maximum(damping, 1e-4)),
+            jnp.where(better, 0.2 * damping, 10 * jnp.maximum(damping, 1e-5)),
+            count + 1,
+            better & (slope @ move < CLOSE),
         )
 
-    first = (start, minus_log(start), jnp.asarray(1e-4))
-    x, _, _ = lax.fori_loop(0, NEWTON_STEPS, step, first)
-    values, axes = jnp.linalg.eigh(hessian(x))
+    first = (start, minus_log(start), jnp.asarray(1e-3), jnp.asarray(0), jnp.asarray(False))
+    x, *_ = lax.while_loop(lambda state: ~state[4] & (state[3] < NEWTON_STEPS), step, first)
+    values, axes = jnp.linalg.eigh(curvature_of(x))
     # a direction without curvature is as wide as the labels themselves, whose scale is 1
     inverse = (axes / jnp.maximum(values, 1.0)[None]) @ axes.T
     return x, jnp.linalg.cholesky(inverse)

@@ -10,9 +10,10 @@ from jaxtyping import Float
 
 from bayescannon.training.latent import Layout, Parameters
 from bayescannon.training.shrink import flat_baseline, second_moment
-from bayescannon.typing import Array, Pixels, StarPixels
+from bayescannon.typing import Array, Pixels, StarPixels, Stars
 
 PIXELS_PER_BLOCK = 512
+RIDGE = 1e-9
 
 Block = tuple[Float[jax.Array, "star block_pixel"], Float[jax.Array, "star block_pixel"]]
 """Flux and inverse variance of some pixels of all stars."""
@@ -33,6 +34,7 @@ def fit_loadings(
     layout: Layout,
     parameters: Parameters,
     blocks: list[Block],
+    use: Stars,
     u: Float[Array, "star latent"],
     uu: Float[Array, "star latent latent"],
     prior: Float[Array, "latent latent"] | None,
@@ -46,8 +48,10 @@ def fit_loadings(
         `scatter2` of the parameters is where the step starts.
     blocks : list
         Flux and inverse variance as `pixel_blocks` cuts them.
+    use : (star,)
+        1 for stars that count.
     u, uu
-        E[u] and E[u u'] of all stars; zero for padding.
+        E[u] and E[u u'] of all stars; zero for those that do not count.
     prior : (latent, latent) or None
         Covariance of the empirical-Bayes prior of the loadings; None for a flat one.
     rounds : int
@@ -65,7 +69,7 @@ def fit_loadings(
     for i, (flux, ivar) in enumerate(blocks):
         s2 = padded[i * PIXELS_PER_BLOCK : (i + 1) * PIXELS_PER_BLOCK]
         for _ in range(rounds):
-            mean, packed, s2 = _fit_block(layout, flux, ivar, s2, u, uu, precision)
+            mean, packed, s2 = _fit_block(layout, flux, ivar, s2, use, u, uu, precision)
         parts.append((mean, packed, s2))
     loadings, uncertainty, s2 = (jnp.concatenate(a)[:n_pixel] for a in zip(*parts, strict=True))
     return parameters._replace(loadings=loadings, uncertainty=uncertainty, scatter2=s2)
@@ -77,15 +81,19 @@ def _fit_block(
     flux: StarPixels,
     ivar: StarPixels,
     scatter2: Pixels,
+    use: Stars,
     u: Float[Array, "star latent"],
     uu: Float[Array, "star latent latent"],
     precision: Float[Array, "latent latent"],
 ) -> tuple[Array, Array, Array]:
     row, column = layout.pairs
     flux, ivar = flux.astype(float), ivar.astype(float)
-    weight = ivar / (1.0 + ivar * scatter2[None])
+    weight = use[:, None] * ivar / (1.0 + ivar * scatter2[None])
     packed = uu[:, row, column]
-    normal = layout.unpack(weight.T @ packed) + precision[None]
+    normal = layout.unpack(weight.T @ packed)
+    # fewer stars than loadings: what they do not say is zero
+    size = jnp.einsum("pii->p", normal) / layout.n_latent
+    normal += RIDGE * size[:, None, None] * jnp.eye(layout.n_latent)[None] + precision[None]
     # a pixel that no star has: any solution will do, it is not used
     empty = (jnp.sum(weight, axis=0) <= 0)[:, None, None]
     identity = jnp.broadcast_to(jnp.eye(layout.n_latent), normal.shape)

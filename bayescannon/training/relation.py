@@ -13,8 +13,17 @@ from jaxtyping import Bool, Float
 from scipy.special import gammaln, logsumexp, softmax
 
 from bayescannon.training.gauge import change_variables, standardise
-from bayescannon.training.latent import Layout, Moments, Parameters, Sums, moments
-from bayescannon.training.stars import Data, infer_all, masked, moved_by, population_of, take
+from bayescannon.training.latent import LabelPrior, Layout, Moments, Parameters, Sums, moments
+from bayescannon.training.stars import (
+    PRIOR_LN_SCALE,
+    Data,
+    carried_precision,
+    infer_all,
+    masked,
+    moved_by,
+    population_of,
+    take,
+)
 from bayescannon.typing import Array, StarLabels
 
 MOST_ROUNDS = 40
@@ -23,9 +32,6 @@ TAILS = (3.0, 5.0)
 OWN, OWN_WEIGHT = np.polynomial.hermite_e.hermegauss(15)
 """Points that stand for a spectrum's own Gaussian error beside a catalogue error with tails."""
 TOLERANCE = 0.003
-PRIOR_LN_SCALE = 0.15
-"""Stated errors of a carried label are believed to so much (sd of ln scale): where they are alike
-for all stars, nothing else tells them from what the spectra leave open."""
 SCALES = np.exp(np.linspace(np.log(0.2), np.log(3.0), 136))
 OPEN = np.concatenate([[0.0], np.exp(np.linspace(np.log(0.02), np.log(8.0), 100))])
 COARSE = 4
@@ -86,9 +92,11 @@ def fit_relation(
     back, scale2 = jnp.eye(layout.n_latent), np.array(scale2)
     stated, trust = part.precision, np.ones(part.precision.shape)
     degrees = np.full(layout.n_label, np.inf)
+    prior = LabelPrior.population(len(layout.direct))
     for _ in range(MOST_ROUNDS):
         part = part._replace(precision=stated * trust)
-        cloud = infer_all(layout, p, part, sums.in_terms_of(back), here, scale2)
+        precision = jnp.asarray(carried_precision(layout, part, scale2))
+        cloud = infer_all(layout, p, part, sums.in_terms_of(back), here, precision, prior)
         m = moments(layout, cloud, jnp.zeros_like(here))
         for i in layout.carried:
             known, law = carried_error_law(i, m, part, stated, scale2[i])

@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from bayescannon.training.latent import Layout, Moments, Parameters
+from bayescannon.training.budget import Residuals
+from bayescannon.training.latent import Layout, Moments, Parameters, Sums
 from bayescannon.training.relation import Relation
 from bayescannon.typing import Array, Coefficients, Factors, Pixels, StarLabels
 
@@ -20,6 +20,31 @@ class Round(NamedTuple):
     factors: int
 
 
+class Snapshot(NamedTuple):
+    """The model after some rounds.
+
+    `alone` is what it says of every star from its spectrum alone; stars that trained it are left
+    out of it for that. v'`leverage` v is how much a star at v weighs in the label scale.
+    """
+
+    parameters: Parameters
+    sums: Sums | None
+    """None once nobody will ask for it: it is large."""
+    alone: Moments
+    labels: StarLabels
+    leverage: Float[np.ndarray, "spectral spectral"]
+    scale2: Float[np.ndarray, "label"]
+    history: tuple[Round, ...]
+    converged: bool
+
+    def residuals(self, layout: Layout, observed: StarLabels) -> Residuals:
+        """Catalogue (star, label) less what the spectra alone say."""
+        own = np.asarray(self.alone.covariance)[: len(observed)]
+        v = np.asarray(layout.spectral_features(self.alone.labels))[: len(observed)]
+        leverage = np.einsum("ni,ij,nj->n", v, self.leverage, v)
+        return Residuals(observed - np.asarray(self.alone.labels)[: len(observed)], own, leverage)
+
+
 class Group(NamedTuple):
     """How some stars' labels lead to factors; the pixels are those of all.
 
@@ -28,7 +53,7 @@ class Group(NamedTuple):
 
     offset: Float[Array, "factor feature"]
     root: Float[Array, "factor factor"]
-    label_covariance: Float[Array, "label label"]
+    carried_variance: Float[Array, "label"]
     error_scale: Float[Array, "label"]
     labels: StarLabels
     """Of all stars: those of the group by its own relation, the others as they were."""
@@ -40,9 +65,10 @@ class Group(NamedTuple):
 class Joint(NamedTuple):
     """Result of joint training.
 
-    `leverage` (feature, feature) and `label_covariance` (label, label) say how well the catalogue
-    fixes the label scale: at labels l it is uncertain by v.leverage.v times `label_covariance`.
-    `error_scale` (label,) is how many times larger the label errors are than was stated.
+    `leverage` (feature, feature) says how well the catalogue fixes the label scale: at labels l its
+    variance is v.leverage.v times that of (catalogue - inferred), whose values are in `alone`, each
+    star inferred from its spectrum by a model that it was left out of. `error_scale` (label,) is
+    how many times larger the errors of carried labels are than was stated.
     """
 
     coefficients: Coefficients
@@ -51,7 +77,7 @@ class Joint(NamedTuple):
     factors: Factors
     usable: np.ndarray
     leverage: Float[Array, "feature feature"]
-    label_covariance: Float[Array, "label label"]
+    alone: Residuals
     error_scale: Float[Array, "label"]
     labels: StarLabels
     history: list[Round]
@@ -61,39 +87,33 @@ class Joint(NamedTuple):
 
 def assemble(
     layout: Layout,
-    p: Parameters,
-    m: Moments,
-    missed: Float[np.ndarray, "star label"],
+    snapshot: Snapshot,
+    observed: StarLabels,
     usable: Bool[np.ndarray, "pixel"],
-    scale: Float[np.ndarray, "label"],
-    history: list[Round],
-    converged: bool,
 ) -> Joint:
     """Put the result together.
 
     Parameters
     ----------
-    layout, p, m
-        `m` of real stars only.
-    missed : (star, label)
-        Catalogue less inferred labels; NaN where the catalogue has none.
-    usable, scale, history, converged
-        Passed on.
+    layout : Layout
+    snapshot : Snapshot
+        The last round.
+    observed : (star, label)
+        Scaled catalogue labels; NaN where missing.
+    usable : (pixel,)
 
     Returns
     -------
     Joint
     """
-    k, n_star = layout.n_spectral, len(missed)
-    expansion = np.asarray(layout.expansion(p.gamma))
+    p, n_star = snapshot.parameters, len(observed)
+    k, expansion = layout.n_spectral, np.asarray(layout.expansion(p.gamma))
     covariance = np.asarray(layout.unpack(p.uncertainty))
     # the undetermined directions are zero: a rotation collects the others
     axes, size, _ = np.linalg.svd(np.asarray(p.loadings[:, k:]), full_matrices=False)
-    kept = history[-1].factors
+    kept = snapshot.history[-1].factors if snapshot.history else layout.n_factor
     leverage = np.zeros((expansion.shape[1],) * 2)
-    normal = np.asarray(jnp.sum(m.uu, axis=0))[:k, :k]
-    leverage[np.ix_(layout.spectral, layout.spectral)] = np.linalg.inv(normal)
-    leverage[0, 0] += kept / n_star
+    leverage[np.ix_(layout.spectral, layout.spectral)] = snapshot.leverage
     return Joint(
         coefficients=np.where(usable[:, None], np.asarray(p.loadings) @ expansion, 0.0),
         uncertainty=expansion.T @ covariance @ expansion,
@@ -101,11 +121,11 @@ def assemble(
         factors=np.where(usable[:, None], (axes * size[None])[:, :kept], 0.0),
         usable=usable,
         leverage=leverage,
-        label_covariance=_left(layout, missed, np.asarray(m.covariance)),
-        error_scale=scale,
-        labels=np.asarray(m.labels),
-        history=history,
-        converged=converged,
+        alone=snapshot.residuals(layout, observed),
+        error_scale=np.sqrt(snapshot.scale2),
+        labels=np.asarray(snapshot.labels)[:n_star],
+        history=list(snapshot.history),
+        converged=snapshot.converged,
     )
 
 
@@ -129,29 +149,12 @@ def in_terms_of(joint: Joint, layout: Layout, p: Parameters, relation: Relation)
     own = back[k:, k:] @ np.asarray(relation.gamma) - np.asarray(p.gamma)
     offset[:, layout.through] = turn @ own
     root = turn @ back[k:, k:]
-    covariance = joint.label_covariance.copy()
-    for i in layout.carried:
-        covariance[i, i] = relation.carried_variance[i]
     return Group(
         offset=offset,
         root=np.linalg.cholesky(root @ root.T),
-        label_covariance=covariance,
+        carried_variance=relation.carried_variance,
         error_scale=relation.error_scale,
         labels=relation.labels,
         trust=relation.trust,
         degrees=relation.degrees,
     )
-
-
-def _left(layout: Layout, missed: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Covariance of what the fit of the label scale left over, (label, label)."""
-    known = np.isfinite(missed)
-    count = np.maximum(known.sum(axis=0), 1)
-    filled = np.where(known, missed, 0.0)
-    left = filled.T @ filled / np.sqrt(count[:, None] * count)
-    for i in layout.carried:
-        # the posterior of a carried label knew its catalogue value: its width is still to be added
-        own = left[i, i] + covariance[:, i, i].mean()
-        left[i], left[:, i] = 0.0, 0.0
-        left[i, i] = own
-    return left

@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from bayescannon.training.latent import (
     Cloud,
+    LabelPrior,
     Layout,
     Moments,
     Parameters,
@@ -18,8 +20,14 @@ from bayescannon.training.latent import (
 from bayescannon.training.loadings import pixel_blocks
 from bayescannon.typing import Array, StarPixels
 
-STARS_PER_BLOCK = 256
+STARS_PER_BLOCK = 128
 MIN_ERROR_SCALE = 0.05
+PRIOR_LN_SCALE = 0.15
+"""Stated errors are believed to so much (sd of ln scale)."""
+SMALL_LEVERAGE = 0.03
+"""Mean leverage of a star in a pixel's loadings below which leaving it out need not be exact."""
+LEAST_SHARE = 0.5
+"""A catalogue label is never worth more than its stated error promises, by this in variance."""
 
 
 class Data(NamedTuple):
@@ -55,25 +63,83 @@ def padded(flux, ivar, observed, variance) -> Data:
 
 def sum_all(layout: Layout, p: Parameters, data: Data, own) -> Sums:
     """Sum up the spectra of all stars, block by block; arguments as for `sum_pixels`."""
+    exact = bool(layout.n_latent > SMALL_LEVERAGE * float(jnp.sum(data.use)))
     blocks = []
     for start in range(0, len(data.use), STARS_PER_BLOCK):
         rows = slice(start, start + STARS_PER_BLOCK)
         flux, ivar = (jnp.asarray(a[rows]) for a in (data.flux, data.ivar))
-        blocks.append(sum_pixels(layout, p, flux, ivar, own[rows]))
+        blocks.append(sum_pixels(layout, p, flux, ivar, own[rows], exact))
     return Sums(*(jnp.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
 
-def infer_all(layout: Layout, p: Parameters, data: Data, sums: Sums, labels, scale2) -> Cloud:
+def infer_all(
+    layout: Layout, p: Parameters, data: Data, sums: Sums, labels, precision, prior: LabelPrior
+) -> Cloud:
     """Do the E-step for all stars, block by block; arguments as for `infer_stars`."""
-    used = np.zeros(layout.n_label)
-    used[list(layout.carried)] = 1.0
-    precision = data.precision * jnp.asarray(used / scale2)[None]
     blocks = []
     for start in range(0, len(data.use), STARS_PER_BLOCK):
         rows = slice(start, start + STARS_PER_BLOCK)
         stars = (data.observed[rows], precision[rows], labels[rows])
-        blocks.append(infer_stars(layout, p, Sums(*(a[rows] for a in sums)), *stars))
+        blocks.append(infer_stars(layout, p, Sums(*(a[rows] for a in sums)), *stars, prior))
     return Cloud(*(jnp.concatenate(parts) for parts in zip(*blocks, strict=True)))
+
+
+def carried_precision(layout: Layout, data: Data, scale2) -> np.ndarray:
+    """Inverse variance of carried labels as the catalogue has them, (star, label, label)."""
+    out = np.zeros((*data.precision.shape, layout.n_label))
+    for i in layout.carried:
+        out[:, i, i] = np.asarray(data.precision)[:, i] / scale2[i]
+    return out
+
+
+def catalogue_precision(
+    layout: Layout,
+    data: Data,
+    missed: Float[np.ndarray, "star label"],
+    own: Float[np.ndarray, "star label label"],
+    leverage: Float[np.ndarray, "star"],
+) -> Float[np.ndarray, "star label label"]:
+    """What a catalogue's direct labels are worth beside those that the spectrum shows.
+
+    (catalogue - inferred) has the variance of the catalogue's errors, of what the model gets
+    wrong, and of the spectrum's own noise. The first two lie between the labels of the catalogue
+    and those that the spectrum shows, and only their sum matters here.
+
+    Parameters
+    ----------
+    layout, data
+    missed : (star, label)
+        Catalogue less inferred labels, each star left out of what inferred it.
+    own : (star, label, label)
+        Covariance of the inferred labels, from the spectrum alone.
+    leverage : (star,)
+        Of each star in a regression on the features.
+
+    Returns
+    -------
+    (star, label, label)
+        Inverse of that sum for each star, never less than half its stated variance; 0 for carried
+        labels, and where the catalogue has none.
+    """
+    direct = layout.direct
+    known = np.asarray(data.precision)[:, direct] > 0
+    counts = np.where(known, 1.0, 0.0)
+    stated = 1.0 / np.where(known, np.asarray(data.precision)[:, direct], 1.0)
+    both = np.maximum(counts.T @ counts, 1.0)
+    typical = np.sqrt((counts * stated).sum(axis=0) / np.diagonal(both))
+    off = counts * missed[:, direct] / typical
+    inner = own[:, direct][:, :, direct] / np.outer(typical, typical)
+    total = np.einsum("n,ni,nj->ij", 1.0 - leverage, off, off)
+    total -= np.einsum("ni,nj,nij->ij", counts, counts, inner)
+    size = np.where(known, np.sqrt(stated) / typical, 1.0)
+    of_star = total / both - np.eye(len(direct)) + size[:, :, None] ** 2 * np.eye(len(direct))
+    values, axes = np.linalg.eigh(of_star / size[:, :, None] / size[:, None])
+    inverse = np.einsum("nik,nk,njk->nij", axes, 1.0 / np.maximum(values, LEAST_SHARE), axes)
+    scale = np.where(known, size * typical, np.inf)
+    inverse /= scale[:, :, None] * scale[:, None]
+    out = np.zeros((len(known), layout.n_label, layout.n_label))
+    out[np.ix_(np.arange(len(known)), direct, direct)] = inverse
+    return out
 
 
 def masked(m: Moments, use: Array) -> Moments:
@@ -103,24 +169,36 @@ def population_of(layout: Layout, m: Moments, n_star: int) -> Population:
     return Population(mean, covariance, slope, variance)
 
 
-def error_scale(layout: Layout, m: Moments, data: Data, n_star: int) -> np.ndarray:
-    """Mean square of (catalogue - truth), in units of what was stated, (label,).
+def carried_error_scale(layout: Layout, m: Moments, data: Data, scale2) -> np.ndarray:
+    """Mean square of (catalogue - truth) of carried labels, in units of what was stated, (label,).
 
-    For direct labels the spectrum did not know the catalogue: its own variance is taken off, and
-    what the fit of the label scale used up is given back. Carried labels are inferred with the
-    catalogue value, so the posterior variance is added (EM).
+    They are inferred with the catalogue value, so the posterior variance is added: one step of EM,
+    under a prior that believes the stated errors to `PRIOR_LN_SCALE`.
     """
-    weight = data.precision  # 0 for padding
-    known = jnp.sum((weight > 0).astype(float), axis=0)
-    squared = (data.observed - m.labels) ** 2
-    variance = jnp.einsum("nii->ni", m.covariance)
-    carried = np.isin(np.arange(layout.n_label), layout.carried)
-    sign = jnp.asarray(np.where(carried, 1.0, -1.0))
-    scale2 = jnp.sum(weight * (squared + sign[None] * variance), axis=0) / jnp.maximum(known, 1)
-    freedom = np.where(carried, 1.0, n_star / (n_star - layout.n_latent))
-    # a label that no star has keeps the errors that were stated
-    scale2 = np.where(np.asarray(known) > 0, np.asarray(scale2) * freedom, 1.0)
-    return np.maximum(scale2, MIN_ERROR_SCALE**2)
+    known = np.asarray(jnp.sum((data.precision > 0).astype(float), axis=0))
+    squared = (data.observed - m.labels) ** 2 + jnp.einsum("nii->ni", m.covariance)
+    found = np.asarray(jnp.sum(data.precision * squared, axis=0)) / np.maximum(known, 1.0)
+    out = np.array(scale2)
+    for i in layout.carried:
+        if known[i] > 0:
+            out[i] = max(_with_prior(found[i], known[i]), MIN_ERROR_SCALE**2)
+    return out
+
+
+def _with_prior(found: float, count: float) -> float:
+    """Most probable f^2 after `count` errors of mean square `found`, by Newton's method in ln f."""
+    x = 0.5 * np.log(max(found, MIN_ERROR_SCALE**2))
+    for _ in range(20):
+        pull = found * np.exp(-2 * x)
+        slope = count * (pull - 1.0) - x / PRIOR_LN_SCALE**2
+        x += slope / (2 * count * pull + PRIOR_LN_SCALE**-2)
+    return float(np.exp(2 * x))
+
+
+def only(data: Data, use: Float[np.ndarray, "star"]) -> Data:
+    """Let some of the stars count, the others be inferred only; shapes stay."""
+    both = jnp.asarray(data.use * use)
+    return data._replace(use=both, precision=data.precision * both[:, None])
 
 
 def take(data: Data, sums: Sums, labels: Array, rows: np.ndarray) -> tuple[Data, Sums, Array]:

@@ -5,16 +5,113 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from bayescannon.labels import features
-from bayescannon.training.latent import Layout, Population
-from bayescannon.typing import Array, StarFeatures, StarLabels
+from bayescannon.training.latent import Layout, Parameters, Population
+from bayescannon.training.loadings import fit_loadings, learn_prior
+from bayescannon.training.stars import Data
+from bayescannon.typing import Array, StarLabels
 
 OVERSAMPLE = 10
 POWER_STEPS = 6
+FIRST_SCATTER2 = 0.01**2
+SHRINKING_ROUNDS = 3
 HOLD_OUT = 5
 """Every so many stars, one is held out to count the factors."""
+
+
+def begin(
+    layout: Layout,
+    data: Data,
+    known: tuple[StarLabels, StarLabels, Bool[np.ndarray, "star"]],
+    usable: Bool[np.ndarray, "pixel"],
+    most: int,
+    n_factor: int | None,
+) -> tuple[Layout, Parameters, Array, Array]:
+    """Regression calibration without factors, then factors from the residuals.
+
+    Parameters
+    ----------
+    layout : Layout
+        Without factors.
+    data : Data
+    known : tuple
+        Scaled catalogue labels, their variances, and which stars train.
+    usable : (pixel,)
+    most : int
+        Largest number of factors.
+    n_factor : int, optional
+        Columns for factors, those not found left zero; as many as are found if not given.
+
+    Returns
+    -------
+    layout, parameters
+        With factors.
+    own : (star, latent)
+        What each star gave to the loadings.
+    labels : (star, label)
+    """
+    observed, variance, use = known
+    begun = calibrate_labels(layout, observed, variance, use)
+    extra = len(data.use) - len(use)
+    labels = jnp.asarray(np.pad(begun.labels, ((0, extra), (0, 0))))
+    v = layout.spectral_features(labels) * data.use[:, None]
+    p = _empty(layout, len(usable), begun.population)
+    p = fit_shrunk(layout, p, data, v, usable)
+    found = _first_factors(layout, p, data, begun, v, usable, use, most)[:, :n_factor]
+    columns = found.shape[1] if n_factor is None else n_factor
+    found = np.pad(found, ((0, 0), (0, columns - found.shape[1])))
+    full = Layout(layout.n_label, layout.degree, layout.carried, columns)
+    row, column = full.pairs
+    wider = ((0, 0), (0, columns), (0, columns))
+    p = p._replace(
+        loadings=jnp.concatenate([p.loadings, jnp.asarray(found, float)], axis=1),
+        uncertainty=jnp.pad(layout.unpack(p.uncertainty), wider)[:, row, column],
+        gamma=jnp.zeros((columns, len(full.through))),
+    )
+    return full, p, jnp.pad(v, ((0, 0), (0, columns))), labels
+
+
+def first_parameters(layout: Layout, labels: StarLabels, usable) -> Parameters:
+    """Parameters of a model of direct labels (star, label) that is still to be fitted."""
+    n = labels.shape[1]
+    mean, covariance = labels.mean(axis=0), np.cov(labels.T).reshape(n, n)
+    none = (np.zeros((0, layout.n_spectral)), np.zeros(0))
+    population = Population(*map(jnp.asarray, (mean, covariance, *none)))
+    return _empty(layout, len(usable), population)
+
+
+def _empty(layout: Layout, n_pixel: int, population: Population) -> Parameters:
+    return Parameters(
+        loadings=jnp.zeros((n_pixel, layout.n_latent)),
+        uncertainty=jnp.zeros((n_pixel, layout.pairs[0].size)),
+        scatter2=jnp.full(n_pixel, FIRST_SCATTER2),
+        gamma=jnp.zeros((0, len(layout.through))),
+        population=population,
+    )
+
+
+def fit_shrunk(layout: Layout, p: Parameters, data: Data, v: Array, usable) -> Parameters:
+    """Regress flux on features (star, latent), and learn the prior that shrinks coefficients."""
+    known = (data.use, v, v[:, :, None] * v[:, None, :])
+    p = fit_loadings(layout, p, data.blocks, *known, None, rounds=4)
+    for _ in range(SHRINKING_ROUNDS):
+        prior = learn_prior(layout, p, jnp.asarray(usable, float))
+        p = fit_loadings(layout, p, data.blocks, *known, prior, rounds=2)
+    return p
+
+
+def _first_factors(layout: Layout, p: Parameters, data: Data, begun, v, usable, use, most: int):
+    """Factors (pixel, factor) from what the regression leaves of the spectra that train."""
+    rows = np.flatnonzero(use)
+    ivar, s2 = data.ivar[rows], np.asarray(p.scatter2, np.float32)
+    root = np.sqrt(ivar / (1 + ivar * s2)) * usable
+    white = root * (data.flux[rows] - np.asarray(v[rows] @ p.loadings.T, np.float32))
+    typical = np.sqrt(np.mean(root**2, axis=0))
+    errors = label_error_directions(layout, begun.labels[rows], begun.covariance, p.loadings)
+    found = residual_factors(white, typical[:, None] * errors, most, seed=0)
+    return found / np.maximum(typical, 1e-3 * typical.max())[:, None]
 
 
 class Calibrated(NamedTuple):
@@ -25,7 +122,9 @@ class Calibrated(NamedTuple):
     covariance: Float[Array, "direct direct"]
 
 
-def calibrate_labels(layout: Layout, observed: StarLabels, variance: StarLabels) -> Calibrated:
+def calibrate_labels(
+    layout: Layout, observed: StarLabels, variance: StarLabels, use: Bool[np.ndarray, "star"]
+) -> Calibrated:
     """Take label errors out of the population, and pull each star's labels towards it.
 
     Parameters
@@ -33,6 +132,8 @@ def calibrate_labels(layout: Layout, observed: StarLabels, variance: StarLabels)
     layout
     observed, variance : (star, label)
         Scaled labels, NaN where missing, and the variance of their errors.
+    use : (star,)
+        Which stars tell of the population.
 
     Returns
     -------
@@ -41,7 +142,7 @@ def calibrate_labels(layout: Layout, observed: StarLabels, variance: StarLabels)
     """
     direct, carried = layout.direct, np.asarray(layout.carried, int)
     x = observed[:, direct]
-    known = np.isfinite(x).all(axis=1)
+    known = np.isfinite(x).all(axis=1) & use
     noise = np.diag(np.where(known[:, None], variance[:, direct], 0.0).sum(axis=0) / known.sum())
     mean = x[known].mean(axis=0)
     total = np.cov(x[known].T).reshape(noise.shape)
@@ -56,7 +157,7 @@ def calibrate_labels(layout: Layout, observed: StarLabels, variance: StarLabels)
     slope, left = np.zeros((len(carried), v.shape[1])), np.ones(len(carried))
     for i, label in enumerate(carried):
         y, error = observed[:, label], variance[:, label]
-        has = np.isfinite(y)
+        has = np.isfinite(y) & use
         slope[i] = np.linalg.lstsq(v[has], y[has], rcond=None)[0]
         spread = np.mean((y[has] - v[has] @ slope[i]) ** 2)
         left[i] = max(spread - error[has].mean(), 0.1 * spread)
@@ -141,8 +242,3 @@ def label_error_directions(
     mean = jnp.einsum("nij,jk,nlk->il", jacobian, jnp.asarray(covariance), jacobian)
     values, axes = np.linalg.eigh(np.asarray(mean) / len(labels))
     return np.asarray(coefficients) @ (axes * np.sqrt(np.maximum(values, 0.0)))
-
-
-def spectral_features(layout: Layout, labels: StarLabels) -> StarFeatures:
-    """Features of the direct labels: the first part of u."""
-    return features(jnp.asarray(labels), layout.degree)[:, layout.spectral]

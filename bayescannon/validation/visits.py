@@ -23,7 +23,7 @@ from bayescannon.spectra import Spectra
 from bayescannon.star_ids import star_of
 from bayescannon.trees import array
 
-LEAST_FLOOR, MOST_FLOOR, PRECISION = 1e-3, 0.5, 1.03
+ROUNDS, CLOSE = 8, 0.02
 SIGNIFICANT = 2.0
 """Labels have to scatter by so many of its errors more than pixels say to raise the floor."""
 
@@ -131,20 +131,21 @@ def repeats(model: Model, spectra: Spectra) -> Repeats:
     flux, ivar = some.arrays(max_error=model.recipe.pixels.max_error)
     ivar = np.where(model.usable, ivar, 0.0)
     stated, law = PhotonLaw(1.0, 0.0), fit_photon_law(flux, ivar, visits)
-    floor = _floor_of_labels(model, some, law)
+    before = label_scatter(model, some, stated)
+    learned, after = _law_of_labels(model, some, law, float(np.median(ivar[ivar > 0])))
     pixels = scatter_over_error(flux, np.sqrt(stated.variance(ivar)), visits)
     return Repeats(
         stars=visits.first.size,
         visits=len(some),
-        before=label_scatter(model, some, stated),
-        after=label_scatter(model, some, law._replace(floor=floor)),
+        before=before,
+        after=after,
         pixel_ratio=pixels.ratio,
         pixel_robust=pixels.robust,
         pixel_error=pixels.error,
         pixel_law=law,
         correlation=autocorrelation(flux, np.sqrt(law.variance(ivar)), visits),
-        photon_scale=law.scale,
-        photon_floor=floor,
+        photon_scale=learned.scale,
+        photon_floor=learned.floor,
     )
 
 
@@ -162,22 +163,24 @@ def _grouped(spectra: Spectra) -> tuple[Spectra, Visits]:
     return spectra[order], Visits.of(index[order])
 
 
-def _floor_of_labels(model: Model, spectra: Spectra, law: PhotonLaw) -> float:
-    """The floor at which labels scatter as stated, at least that of single pixels."""
+def _law_of_labels(
+    model: Model, spectra: Spectra, law: PhotonLaw, ivar: float
+) -> tuple[PhotonLaw, dict[str, LabelScatter]]:
+    """Raise the floor of the pixels' law until labels scatter as stated; `ivar` is a typical one.
 
-    def excess(floor: float) -> tuple[float, float]:
-        found = label_scatter(model, spectra, law._replace(floor=floor)).values()
-        logs = np.log([label.ratio for label in found])
-        return float(np.nanmean(logs)), float(np.nanmean([x.error / x.ratio for x in found]))
-
-    over, error = excess(law.floor)
-    if over < SIGNIFICANT * error:
-        return law.floor
-    low, high = max(law.floor, LEAST_FLOOR), MOST_FLOOR
-    while high / low > PRECISION:
-        middle = float(np.sqrt(low * high))
-        low, high = (middle, high) if excess(middle)[0] > 0 else (low, middle)
-    return float(np.sqrt(low * high))
+    Every round changes the variance of a typical pixel by what labels scatter too much.
+    """
+    floor = law.floor
+    for _ in range(ROUNDS):
+        learned = law._replace(floor=floor)
+        found = label_scatter(model, spectra, learned)
+        over = np.nanmean([np.log(label.ratio) for label in found.values()])
+        error = np.nanmean([label.error / label.ratio for label in found.values()])
+        if abs(over) < CLOSE or (floor == law.floor and over < SIGNIFICANT * error):
+            break
+        variance = law.scale**2 / ivar + floor**2
+        floor = float(np.sqrt(max(floor**2 + variance * np.expm1(2 * over), law.floor**2)))
+    return learned, found
 
 
 def label_scatter(model: Model, spectra: Spectra, law: PhotonLaw) -> dict[str, LabelScatter]:

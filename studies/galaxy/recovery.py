@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 
 from bayescannon.ages import infer_ages
 from bayescannon.ages.population import age_likelihood
-from bayescannon.labels import LabelMap, features
-from bayescannon.model import AnyModel, Model, train
+from bayescannon.labels import features
+from bayescannon.model import AnyModel, LabelError, Model, train
 from bayescannon.model.by_state import states_of
 from bayescannon.posterior import infer
 from bayescannon.simulate import make_mock
@@ -125,10 +125,10 @@ def shared_error(model: AnyModel, stars: Measured, cell: np.ndarray) -> np.ndarr
     else:
         parts = [(both.rgb, 1 - stars.p_rc), (both.rc, stars.p_rc)]
     for part, share in parts:
-        if part.label_map is None:
+        if part.label_error is None:
             continue
         scaled = part.scaled(np.where(known[:, None], stars.mean, part.scaling.pivot))
-        error = error_of_mean(part.label_map, scaled, np.nan_to_num(share), cell)
+        error = error_of_mean(part.label_error, scaled, np.nan_to_num(share), cell)
         found = found + (error[:, -1] * part.scaling.scale[-1]) ** 2
     return AGE_PER_MASS * np.sqrt(found) / np.log(10)
 
@@ -171,7 +171,7 @@ def map_ages(
 
 
 def error_of_mean(
-    label_map: LabelMap,
+    error: LabelError,
     scaled: StarLabels,
     weight: Float[np.ndarray, "star"],
     cell: Int[np.ndarray, "star"],
@@ -180,7 +180,7 @@ def error_of_mean(
 
     Parameters
     ----------
-    label_map : LabelMap
+    error : LabelError
     scaled : (star, label)
     weight : (star,)
         Of each star in its cell's mean.
@@ -190,12 +190,12 @@ def error_of_mean(
     Returns
     -------
     (cell, label), in scaled labels
-        The map's error is linear in v(l) (`model.LabelMap`), so it is that of the mean v.
+        The scale's error is linear in v(l), so it is that of the mean v.
     """
     here = cell >= 0
     v = np.asarray(features(jnp.asarray(scaled[here])))
     total = np.zeros((int(cell.max(initial=-1)) + 1, v.shape[1]))
     np.add.at(total, cell[here], weight[here, None] * v)
     mean = total / np.bincount(cell[here])[:, None]
-    size = np.sqrt(np.einsum("ci,ij,cj->c", mean, label_map.leverage, mean))
-    return size[:, None] * np.sqrt(np.diagonal(label_map.covariance))[None]
+    size = np.sqrt(np.einsum("ci,ij,cj->c", mean, error.leverage, mean) + error.shared)
+    return size[:, None] * np.sqrt(np.diagonal(error.scale_covariance))[None]

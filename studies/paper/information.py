@@ -44,7 +44,7 @@ def expanded_about(model: Model, labels: np.ndarray) -> Model:
         scaling=Scaling(np.asarray(labels, float), model.scaling.scale),
         coefficients=model.coefficients @ shift.T,
         population=None,
-        label_map=None,
+        label_error=None,
         uncertainty=None,
     )
 

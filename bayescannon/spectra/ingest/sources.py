@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, reason
 
 SUFFIXES = (".fits", ".fits.gz")
 LISTS = (".txt", ".lst", ".list")
@@ -54,7 +54,7 @@ def _listed(path: Path) -> list[Path]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as a list of files ({error})") from error
+        raise UserError(f"{path}: cannot be read as a list of files ({reason(error)})") from error
     names = [_file_of(line, path.parent) for line in lines]
     try:
         return expand(path.parent / Path(name).expanduser() for name in names if name)

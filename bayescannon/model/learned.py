@@ -1,0 +1,194 @@
+"""What training gives: arrays of a model by name, for labels taken as exact and as noisy."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from bayescannon.labels import features, fit_bent_population, n_features
+from bayescannon.model.error import CoefficientNoise, LabelError
+from bayescannon.recipe import Recipe
+from bayescannon.states import STATES, StateRelation, States, fit_logistic
+from bayescannon.training import (
+    Choice,
+    Joint,
+    Setting,
+    Status,
+    choose,
+    fit_joint,
+    fit_pixels,
+    pose,
+    shrink,
+)
+
+STARS_PER_FEATURE = 4
+"""A state with fewer stars has no relation of its own."""
+RIDGE = 0.3
+"""Of the logistic regression for P(rc)."""
+
+
+class Learned(NamedTuple):
+    """Arrays of the model by name, and what training has to say."""
+
+    arrays: dict[str, Any]
+    report: dict[str, Any]
+    variance: np.ndarray
+    """Of the errors in the scaled labels, as found, (star, label)."""
+
+
+def from_exact(flux, ivar, scaled, variance, recipe: Recipe, progress) -> Learned:
+    """Train the plain Cannon: labels are exact, pixels independent."""
+    v = np.asarray(features(jnp.asarray(scaled), recipe.labels.degree))
+    fit = fit_pixels(flux, ivar, v, progress)
+    status = np.asarray(fit.status)
+    usable = status == Status.OK
+    coefficients, uncertainty = fit.coefficients, fit.covariance
+    if recipe.training.shrinkage and usable.any():
+        coefficients, uncertainty, _ = shrink(coefficients, uncertainty, usable.astype(float))
+    report = {
+        "pixels": {s.name.lower(): int((status == s).sum()) for s in Status},
+        "iterations_mean": float(fit.iterations[usable].mean()) if usable.any() else None,
+    }
+    arrays = {
+        "coefficients": np.asarray(coefficients),
+        "uncertainty": np.asarray(uncertainty),
+        "scatter": np.asarray(fit.scatter),
+        "usable": usable,
+        "factors": np.zeros((len(usable), 0)),
+    }
+    return Learned(arrays, report, variance)
+
+
+def from_noisy(flux, ivar, scaled, variance, state, recipe: Recipe, report) -> Learned:
+    """Train on noisy labels in the way that predicts held-out stars best."""
+    names, settings = recipe.labels.names, recipe.training
+    carried = tuple(names.index(name) for name in settings.carried)
+    prior = settings.label_error_prior
+    setting = Setting(recipe.labels.degree, carried, settings.factors, prior)
+    choice = choose(flux, ivar, scaled, variance, setting)
+    if choice.plain:
+        learned = _plain(flux, ivar, scaled, variance, choice, recipe)
+    else:
+        learned = _joint(flux, ivar, scaled, variance, state, choice, recipe, report)
+    budget = choice.budget
+    said = {
+        "chosen": "plain Cannon" if choice.plain else "joint training",
+        "held_out_ln_density": choice.scores,
+        "error_budget": budget_report(budget, scaled, variance, recipe),
+    }
+    return learned._replace(report=learned.report | said)
+
+
+def _plain(flux, ivar, scaled, variance, choice: Choice, recipe: Recipe) -> Learned:
+    complete = np.isfinite(scaled).all(axis=1)
+    stars = (a[complete] for a in (flux, ivar, scaled, variance))
+    learned = from_exact(*stars, recipe, None)
+    v = np.asarray(features(jnp.asarray(scaled[complete]), recipe.labels.degree))
+    leverage, scale = np.linalg.pinv(v.T @ v), choice.budget.scale
+    found = variance * scale**2
+    total = choice.budget.model_covariance + np.diag(found.mean(axis=0))
+    report = {
+        "factors": 0,
+        "error_scale": dict(zip(recipe.labels.names, scale.tolist(), strict=True)),
+        "rounds": [],
+        "converged": True,
+    }
+    typical = float(np.median(np.einsum("ni,ij,nj->n", v, leverage, v)))
+    law = LabelError(leverage, total, *_law(choice), typical)
+    arrays = learned.arrays | _errors(law, learned.arrays)
+    return Learned(arrays, learned.report | report, found)
+
+
+def _joint(flux, ivar, scaled, variance, state, choice: Choice, recipe: Recipe, report) -> Learned:
+    names, settings = recipe.labels.names, recipe.training
+    groups = [state == name for name in STATES]
+    needed = STARS_PER_FEATURE * n_features(len(names), recipe.labels.degree)
+    told = choice.carried and min(g.sum() for g in groups) >= needed
+    stars = (flux, ivar, scaled, variance)
+    problem = pose(*stars, recipe.labels.degree, choice.carried, settings.factors)
+    fit = fit_joint(problem, choice.rounds, report, groups if told else [])
+    scale = np.array(choice.budget.scale)
+    scale[list(choice.carried)] = fit.error_scale[list(choice.carried)]
+    found = variance * scale**2
+    total = choice.budget.model_covariance + np.diag(found.mean(axis=0))
+    for i in choice.carried:
+        total[i, i] = np.nanmean(fit.alone.missed[:, i] ** 2)
+    said = {
+        "pixels": {
+            "ok": int(fit.usable.sum()),
+            Status.FEW_STARS.name.lower(): int((~fit.usable).sum()),
+        },
+        "factors": fit.factors.shape[1],
+        "error_scale": dict(zip(names, scale.tolist(), strict=True)),
+        "rounds": [r._asdict() for r in fit.history],
+        "converged": fit.converged,
+    }
+    arrays = {name: getattr(fit, name) for name in ("coefficients", "uncertainty", "scatter")}
+    arrays |= {"usable": fit.usable, "factors": fit.factors}
+    typical, shared = float(np.median(fit.alone.leverage)), fit.factors.shape[1] / len(scaled)
+    law = LabelError(np.asarray(fit.leverage), total, *_law(choice), typical, shared)
+    arrays |= _errors(law, arrays)
+    if told:
+        arrays["states"], said["states"] = _states(fit, groups, scaled, variance, recipe, total)
+    elif settings.by_state:
+        said["states"] = f"none: each needs {needed} training stars whose state is told"
+    return Learned(arrays, said, found)
+
+
+def _law(choice: Choice) -> tuple[np.ndarray, float, float]:
+    return choice.budget.covariance, choice.budget.degrees, choice.budget.growth
+
+
+def _errors(law: LabelError, arrays) -> dict[str, Any]:
+    """What the model knows of its own errors."""
+    usable = arrays["usable"][:, None, None]
+    noise = CoefficientNoise.of(np.where(usable, arrays["uncertainty"], 0.0))
+    return {"label_error": law, "coefficient_noise": noise}
+
+
+def budget_report(budget, scaled, variance, recipe: Recipe) -> dict[str, Any]:
+    """Give each label's errors in units of its scale: stated, as found, and the model's own."""
+    stated = np.sqrt(np.nanmean(np.where(np.isfinite(scaled), variance, np.nan), axis=0))
+    own = np.sqrt(np.diagonal(budget.model_covariance))
+    columns = zip(recipe.labels.names, stated, stated * budget.scale, own, strict=True)
+    return {
+        "labels": {
+            name: {"stated": float(a), "catalogue": float(b), "model": float(c)}
+            for name, a, b, c in columns
+        },
+        "degrees_of_freedom": budget.degrees if np.isfinite(budget.degrees) else None,
+        "growth_with_leverage": budget.growth,
+        "gain": budget.gain,
+        "gain_needed": budget.needed,
+    }
+
+
+def _states(
+    fit: Joint, groups, scaled, variance, recipe: Recipe, total
+) -> tuple[States, dict[str, Any]]:
+    """Relations of both states, and P(rc) from the labels that spectra show themselves."""
+    names, relations, said = recipe.labels.names, [], {}
+    carried = tuple(names.index(name) for name in recipe.training.carried)
+    for name, use, group in zip(STATES, groups, fit.groups, strict=True):
+        complete = use & np.isfinite(scaled).all(axis=1)
+        noise = variance[complete] * group.error_scale**2 / group.trust[complete]
+        known = (scaled[complete], noise, carried, group.labels[complete])
+        population = fit_bent_population(*known)
+        label_covariance = total.copy()
+        for i in carried:
+            label_covariance[i, i] = group.carried_variance[i]
+        parts = (group.offset, group.root, label_covariance)
+        relations.append(StateRelation(*map(np.asarray, parts), population))
+        scale = dict(zip(names, group.error_scale.tolist(), strict=True))
+        degrees = zip(names, group.degrees.tolist(), strict=True)
+        said[name] = {
+            "stars": int(use.sum()),
+            "error_scale": scale,
+            "error_degrees_of_freedom": {n: d for n, d in degrees if np.isfinite(d)},
+        }
+    either, in_rc = groups[0] | groups[1], groups[1]
+    direct = [i for i, name in enumerate(names) if name not in recipe.training.carried]
+    v = features(jnp.asarray(fit.labels[:, direct]))[either]
+    log_odds = np.asarray(fit_logistic(v, in_rc[either], RIDGE))
+    said["unknown"] = int((~either).sum())
+    return States(*relations, log_odds, float(in_rc.sum() / either.sum())), said
