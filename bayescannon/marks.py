@@ -57,7 +57,8 @@ RUN = Kind("folder of a catalogue run")
 FOLDS = Kind("folder of folds")
 PAPER = Kind("folder of the paper's figures")
 CALIBRATION = Kind(
-    "folder of a calibration", first=("worlds", "report.json", "report.html", "inflation.json")
+    "folder of a calibration",
+    first=("scenarios", "worlds", "report.json", "report.html", "inflation.json"),
 )
 PICTURE = Kind("picture", (".png",))
 ARRAYS = Kind("arrays", (".npz",), ("bayescannon.npy",))

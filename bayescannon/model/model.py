@@ -142,9 +142,8 @@ class Model:
             If something else is there, or nothing may be written there.
         """
         info = {"id": self.id, "channel": self.channel, "report": self.report}
-        parts = Parts(
-            self.recipe, self.arrays(), info, self.card, self.uncertainty, self.certificate
-        )
+        more = (self.card, self.uncertainty, self.certificate)
+        parts = Parts(self.recipe, self.arrays(), info, *more)
         write_folder(folder, parts, overwrite)
 
     @classmethod
