@@ -376,8 +376,8 @@ def test_leaving_a_star_out_is_what_training_without_it_gives():
     layout, n_star, n_pixel = Layout(2, 1, (), 1), 12, 5
     u = np.column_stack([np.ones(n_star), rng.normal(size=(n_star, 3))])
     ivar = rng.uniform(50.0, 200.0, (n_star, n_pixel))
-    ivar[2, 3] = 0.0
     flux = u @ rng.normal(size=(4, n_pixel)) + rng.normal(size=ivar.shape) / np.sqrt(ivar)
+    ivar[2, 3] = 0.0
 
     def fit(use):
         normal = np.einsum("np,ni,nj->pij", ivar[use], u[use], u[use])

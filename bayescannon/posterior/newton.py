@@ -23,6 +23,10 @@ NEARLY_UNDAMPED = 1e-2
 """A damped step promises little gain anywhere: its decrement only counts below this damping."""
 NEAR = 1.0
 """Below this decrement the full Hessian leads."""
+WIDEST = 10.0
+"""Largest sd of a scaled label: training labels have sd 1, the prior's bounds are nearer."""
+RIDGE = 1e-6
+"""Keeps steps finite along directions without curvature."""
 SAME_MODE = 0.05
 """Two maxima closer than this, in posterior sd, are one."""
 NEGLIGIBLE = 12.0
@@ -148,8 +152,14 @@ def _one_star(states: _State) -> Laplace:
 
 
 def _curvature(hessian: Array) -> tuple[Array, Array]:
-    """Cholesky factors of the Hessian and of its inverse; NaN where x is no minimum."""
-    root = jnp.linalg.cholesky(hessian)
+    """Cholesky factors of the Hessian and of its inverse; NaN where x is no minimum.
+
+    A direction of which neither spectrum nor prior says anything is as wide as `WIDEST`.
+    """
+    values, axes = jnp.linalg.eigh(hessian)
+    flat = jnp.abs(values) < WIDEST**-2
+    bent = hessian + (axes * jnp.where(flat, WIDEST**-2 - values, 0.0)[None]) @ axes.T
+    root = jnp.linalg.cholesky(bent)
     identity = jnp.eye(len(hessian))
     inverse_root = lax.linalg.triangular_solve(root, identity, left_side=True, lower=True)
     return root, jnp.linalg.cholesky(inverse_root.T @ inverse_root)
@@ -216,7 +226,7 @@ def _descend(expand: Callable, start: _State, until: int) -> _State:
         convex = jnp.isfinite(jnp.linalg.cholesky(here.hessian)).all()
         near = (state.decrement < NEAR) & convex
         curvature = jnp.where(near, here.hessian, here.gauss_newton)
-        size = jnp.diag(jnp.abs(jnp.diagonal(curvature)) + 1e-12)
+        size = jnp.diag(jnp.abs(jnp.diagonal(curvature)) + RIDGE)
         newton = jnp.linalg.solve(curvature + state.damping * size, here.gradient)
         trial = expand(state.x - newton)
         gain = here.gradient @ newton
@@ -241,7 +251,8 @@ def _polish(expand: Callable, state: _State) -> _State:
     """
 
     def step(_, at: _State) -> _State:
-        full = jnp.linalg.solve(at.local.hessian, at.local.gradient)
+        size = RIDGE * jnp.eye(at.x.size)
+        full = jnp.linalg.solve(at.local.hessian + size, at.local.gradient)
         x = jnp.where(state.decrement < TOLERANCE, at.x - full, at.x)
         return at._replace(x=x, local=expand(x))
 

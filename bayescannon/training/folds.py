@@ -6,6 +6,7 @@ serves all; what it says of the others is the held-out part.
 """
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -13,13 +14,15 @@ from jaxtyping import Bool, Int
 
 from bayescannon.training.budget import TAILS, ErrorBudget, Residuals, fit_budget
 from bayescannon.training.joint import Problem, iterate, plain, pose
-from bayescannon.training.latent import Layout
-from bayescannon.training.result import Snapshot
 from bayescannon.typing import StarLabels, StarPixels
 
 FOLDS = 5
+MOST_ROUNDS = 10
+"""Rounds in a fold; where one needs more, the whole set is not trained longer either."""
 MOST_NUMBERS = 2.5e6
 """Stars times pixels: of larger training sets every so many-th pixel is used in the folds."""
+NOTHING = 0.8
+"""A carried label that keeps this share of its variance at given other labels is not seen."""
 SURE = 2.0
 """A shorter training, or a plainer one, is taken where it is better by so many standard errors."""
 
@@ -27,13 +30,15 @@ SURE = 2.0
 class Candidate(NamedTuple):
     """A way of training and what it says of stars that it has not seen.
 
-    `rounds` is None for the plain Cannon; `log_density` (star,) is that of the catalogue labels.
+    `rounds` is None for training until convergence, which the plain Cannon needs none for; `plain`
+    tells it. `log_density` (star,) is that of the catalogue labels.
     """
 
     carried: tuple[int, ...]
     rounds: int | None
     residuals: Residuals
     log_density: np.ndarray
+    plain: bool = False
 
 
 class Choice(NamedTuple):
@@ -80,18 +85,29 @@ def choose(
     step = int(np.ceil(flux.size / MOST_NUMBERS))
     stars = (flux[:, ::step], ivar[:, ::step], observed, variance)
     fold = assign(observed, FOLDS)
+    candidates = [_plain_candidate(stars, fold, setting)]
     problem = pose(*stars, setting.degree, setting.carried, setting.most_factors)
-    joint = _joint_candidates(problem, fold, setting)
-    candidates = [_plain_candidate(stars, fold, setting), *joint]
+    joint, spread = _joint_candidates(problem, fold, setting)
+    candidates += joint
+    if _says_nothing(joint[-1], spread):
+        # no factor carries the label: it may act on every pixel itself
+        problem = pose(*stars, setting.degree, (), setting.most_factors)
+        candidates += _joint_candidates(problem, fold, setting)[0]
     best = _best(candidates)
-    scores = {
-        "plain": [float(np.mean(candidates[0].log_density))],
-        "joint": [float(np.mean(c.log_density)) for c in joint],
-    }
+    scores = {}
+    for c in candidates:
+        way = "plain" if c.plain else "joint" if c.carried or not setting.carried else "direct"
+        scores.setdefault(way, []).append(float(np.mean(c.log_density)))
     budget = _budget(best, variance, setting)
-    # the last round of the folds stands for convergence
-    rounds = None if best is joint[-1] else best.rounds
-    return Choice(best.rounds is None, best.carried, rounds, budget, scores)
+    return Choice(best.plain, best.carried, best.rounds, budget, scores)
+
+
+def _says_nothing(candidate: Candidate, spread: np.ndarray) -> bool:
+    """Whether spectra leave a carried label as uncertain as other labels alone do."""
+    own = np.median(np.asarray(candidate.residuals.own), axis=0)
+    return any(
+        own[i, i] > NOTHING * before for i, before in zip(candidate.carried, spread, strict=True)
+    )
 
 
 def assign(observed: StarLabels, folds: int) -> Int[np.ndarray, "star"]:
@@ -102,45 +118,49 @@ def assign(observed: StarLabels, folds: int) -> Int[np.ndarray, "star"]:
     return fold
 
 
-def _held_out(
-    shots: Iterable[tuple[Bool[np.ndarray, "star"], Layout, Snapshot]], observed: StarLabels
-) -> Residuals:
+def _held_out(parts: Iterable[tuple[Bool[np.ndarray, "star"], Residuals]]) -> Residuals:
     """Put together what the folds say of the stars that they left out."""
-    n_star, n_label = observed.shape
-    missed, own = np.zeros((n_star, n_label)), np.zeros((n_star, n_label, n_label))
-    leverage = np.zeros(n_star)
-    for out, layout, shot in shots:
-        found = shot.residuals(layout, observed)
-        for whole, part in zip((missed, own, leverage), found, strict=True):
-            whole[out] = part[out]
-    return Residuals(missed, own, leverage)
+    parts = list(parts)
+    whole = Residuals(*(np.zeros_like(part) for part in parts[0][1]))
+    for out, found in parts:
+        for all_stars, part in zip(whole, found, strict=True):
+            np.asarray(all_stars)[out] = np.asarray(part)[out]
+    return whole
 
 
-def _joint_candidates(problem: Problem, fold, setting: Setting) -> list[Candidate]:
-    tracks, layouts, n_factor = [], [], None
+def _joint_candidates(
+    problem: Problem, fold, setting: Setting
+) -> tuple[list[Candidate], np.ndarray]:
+    """Every round, and the variance (carried,) of carried labels where nothing is known of them."""
+    tracks, n_factor, last = [], None, []
     for k in range(FOLDS):
         layout, snapshots = iterate(problem, fold != k, n_factor)
-        n_factor = layout.n_factor
-        layouts.append(layout)
-        # only what is asked for later is kept: sums are large
-        tracks.append([s._replace(sums=None) for s in snapshots])
-    longest = max(map(len, tracks))
-    out = []
+        n_factor, track, shot = layout.n_factor, [], None
+        for shot in islice(snapshots, MOST_ROUNDS + 1):
+            track.append(shot.residuals(layout, problem.observed))
+        assert shot is not None  # the start is always given
+        tracks.append(track)
+        last.append(shot)
+    longest, out = max(map(len, tracks)), []
+    end = None if all(shot.converged for shot in last) else MOST_ROUNDS
     for i in range(longest):
-        shots = [
-            (fold == k, layouts[k], track[min(i, len(track) - 1)]) for k, track in enumerate(tracks)
-        ]
-        residuals = _held_out(shots, problem.observed)
+        parts = [(fold == k, track[min(i, len(track) - 1)]) for k, track in enumerate(tracks)]
+        residuals = _held_out(parts)
         density = _density(residuals, problem.variance, setting)
-        out.append(Candidate(setting.carried, i, residuals, density))
-    return out
+        rounds = i if i < longest - 1 else end
+        out.append(Candidate(problem.layout.carried, rounds, residuals, density))
+    spread = np.mean([np.asarray(s.parameters.population.variance) for s in last], axis=0)
+    return out, spread
 
 
 def _plain_candidate(stars, fold, setting: Setting) -> Candidate:
     problem = pose(*stars, setting.degree, (), 0)
-    shots = [(fold == k, *plain(problem, fold != k)) for k in range(FOLDS)]
-    residuals = _held_out(shots, problem.observed)
-    return Candidate((), None, residuals, _density(residuals, problem.variance, setting))
+    parts = []
+    for k in range(FOLDS):
+        layout, shot = plain(problem, fold != k)
+        parts.append((fold == k, shot.residuals(layout, problem.observed)))
+    residuals = _held_out(parts)
+    return Candidate((), None, residuals, _density(residuals, problem.variance, setting), True)
 
 
 def _density(residuals: Residuals, variance, setting: Setting) -> np.ndarray:

@@ -47,7 +47,7 @@ from bayescannon.training.stars import (
 from bayescannon.training.start import begin, first_parameters, fit_shrunk
 from bayescannon.typing import StarLabels, StarPixels
 
-MAX_ROUNDS = 10
+MAX_ROUNDS = 15
 TOLERANCE = 0.02
 """Converged when a round moves the labels by less than this, in posterior sd (rms)."""
 STARS_PER_FACTOR = 6
