@@ -66,10 +66,14 @@ myst_heading_anchors = 3
 suppress_warnings = ["myst-nb.lexer"]  # the lexer of a notebook is known once it has run
 
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")]))
+for stale in (DOCS / "tutorials").glob("*.py"):
+    if not (ROOT / "notebooks" / stale.name).exists():
+        stale.unlink()
 for notebook in sorted((ROOT / "notebooks").glob("*.py")):
     copied = DOCS / "tutorials" / notebook.name
     if not copied.exists() or copied.read_bytes() != notebook.read_bytes():
         shutil.copyfile(notebook, copied)
+shutil.rmtree(DOCS / "api" / "generated", ignore_errors=True)  # pages of modules that are gone
 
 
 def setup(app) -> None:
