@@ -98,10 +98,19 @@ class TrainingRecipe:
 
 @dataclass(frozen=True)
 class InferenceRecipe:
-    """`[inference]`: what `infer` does unless told otherwise."""
+    """`[inference]`: what `infer` does unless told otherwise.
+
+    Attributes
+    ----------
+    prior : str
+        `population` or `flat`.
+    max_chi2 : float
+        Stars above it are flagged `BAD_CHI2`. Below 1: the quantile of the reduced chi2 of
+        training stars at equal S/N. 1 or more: a reduced chi2 itself.
+    """
 
     prior: str = "population"
-    max_chi2: float = 3.0
+    max_chi2: float = 0.999
 
 
 @dataclass(frozen=True)

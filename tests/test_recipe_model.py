@@ -26,7 +26,7 @@ def test_defaults_are_written_out_and_read_back():
         "population",
     )
     assert bc.Recipe.loads(recipe.dumps()) == recipe
-    for line in ("degree = 2", "grid = 7214", "max_chi2 = 3.0"):
+    for line in ("degree = 2", "grid = 7214", "max_chi2 = 0.999"):
         assert line in recipe.dumps()
 
 

@@ -67,6 +67,8 @@ def train(
         f"model {model.id} in {out}: {plural(report['stars'], 'star')}, "
         f"{plural(report['pixels']['ok'], 'pixel')}, {report['seconds']:.1f} s"
     )
+    for line in report.get("warnings", []):
+        log.print(f"note: {line}", style="yellow")
     if certificate:
         with progress("certificate: folds", FOLDS) as update:
             model = certify(model, store, table, FOLDS, seed, update)

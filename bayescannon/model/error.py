@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy.stats import norm
 
 from bayescannon.typing import Array
 
@@ -50,6 +51,47 @@ class LabelError(NamedTuple):
             return None
         leverage, scale, own, *law = (arrays[f"label_error_{name}"] for name in cls._fields)
         return cls(leverage, scale, own, *map(float, law))
+
+
+def signal_to_noise(ivar: Float[Array, "star pixel"]) -> Float[np.ndarray, "star"]:
+    """Root mean inverse variance of the measured pixels: the S/N of a continuum of one."""
+    ivar = np.asarray(ivar)
+    return np.sqrt(ivar.sum(axis=1, dtype=float) / np.maximum((ivar > 0).sum(axis=1), 1))
+
+
+class Chi2Law(NamedTuple):
+    """Reduced chi2 of good stars: ln chi2 = level + slope ln(S/N), with an upper sd `spread`.
+
+    Where the model describes spectra less well than photons would allow, chi2 grows with S/N.
+    """
+
+    level: float
+    slope: float
+    spread: float
+
+    @classmethod
+    def of(cls, reduced: Float[np.ndarray, "star"], snr: Float[np.ndarray, "star"]) -> "Chi2Law":
+        """Fit it to training stars; reduced chi2 and S/N per pixel must be positive."""
+        x, y = np.log(snr), np.log(reduced)
+        # equal S/N says nothing of a slope
+        slope = max(np.polyfit(x, y, 1)[0], 0.0) if np.std(x) > 0.05 else 0.0
+        left = y - slope * x
+        level, high = np.quantile(left, [0.5, 0.975])
+        return cls(float(level), float(slope), float(high - level) / float(norm.ppf(0.975)))
+
+    def limit(self, quantile: float, snr: Float[Array, "star"]) -> Float[np.ndarray, "star"]:
+        """Reduced chi2 that this share of good stars of such S/N stay below."""
+        size = np.log(np.maximum(np.asarray(snr), 1e-6))
+        return np.exp(self.level + self.slope * size + norm.ppf(quantile) * self.spread)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """By the name that `of_arrays` knows."""
+        return {"chi2_law": np.array(self)}
+
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "Chi2Law | None":
+        """Read what `arrays` gave; None where there is nothing of it."""
+        return cls(*map(float, arrays["chi2_law"])) if "chi2_law" in arrays else None
 
 
 class CoefficientNoise(NamedTuple):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +20,7 @@ from bayescannon.labels import (
 )
 from bayescannon.model.card import with_certificate
 from bayescannon.model.checks import check_normalised, error_sources
-from bayescannon.model.learned import Learned, from_exact, from_noisy
+from bayescannon.model.learned import Learned, budget_warnings, from_exact, from_noisy
 from bayescannon.model.model import Model, stated_errors
 from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
@@ -97,7 +98,7 @@ def train(
     else:
         learned = from_exact(flux, ivar, scaled, variance, recipe, progress)
     complete = np.isfinite(scaled).all(axis=1)
-    said = {
+    said: dict[str, Any] = {
         "stars": int(use.sum()),
         "stars_left_out": int((~use).sum()),
         "missing_labels": dict(zip(names, missing, strict=True)),
@@ -106,6 +107,12 @@ def train(
         **learned.report,
         "seconds": time.perf_counter() - start,
     }
+    if "error_budget" in said:
+        for errors, unit in zip(
+            said["error_budget"]["labels"].values(), scaling.scale, strict=True
+        ):
+            errors |= {name: value * float(unit) for name, value in errors.items()}
+        said["warnings"] = budget_warnings(said, int(use.sum()), recipe)
     return Model(
         recipe=recipe,
         scaling=scaling,
@@ -190,5 +197,26 @@ def _card(recipe: Recipe, values: np.ndarray, report: dict) -> str:
             "",
             "A star outside these ranges is extrapolated: it is flagged `OUTSIDE_TRAINING`.",
             "",
+            *_errors_card(report),
         ]
     )
+
+
+def _errors_card(report: dict) -> list[str]:
+    """The error budget as a table, and what there is to warn of."""
+    if "error_budget" not in report:
+        return []
+    rows = [
+        f"| {name} | {e['stated']:.3g} | {e['catalogue']:.3g} | {e['model']:.3g} |"
+        for name, e in report["error_budget"]["labels"].items()
+    ]
+    return [
+        "Errors of the training labels as stated and as found, and the model's own in the labels:",
+        "",
+        "| label | stated | catalogue | model |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+        *(f"- {line}" for line in report["warnings"]),
+        "",
+    ]

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayescannon.labels import features, fit_bent_population, n_features
-from bayescannon.model.error import CoefficientNoise, LabelError
+from bayescannon.model.error import Chi2Law, CoefficientNoise, LabelError, signal_to_noise
 from bayescannon.recipe import Recipe
 from bayescannon.states import STATES, StateRelation, States, fit_logistic
 from bayescannon.training import (
@@ -23,6 +23,7 @@ from bayescannon.training import (
 
 STARS_PER_FEATURE = 4
 """A state with fewer stars has no relation of its own."""
+PLAIN = "plain Cannon"
 RIDGE = 0.3
 """Of the logistic regression for P(rc)."""
 
@@ -56,6 +57,8 @@ def from_exact(flux, ivar, scaled, variance, recipe: Recipe, progress) -> Learne
         "usable": usable,
         "factors": np.zeros((len(usable), 0)),
     }
+    if usable.any():
+        arrays["chi2_law"] = chi2_law(flux, ivar, scaled, arrays, recipe.labels.degree)
     return Learned(arrays, report, variance)
 
 
@@ -72,7 +75,7 @@ def from_noisy(flux, ivar, scaled, variance, state, recipe: Recipe, report) -> L
         learned = _joint(flux, ivar, scaled, variance, state, choice, recipe, report)
     budget = choice.budget
     said = {
-        "chosen": "plain Cannon" if choice.plain else "joint training",
+        "chosen": PLAIN if choice.plain else "joint training",
         "held_out_ln_density": choice.scores,
         "error_budget": budget_report(budget, scaled, variance, recipe),
     }
@@ -128,11 +131,24 @@ def _joint(flux, ivar, scaled, variance, state, choice: Choice, recipe: Recipe, 
     typical, shared = float(np.median(fit.alone.leverage)), fit.factors.shape[1] / len(scaled)
     law = LabelError(np.asarray(fit.leverage), total, *_law(choice), typical, shared)
     arrays |= _errors(law, arrays)
+    arrays["chi2_law"] = chi2_law(flux, ivar, fit.labels, arrays, recipe.labels.degree)
     if told:
         arrays["states"], said["states"] = _states(fit, groups, scaled, variance, recipe, total)
     elif settings.by_state:
         said["states"] = f"none: each needs {needed} training stars whose state is told"
     return Learned(arrays, said, found)
+
+
+def chi2_law(flux, ivar, labels, arrays: dict[str, Any], degree: int) -> Chi2Law:
+    """Reduced chi2 of the training stars at their scaled labels, (star, label)."""
+    weight = arrays["usable"] * ivar / (1.0 + ivar * np.asarray(arrays["scatter"]) ** 2)
+    predicted = np.asarray(features(jnp.asarray(labels), degree)) @ arrays["coefficients"].T
+    n_pixel = (weight > 0).sum(axis=1)
+    good = n_pixel > 2 * labels.shape[1]
+    chi2 = np.sum(weight * (flux - predicted) ** 2, axis=1)[good]
+    reduced = chi2 / (n_pixel[good] - labels.shape[1])
+    snr = signal_to_noise(np.where(arrays["usable"], ivar, 0.0))[good]
+    return Chi2Law.of(np.maximum(reduced, 1e-6), snr)
 
 
 def _law(choice: Choice) -> tuple[np.ndarray, float, float]:
@@ -144,6 +160,34 @@ def _errors(law: LabelError, arrays) -> dict[str, Any]:
     usable = arrays["usable"][:, None, None]
     noise = CoefficientNoise.of(np.where(usable, arrays["uncertainty"], 0.0))
     return {"label_error": law, "coefficient_noise": noise}
+
+
+def budget_warnings(report: dict[str, Any], n_star: int, recipe: Recipe) -> list[str]:
+    """Say in one line each what a user has to know of a training on noisy labels."""
+    out, budget = [], report["error_budget"]
+    doubt = 2.0 * recipe.training.label_error_prior
+    for name, errors in budget["labels"].items():
+        stated, found, own = errors["stated"], errors["catalogue"], errors["model"]
+        if own > found:
+            out.append(
+                f"{name}: most of what catalogue and spectra disagree is the model's own error, "
+                f"{own:.3g} (catalogue {found:.3g}); it is part of every posterior"
+            )
+        if stated > 0 and found > 0 and abs(np.log(found / stated)) > doubt:
+            out.append(
+                f"{name}: errors are stated as {stated:.3g}, but the data say {found:.3g}, beyond "
+                "'label_error_prior'"
+            )
+        if stated == 0:
+            out.append(f"{name}: no error is stated, so it is taken as exact; give {name}_err")
+    needed = STARS_PER_FEATURE * n_features(len(recipe.labels.names), recipe.labels.degree)
+    if n_star < needed:
+        out.append(f"{n_star} stars for {needed // STARS_PER_FEATURE} features: use {needed}")
+    if report["chosen"] == PLAIN:
+        out.append("the plain Cannon predicts held-out stars better and was taken")
+    if not report["converged"]:
+        out.append(f"labels still moved after {len(report['rounds'])} rounds, as many as chosen")
+    return out
 
 
 def budget_report(budget, scaled, variance, recipe: Recipe) -> dict[str, Any]:
@@ -158,8 +202,8 @@ def budget_report(budget, scaled, variance, recipe: Recipe) -> dict[str, Any]:
         },
         "degrees_of_freedom": budget.degrees if np.isfinite(budget.degrees) else None,
         "growth_with_leverage": budget.growth,
-        "gain": budget.gain,
-        "gain_needed": budget.needed,
+        "gain": float(budget.gain),
+        "gain_needed": float(budget.needed),
     }
 
 

@@ -15,7 +15,7 @@ from astropy.table import Table
 from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.labels import Mixture, Scaling, features, n_features
-from bayescannon.model.error import CoefficientNoise, LabelError
+from bayescannon.model.error import Chi2Law, CoefficientNoise, LabelError
 from bayescannon.model.store import Parts, read_folder, write_folder
 from bayescannon.recipe import Recipe
 from bayescannon.states import States
@@ -54,6 +54,8 @@ class Model:
     coefficient_noise : CoefficientNoise or None
         How uncertain the coefficients are, nearly; `infer` takes the expectation over it. None
         where training labels were taken as exact.
+    chi2_law : Chi2Law or None
+        What reduced chi2 the training stars have; `infer` flags stars far above it.
     states : States or None
         What labels say of the factors in each evolutionary state; `infer` then infers both states
         and mixes them. None where training knew no states.
@@ -85,6 +87,7 @@ class Model:
     population: Mixture | None = None
     label_error: LabelError | None = None
     coefficient_noise: CoefficientNoise | None = None
+    chi2_law: Chi2Law | None = None
     states: States | None = None
     uncertainty: np.ndarray | None = None
     channel: tuple[str, ...] | None = None
@@ -167,6 +170,7 @@ class Model:
             population=Mixture.of_arrays(given, "population"),
             label_error=LabelError.of_arrays(given),
             coefficient_noise=CoefficientNoise.of_arrays(given),
+            chi2_law=Chi2Law.of_arrays(given),
             states=States.of_arrays(given),
             uncertainty=parts.uncertainty,
             channel=tuple(channel) if channel else None,
@@ -183,7 +187,7 @@ class Model:
             arrays["wavelength"] = self.wavelength
         if self.population is not None:
             arrays |= self.population.arrays("population")
-        for part in (self.label_error, self.coefficient_noise, self.states):
+        for part in (self.label_error, self.coefficient_noise, self.chi2_law, self.states):
             if part is not None:
                 arrays |= part.arrays()
         return arrays

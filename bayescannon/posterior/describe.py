@@ -11,6 +11,7 @@ from bayescannon.batches import map_stars
 from bayescannon.flags import Flag, combine
 from bayescannon.labels import Mixture, features
 from bayescannon.model import Model
+from bayescannon.model.error import signal_to_noise
 from bayescannon.posterior.likelihood import STARS_AT_ONCE, Summary, quadratic_form
 from bayescannon.posterior.methods import (
     MAX_KHAT,
@@ -24,6 +25,8 @@ from bayescannon.posterior.newton import Laplace
 from bayescannon.posterior.result import Block
 from bayescannon.typing import Array
 
+UNKNOWN_CHI2 = 3.0
+"""Of models that do not know the reduced chi2 of their training stars."""
 MANY_OUTSIDE = 0.05
 """A star is outside the training range when more than this share of its posterior is."""
 
@@ -35,6 +38,7 @@ def describe(
     sampled: Sampled,
     log_prior: jax.Array,
     log_like: jax.Array,
+    ivar: jax.Array,
 ) -> Block:
     """Sum up the draws of a block of stars and say what is wrong with which star.
 
@@ -46,6 +50,7 @@ def describe(
     sampled : Sampled
         Draws of scaled labels and their diagnostics.
     log_prior, log_like : (star, chain, draw)
+    ivar : (star, pixel)
 
     Returns
     -------
@@ -81,7 +86,7 @@ def describe(
         cov=cov * np.outer(scaling.scale, scaling.scale),
         per_star=per_star,
     )
-    return _flag(model, block, np.asarray(fit.converged))
+    return _flag(model, block, np.asarray(fit.converged), max_chi2(model, ivar))
 
 
 def sampling_flags(star: dict[str, np.ndarray], n_draw: int) -> dict[Flag, np.ndarray]:
@@ -135,7 +140,17 @@ def _fit_numbers(
     return chi2, chi2_full, jax.vmap(population.distance)(mean)
 
 
-def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:
+def max_chi2(model: Model, ivar: jax.Array) -> np.ndarray | float:
+    """Largest reduced chi2 of a star that the model describes, (star,) or for all."""
+    wanted = model.recipe.inference.max_chi2
+    if wanted >= 1.0:
+        return wanted
+    if model.chi2_law is None:
+        return UNKNOWN_CHI2
+    return model.chi2_law.limit(wanted, signal_to_noise(np.where(model.usable, ivar, 0.0)))
+
+
+def _flag(model: Model, block: Block, converged: np.ndarray, limit) -> Block:
     """Set the flags; labels of a star without a posterior become NaN, never a silent number."""
     star = block.per_star
     n_pixel = star["dof"] + len(model.labels)
@@ -150,7 +165,7 @@ def _flag(model: Model, block: Block, converged: np.ndarray) -> Block:
     raised = {
         Flag.NO_GOOD_PIXEL: empty,
         Flag.FEW_PIXELS: n_pixel < 0.5 * model.usable.sum(),
-        Flag.BAD_CHI2: ~(reduced <= model.recipe.inference.max_chi2) & ~empty,
+        Flag.BAD_CHI2: ~(reduced <= limit) & ~empty,
         Flag.OUTSIDE_TRAINING: ~(star["p_outside"] <= MANY_OUTSIDE) & ~empty,
         Flag.NOT_CONVERGED: ~converged & ~empty,
         **{flag: where & ~empty for flag, where in sampling_flags(star, n_draw).items()},

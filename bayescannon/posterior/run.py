@@ -289,7 +289,7 @@ def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> tuple[Bl
         added = convolve(keys, sampled.draws, model.label_error, degree)
         sampled = sampled._replace(draws=added)
     log_prior = _log_prior(jnp.asarray(sampled.draws), part.prior)
-    return describe(model, summary, fit, sampled, log_prior, log_like), problem
+    return describe(model, summary, fit, sampled, log_prior, log_like, ivar), problem
 
 
 def _starts(model: Model) -> jax.Array:
