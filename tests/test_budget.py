@@ -1,4 +1,4 @@
-"""Whose error: the model's error in label space is found where it is, and nothing where it is not."""
+"""The model's error in label space is found where it is, and nothing where it is not."""
 
 from dataclasses import replace
 
