@@ -3,6 +3,7 @@
     python scripts/results.py                  write the pages and blocks again
     python scripts/results.py demo FOLDER      first take the numbers of a demo run
     python scripts/results.py star             first infer the real star of the README
+    python scripts/results.py spectra FILE     first take rows of `benchmarks.real_spectra --json`
 
 A result is one JSON file: `title`, `summary` and `tables`. A table has `title`, `about` (which
 data: real or semi-synthetic), `command`, `commit`, `date`, `machine`, `columns`, `rows` and
@@ -174,12 +175,25 @@ def infer_star() -> None:
     save("real_star", load("real_star") | {"tables": [table]})
 
 
+def take_spectra(file: Path) -> None:
+    """Take the rows of one set of real spectra; those of the same set are replaced."""
+    result = load("real_spectra")
+    table = result["tables"][0]
+    head = measured("", "")
+    new = [row | {"commit": head["commit"]} for row in json.loads(file.read_text(encoding="utf-8"))]
+    kept = [row for row in table["rows"] if row["set"] not in {row["set"] for row in new}]
+    table |= {"rows": [*kept, *new], "date": head["date"]}
+    save("real_spectra", result)
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case []:
             pass
         case ["demo", folder]:
             take_demo(Path(folder))
+        case ["spectra", file]:
+            take_spectra(Path(file))
         case ["star"]:
             infer_star()
         case _:
