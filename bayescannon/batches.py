@@ -1,5 +1,4 @@
-"""Things that every numerical room does: many stars in turn, blocks of them in threads, and packed
-symmetric matrices."""
+"""Many stars in turn, blocks of them in threads, packed symmetric matrices."""
 
 import os
 from collections import deque
@@ -20,7 +19,7 @@ def map_stars(function: Callable, stars, at_once: int):
 
 
 def map_groups(function: Callable, stars, at_once: int):
-    """Do the same with a function of a few stars.
+    """Apply a function of a few stars to many, group by group.
 
     Groups are cut by hand: `lax.map` with a batch size cannot cut arrays of size 0, such as the
     factors of a model without any.

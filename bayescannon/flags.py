@@ -1,8 +1,11 @@
 """What can be wrong with one star: a documented bit mask. A bad star is data, not an exception."""
 
 from enum import IntFlag
+from typing import NamedTuple
 
 import numpy as np
+
+from bayescannon.words import plural
 
 
 class Flag(IntFlag):
@@ -51,6 +54,44 @@ MEANING = {
     Flag.NOT_SINGLE_STAR: "no single star does this: young and alpha-rich, or too light",
     Flag.BAD_STAR: "the survey's own flags, as the recipe names them, say not to trust this star",
 }
+
+
+WARNINGS = Flag.SEVERAL_MODES | Flag.LOW_ESS | Flag.AGE_TRUNCATED | Flag.AGE_EXTRAPOLATED
+"""Bits under which a star's numbers still stand, if less surely. Any other bit makes it bad."""
+
+
+def good(flags: np.ndarray) -> np.ndarray:
+    """Tell which stars' numbers can be used: no bit is set but `WARNINGS`.
+
+    Parameters
+    ----------
+    flags : int (star,)
+        The catalogue's `flags` column.
+
+    Returns
+    -------
+    ndarray of bool (star,)
+    """
+    return np.asarray(flags) & ~int(WARNINGS) == 0
+
+
+class Tally(NamedTuple):
+    """How many stars there are, how many have any bit set, and how many are not `good`."""
+
+    stars: int
+    flagged: int
+    bad: int
+
+    @classmethod
+    def of(cls, flags: np.ndarray) -> "Tally":
+        """Count the stars of a `flags` column."""
+        return cls(len(flags), int(np.count_nonzero(flags)), int((~good(flags)).sum()))
+
+    def __str__(self) -> str:
+        """Say it in one line: the three numbers add up to all stars."""
+        clean, warned = self.stars - self.flagged, self.flagged - self.bad
+        stars = plural(self.stars, "star")
+        return f"{stars}: {clean} without a flag, {warned} with warnings, {self.bad} bad"
 
 
 def combine(raised: dict[Flag, np.ndarray]) -> np.ndarray:

@@ -30,7 +30,7 @@ def star_keys(seed: int, star_id: np.ndarray) -> jax.Array:
 
 
 def star_generator(seed: int, star_id: str) -> np.random.Generator:
-    """Make NumPy's generator of one star, for made data."""
+    """Make NumPy's generator of one star, for simulated data."""
     return np.random.default_rng([seed, _number(star_id)])
 
 

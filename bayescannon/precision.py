@@ -1,6 +1,9 @@
 """The one place where JAX is switched to float64, and where its compilation cache is set.
 
-Chi-square differences of order one are read off sums of order 1e8: float32 cannot do it.
+Chi-square differences of order one are read off sums of order 1e8: float32 cannot do it. Importing
+this module, as every numerical module does, sets `jax_enable_x64` for the whole process, whatever
+it was before. `require_float64` stands at the head of every public function that computes, because
+a program may switch it off again.
 """
 
 import os
@@ -8,7 +11,24 @@ from pathlib import Path
 
 import jax
 
+from bayescannon.errors import UserError
+
 jax.config.update("jax_enable_x64", True)
+
+
+def require_float64() -> None:
+    """Refuse to compute in single precision.
+
+    Raises
+    ------
+    UserError
+        When JAX's double precision is switched off.
+    """
+    if not jax.config.jax_enable_x64:
+        raise UserError(
+            "JAX computes in single precision, which is not exact enough for bayescannon: switch "
+            'double precision on with jax.config.update("jax_enable_x64", True)'
+        )
 
 
 def cache_dir() -> Path:

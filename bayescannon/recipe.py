@@ -6,11 +6,11 @@ import json
 import math
 import os
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, reason
 
 PRIORS = ("population", "flat")
 RANDOM_ERRORS = {"teff": 25.0, "feh": 0.015, "afe": 0.015}
@@ -27,10 +27,15 @@ class LabelRecipe:
 
 @dataclass(frozen=True)
 class PixelRecipe:
-    """`[pixels]`: the grid, what makes a pixel usable, and the continuum."""
+    """`[pixels]`: the grid, what makes a pixel usable, and the continuum.
+
+    Quoted errors are at least `error_floor` of the flux. A pixel whose error is more than
+    `max_error` times the continuum is not measured: surveys mark bad pixels so.
+    """
 
     grid: int = 7214
     error_floor: float = 0.005
+    max_error: float = 10.0
     bad_bits: tuple[str, ...] = (
         "BADPIX",
         "CRPIX",
@@ -64,9 +69,8 @@ class TrainingRecipe:
         True: training labels have errors, true labels are latent, and residual factors are
         learned with them. False: labels are exact, the plain Cannon.
     label_errors : dict of str to float
-        Random error of labels [label units] where it is not the table's `<label>_err`. For
-        `teff`, `feh` and `afe` the defaults stand in for the APOGEE tables' columns, which are
-        floors of the calibration and not random errors.
+        Random error of labels [label units] for stars to which the label table gives none. The
+        defaults, for `teff`, `feh` and `afe`, are APOGEE's.
     label_error_prior : float
         How far stated errors are believed: the sd of the logarithm of what they may be multiplied
         by. What catalogue and spectra disagree beyond that is the model's error. `inf` believes
@@ -110,6 +114,21 @@ class InferenceRecipe:
 
 
 @dataclass(frozen=True)
+class ErrorRecipe:
+    """`[errors]`: the error budget.
+
+    Attributes
+    ----------
+    photon_scale, photon_floor : float
+        An error e of the flux counts as sqrt((scale e)^2 + floor^2), in training and inference;
+        floor in units of the continuum. `bayescannon repeats` learns both.
+    """
+
+    photon_scale: float = 1.0
+    photon_floor: float = 0.0
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Settings from which, together with data, a model is made.
 
@@ -117,13 +136,14 @@ class Recipe:
     ----------
     name : str
         Name of the model.
-    labels, pixels, training, inference : dataclass
+    labels, pixels, errors, training, inference : dataclass
         The sections of the file.
     """
 
     name: str
     labels: LabelRecipe
     pixels: PixelRecipe = field(default_factory=PixelRecipe)
+    errors: ErrorRecipe = field(default_factory=ErrorRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
     inference: InferenceRecipe = field(default_factory=InferenceRecipe)
 
@@ -139,11 +159,11 @@ class Recipe:
         if not Path(path).is_file():
             raise UserError(f"{path}: no such recipe")
         try:
-            return cls.loads(Path(path).read_text(encoding="utf-8"))
+            return cls.loads(Path(path).read_text(encoding="utf-8-sig"))
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: not a TOML file ({error})") from error
+            raise UserError(f"{path}: not a TOML file ({reason(error)})") from error
 
     @classmethod
     def loads(cls, text: str) -> Recipe:
@@ -152,6 +172,7 @@ class Recipe:
         sections = {
             "labels": LabelRecipe,
             "pixels": PixelRecipe,
+            "errors": ErrorRecipe,
             "training": TrainingRecipe,
             "inference": InferenceRecipe,
         }
@@ -173,7 +194,7 @@ class Recipe:
     def dumps(self) -> str:
         """Write the recipe, defaults included, as TOML text."""
         lines = [f"name = {_toml(self.name)}"]
-        for section in ("labels", "pixels", "training", "inference"):
+        for section in ("labels", "pixels", "errors", "training", "inference"):
             values = getattr(self, section)
             lines += ["", f"[{section}]"]
             lines += [f"{f.name} = {_toml(getattr(values, f.name))}" for f in fields(values)]
@@ -203,10 +224,10 @@ def _section(kind: type, name: str, table: Any):
         }.get(wanted, isinstance(value, tuple) and all(isinstance(v, str) for v in value))
         if not fits:
             raise UserError(f"key '{name}.{key}' is {value!r}, but must be {wanted}")
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise UserError(f"section [{name}] lacks a key: {error}") from error
+    for key, f in kinds.items():
+        if key not in values and f.default is f.default_factory is MISSING:
+            raise UserError(f"section [{name}] lacks a key: {key}")
+    return kind(**values)
 
 
 def _is_number(value: Any) -> bool:
@@ -222,6 +243,15 @@ def _check(recipe: Recipe) -> None:
     floor, chi2 = recipe.pixels.error_floor, recipe.inference.max_chi2
     if not 0 <= floor < math.inf:
         raise UserError(f"key 'pixels.error_floor' is {floor}: use 0 or a small positive number")
+    if not recipe.pixels.max_error > 0:
+        raise UserError(f"key 'pixels.max_error' is {recipe.pixels.max_error}: use 10 or so")
+    if not 0 < recipe.errors.photon_scale < math.inf:
+        raise UserError(f"key 'errors.photon_scale' is {recipe.errors.photon_scale}: use 1 or so")
+    if not 0 <= recipe.errors.photon_floor < math.inf:
+        raise UserError(
+            f"key 'errors.photon_floor' is {recipe.errors.photon_floor}: use 0 or a small "
+            "positive number"
+        )
     if not chi2 > 0:
         raise UserError(f"key 'inference.max_chi2' is {chi2}: use a positive number")
     training = recipe.training

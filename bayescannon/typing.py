@@ -1,4 +1,4 @@
-"""Shapes by name, for the signatures of the numerical rooms (checked by beartype in tests)."""
+"""Shapes by name, for the signatures of the numerical modules (checked by beartype in tests)."""
 
 import jax
 import numpy as np

@@ -1,6 +1,6 @@
 """What else gives a mass from six numbers of a catalogue, each with a forecast as draws.
 
-Each rival takes inputs and ln mass of the training stars and inputs of the others; it gives the
+Each baseline takes inputs and ln mass of the training stars and inputs of the others; it gives the
 mean forecast (star,) and equally likely values (draw, star). Inputs: Teff [1000 K], log g, [M/H],
 [alpha/M], [C/M], [N/M].
 """
@@ -9,8 +9,8 @@ import numpy as np
 from scipy.stats import norm
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
-from bayescannon.calibration import fit_formula
 from bayescannon.labels.selection import carbon_and_nitrogen
+from studies.calibration.formula import fit_formula
 
 LEVELS = (np.arange(39) + 0.5) / 39
 MARTIG = np.array(
@@ -76,7 +76,7 @@ def boosting(x, y, new):
     return mean, np.sort(draws, axis=0)
 
 
-RIVALS = {
+BASELINES = {
     "quadratic regression": quadratic,
     "Martig et al. 2016": martig,
     "random forest": forest,

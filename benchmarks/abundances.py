@@ -9,7 +9,7 @@ import bayescannon as bc
 from bayescannon import calibration as cal
 from bayescannon.data import apokasc, model_path
 from bayescannon.spectra.giants import real_giants
-from benchmarks.abundance_baselines import RIVALS
+from benchmarks.abundance_baselines import BASELINES
 from studies.calibration.abundances import cross_validate_by_state
 
 
@@ -34,16 +34,16 @@ def masses(found, state) -> None:
     print(f"KS distance of PIT {cal.ks_distance(pit):.3f}")
 
 
-def rivals(found, x) -> None:
-    """CRPS of every rival in the same folds, and by how much ours is better."""
+def baselines(found, x) -> None:
+    """CRPS of every baseline in the same folds, and by how much ours is better."""
     y, fold = np.asarray(found["ln_mass_in"]), np.asarray(found["fold"])
     ours = cal.crps(np.asarray(found["predicted"]).T, y)
     print(f"ours: {dex(np.asarray(found['mean']) - y)}, CRPS {ours.mean():.5f}")
-    for name, rival in RIVALS.items():
+    for name, baseline in BASELINES.items():
         mean, draws = np.empty(len(y)), None
         for k in np.unique(fold):
             rest, test = fold != k, fold == k
-            mean[test], some = rival(x[rest], y[rest], x[test])
+            mean[test], some = baseline(x[rest], y[rest], x[test])
             draws = np.empty((len(some), len(y))) if draws is None else draws
             draws[:, test] = some
         score = cal.crps(draws, y)
@@ -72,5 +72,5 @@ if __name__ == "__main__":
     judged = np.asarray(found["fold"]) >= 0
     found, state, x = found[judged], state[judged], spectra.flux[judged]
     masses(found, state)
-    rivals(found, x)
+    baselines(found, x)
     ages(found, state)

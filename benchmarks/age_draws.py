@@ -20,7 +20,7 @@ import bayescannon as bc
 from bayescannon.ages.run import FEW_DRAWS
 from bayescannon.data import model_path
 from bayescannon.posterior.prior import population_prior
-from bayescannon.simulate.from_model import make_stars
+from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.trees import array
 
 EDGES = (0, 25, 50, 75, 100, 150, 200, 300, 500, np.inf)
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8)
     options = parser.parse_args()
     model = bc.Model.load(model_path("apokasc-mass"))
-    spectra = make_stars(model, options.stars, 7).spectra
+    spectra = simulate_stars(model, options.stars, 7).spectra
     settings = [(16_000, 100), *((options.draws, seed) for seed in range(options.seeds))]
     found = [_ages(model, spectra, draws, seed) for draws, seed in settings]
     for name, ages in zip(

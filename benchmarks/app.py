@@ -8,14 +8,15 @@ import typer
 
 from bayescannon.ages.run import infer_ages
 from bayescannon.cli.console import console, progress
+from bayescannon.cli.lazy import plain_app
 from benchmarks import infer as bench_infer
 from benchmarks import train as bench_train
 from benchmarks.catalog import catalog
 from benchmarks.ingest import ingest
 from studies.ages.check import make_mock_ages
 
-app = typer.Typer(help="Measure how fast the package is on this machine.", no_args_is_help=True)
-app.command("train")(bench_train.train_worlds)
+app = plain_app(no_args_is_help=True)
+app.command("train")(bench_train.train_scenarios)
 app.command()(bench_infer.infer)
 app.command()(bench_infer.calibration)
 app.command()(bench_infer.exactness)
@@ -36,7 +37,7 @@ def ages(
     draws: Annotated[int, typer.Option(min=2, help="Posterior draws per star.")] = 500,
     seed: Annotated[int, typer.Option(help="Seed of the mock posteriors.")] = 0,
 ) -> None:
-    """Time the step from mass posteriors to age posteriors, compilation included."""
+    """Time the ages, compilation included."""
     mock = make_mock_ages(stars, "flat-age", seed, draws=draws)
     with progress("age posteriors", stars) as update:
         wall, cpu = time.perf_counter(), time.process_time()

@@ -17,13 +17,12 @@ from bayescannon.cli.console import console, progress
 from bayescannon.data import model_path
 from bayescannon.model import Model
 from bayescannon.posterior import infer, open_posterior
-from bayescannon.simulate.from_model import make_stars
+from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.spectra import Spectra
-from bayescannon.workers import worker_pool
-from benchmarks.disk import BARE, bare_times, forget, repeat_spectra
+from benchmarks.disk import BARE, bare_times, forget, new_processes, repeat_spectra
 from benchmarks.infer import DIFFERENT_STARS, SHIPPED, ModelOption, peak_memory
 from benchmarks.infer import SeedOption as Seed
-from benchmarks.simulated import MadeSpectra
+from benchmarks.simulated import SimulatedSpectra
 
 STAGED_BLOCKS = 4
 
@@ -33,14 +32,16 @@ def catalog(
     method: Annotated[str, typer.Option(help="Method of `infer`.")] = "importance",
     model: ModelOption = SHIPPED,
     draws: Annotated[int, typer.Option(min=2, help="Posterior draws per star.")] = 500,
-    workers: Annotated[int, typer.Option(min=1, help="Processes of this machine.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Blocks worked on at a time.")] = 1,
     generate: Annotated[
         bool, typer.Option("--generate", help="Make spectra as they are read; none is on disk.")
     ] = False,
-    disk: Annotated[Path | None, typer.Option(help="Folder with room (20 GB for 70,000).")] = None,
+    disk: Annotated[Path | None, typer.Option(help="Folder with space (20 GB for 70,000).")] = None,
     seed: Seed = 0,
 ) -> None:
-    """Time `catalog` on SEMI-SYNTHETIC stars, beside bare reading and writing of the same bytes.
+    """Time `catalog` on semi-synthetic stars.
+
+    Bare reading and writing of the same bytes are timed beside it.
 
     2048 different stars are made; more repeat their spectra under other names. With --generate all
     differ, and the time that making them takes is stated apart.
@@ -49,9 +50,9 @@ def catalog(
     with tempfile.TemporaryDirectory(dir=disk) as folder:
         store, out = Path(folder) / "spectra.zarr", Path(folder) / "catalog"
         if generate:
-            spectra: Spectra = MadeSpectra(trained, np.arange(stars), seed)
+            spectra: Spectra = SimulatedSpectra(trained, np.arange(stars), seed)
         else:
-            with worker_pool(1) as (pool, _):  # what making them takes is not the run's memory
+            with new_processes(1) as pool:  # what making them takes is not the run's memory
                 pool.submit(_make_store, model, stars, seed, store).result()
             spectra = Spectra.open(store)
         settings: dict[str, Any] = {"method": method, "draws": draws, "seed": seed}
@@ -83,7 +84,7 @@ def catalog(
 
 
 def _make_store(model: Path, stars: int, seed: int, store: Path) -> None:
-    different = make_stars(Model.load(model_path(model)), min(stars, DIFFERENT_STARS), seed)
+    different = simulate_stars(Model.load(model_path(model)), min(stars, DIFFERENT_STARS), seed)
     repeat_spectra(different.spectra, stars, store)
 
 

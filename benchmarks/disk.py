@@ -1,8 +1,10 @@
 """What benchmarks put on disk, and how long reading and writing it takes by itself."""
 
+import multiprocessing
 import os
 import shutil
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,11 @@ from bayescannon.spectra import Spectra
 BARE = "one process, same codecs, cache dropped before and disk synchronised after, as in the run"
 ROWS = 2048
 """Stars that are copied at a time."""
+
+
+def new_processes(workers: int) -> ProcessPoolExecutor:
+    """Give processes that share nothing with this one; fork is not safe beside JAX's threads."""
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
 
 
 def repeat_spectra(spectra: Spectra, stars: int, store: Path | None) -> Spectra:

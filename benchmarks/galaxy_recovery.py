@@ -5,8 +5,8 @@
 Trains on 1639 mock stars (every fifth pixel), infers the mock Galaxy, maps it in cells of 0.5 by
 0.25 kpc, and counts the cells of 20 stars or more whose 95 % interval holds the true median age of
 their stars: with and without the error of the mass scale that stars share. Last, the clump with
-honest masses: truth plus Gaussian errors of 0.13 in ln, no spectra. Of the giants every third is
-mapped. Semi-synthetic throughout.
+calibrated masses: truth plus Gaussian errors of 0.13 in ln, no spectra. Of the giants every third
+is mapped. Semi-synthetic throughout.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def report(title: str, likelihood, cells: Cells, true_age, shared) -> None:
     )
 
 
-def honest_ages(stars, seed: int) -> np.ndarray:
+def calibrated_ages(stars, seed: int) -> np.ndarray:
     """Ages (star, draw) of clump stars whose ln mass is measured with Gaussian errors."""
     rng, n, one = np.random.default_rng(seed), len(stars), np.ones((1, 300, 1))
     seen = np.asarray(stars["ln_mass"]) + MASS_ERROR * rng.normal(size=n)
@@ -86,8 +86,8 @@ def main() -> None:
         report(sample, likelihood, cells, true_age, shared)
         report(f"{sample}, no shared error", likelihood, cells, true_age, 0.0)
         if sample == "clump":
-            likelihood = age_likelihood(honest_ages(stars, args.seed))
-            report("clump, honest masses", likelihood, cells, true_age, 0.0)
+            likelihood = age_likelihood(calibrated_ages(stars, args.seed))
+            report("clump, calibrated masses", likelihood, cells, true_age, 0.0)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from bayescannon.posterior import (
 )
 from bayescannon.posterior.methods import numpyro_rules
 from bayescannon.posterior.run import STARS_PER_BLOCK
-from bayescannon.simulate.from_model import make_stars
+from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array
 from benchmarks.disk import BARE, bare_times, forget, repeat_spectra
@@ -55,18 +55,22 @@ def infer(
     model: ModelOption = SHIPPED,
     draws: Annotated[int, typer.Option(min=2, help="Posterior draws per star.")] = 500,
     factors: Annotated[
-        int, typer.Option(min=0, help="Give the model so many random residual factors (0.002).")
+        int, typer.Option(min=0, help="Random residual factors (0.002) that the model is given.")
     ] = 0,
     pixels: Annotated[
         int, typer.Option(min=0, help="Repeat the model's pixels up to this number.")
     ] = 0,
     disk: Annotated[
         Path | None,
-        typer.Option(help="Folder with room: run from store to store, beside bare read and write."),
+        typer.Option(
+            help="Folder with space: run from store to store, beside bare read and write."
+        ),
     ] = None,
     seed: SeedOption = 0,
 ) -> None:
-    """Time posteriors, diagnostics included; the first block, with compilation, apart.
+    """Time posteriors and their diagnostics.
+
+    The first block, with compilation, is timed apart.
 
     Runs where JAX runs: on a GPU when there is one.
     """
@@ -75,7 +79,7 @@ def infer(
     if devices[0].platform == "cpu":
         console.print("no GPU here: the GPU part of this benchmark is skipped")
     trained = _changed(Model.load(model_path(model)), factors, pixels, seed)
-    different = make_stars(trained, min(stars, DIFFERENT_STARS), seed).spectra
+    different = simulate_stars(trained, min(stars, DIFFERENT_STARS), seed).spectra
     with tempfile.TemporaryDirectory(dir=disk) as folder:
         store = None if disk is None else Path(folder) / "spectra.zarr"
         spectra = repeat_spectra(different, stars, store)
@@ -139,20 +143,23 @@ def _quality(post: xr.DataTree, draws: int) -> str:
 
 
 def calibration(
-    stars: Annotated[int, typer.Option(min=100, help="How many made stars.")] = 1000,
+    stars: Annotated[int, typer.Option(min=100, help="How many simulated stars.")] = 1000,
     method: MethodOption = ["importance", "nuts"],  # noqa: B006
     model: ModelOption = SHIPPED,
     seed: SeedOption = 0,
 ) -> None:
-    """Rank true labels among 199 thinned draws, and test that the ranks are uniform."""
+    """Test that ranks are uniform.
+
+    Each label is ranked among 199 thinned draws of its posterior.
+    """
     trained = Model.load(model_path(model))
-    made = make_stars(trained, stars, seed)
+    simulated = simulate_stars(trained, stars, seed)
     for name in method:
         with progress(name, stars) as update:
             post = infer_labels(
-                trained, made.spectra, name, "population", seed=seed, progress=update
+                trained, simulated.spectra, name, "population", seed=seed, progress=update
             )
-        found = judge_ranks(ranks(made.labels, stack_draws(post, trained.labels)))
+        found = judge_ranks(ranks(simulated.labels, stack_draws(post, trained.labels)))
         p_value = min(1.0, found.p_value.min() * len(trained.labels))
         console.print(
             f"{name}, seed {seed}: smallest chi2 p after Bonferroni {p_value:.3f} (20 bins), ECDF "
@@ -164,18 +171,20 @@ def calibration(
 
 
 def exactness(
-    stars: Annotated[int, typer.Option(min=1, help="How many made stars.")] = 20,
+    stars: Annotated[int, typer.Option(min=1, help="How many simulated stars.")] = 20,
     method: MethodOption = ["importance", "nuts"],  # noqa: B006
     model: ModelOption = SHIPPED,
     draws: Annotated[int, typer.Option(min=100, help="Draws per star and reference chain.")] = 2000,
     seed: SeedOption = 0,
 ) -> None:
-    """Compare likelihoods and moments with those of all pixels, by NumPyro's NUTS (slow).
+    """Compare with NumPyro's NUTS (slow).
+
+    Likelihoods and moments are held against those of the program of all pixels.
 
     Means shall be within 0.05 sd and sds within 3 %, after three Monte Carlo errors.
     """
     trained = Model.load(model_path(model))
-    spectra = make_stars(trained, stars, seed).spectra
+    spectra = simulate_stars(trained, stars, seed).spectra
     console.print(
         f"ln L of the summary against all pixels, within 5 sd: differences are off by at most "
         f"{_largest_slip(trained, spectra, seed):.1e}"

@@ -21,7 +21,7 @@ from bayescannon.spectra.grid import pixel_index_of_size
 from bayescannon.spectra.ingest import ingest_files
 from bayescannon.spectra.ingest.block import FILES_PER_BLOCK, join, read_block
 from bayescannon.spectra.ingest.store import GrowingStore
-from bayescannon.workers import worker_pool
+from benchmarks.disk import new_processes
 
 TEMPLATES = 100
 NOBODY = "2M99999999+9999999"
@@ -35,7 +35,9 @@ def ingest(
     folder: Annotated[Path | None, typer.Option(help="Where to make files (1 MB each).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the spectra.")] = 0,
 ) -> None:
-    """Time `ingest` beside a bare astropy.io.fits loop over the same files, in one run.
+    """Time `ingest` beside a bare FITS loop.
+
+    The loop reads the same files with astropy.io.fits in the same run.
 
     The files are made after the data model of apStar (DR12): one to four visits, seven images, an
     LSF and a table of velocities; the star in them is SEMI-SYNTHETIC. Checksum and Zarr write are
@@ -69,9 +71,11 @@ def make_files(
     There are `TEMPLATES` different ones; the others repeat them under another star id.
     """
     rng = np.random.default_rng(seed)
-    made = make_mock(TEMPLATES, seed).spectra
+    simulated = make_mock(TEMPLATES, seed).spectra
     shape = np.ones((TEMPLATES, 8575))
-    shape[:, pixel_index_of_size(made.flux.shape[1])] = np.where(made.ivar > 0, made.flux, 1.0)
+    shape[:, pixel_index_of_size(simulated.flux.shape[1])] = np.where(
+        simulated.ivar > 0, simulated.flux, 1.0
+    )
     x = np.linspace(-1, 1, 8575)
     contents, out = [], []
     for i in range(files):
@@ -124,8 +128,8 @@ def _bare(paths: Sequence[Path]) -> tuple[float, float]:
 
 
 def _bare_at_once(paths: Sequence[Path], workers: int) -> float:
-    """Files a second that bare loops in so many processes read together: what the cores can do."""
-    with worker_pool(workers) as (pool, _):
+    """Files a second that bare loops in several processes read together: what the cores can do."""
+    with new_processes(workers) as pool:
         while len(set(pool.map(_who, range(workers)))) < workers:
             pass  # some have not started
         begin = time.perf_counter()

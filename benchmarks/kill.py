@@ -25,7 +25,7 @@ import numpy as np
 
 import bayescannon as bc
 from bayescannon.data import model_path
-from bayescannon.simulate.from_model import make_stars
+from bayescannon.simulate.from_model import simulate_stars
 from benchmarks.ingest import make_files
 
 COMMAND = Path(sys.executable).with_name("bayescannon")
@@ -57,7 +57,7 @@ def _options() -> argparse.Namespace:
 
 def _catalog(folder: Path, options: argparse.Namespace) -> Callable[[Path], list[str]]:
     store, model = folder / "spectra.zarr", bc.Model.load(model_path("apokasc-mass"))
-    make_stars(model, options.stars, options.seed).spectra.save(store)
+    simulate_stars(model, options.stars, options.seed).spectra.save(store)
     words = [COMMAND, "catalog", store, "--model", "apokasc-mass", "--format", "ecsv"]
     words += ["--method", "importance", "--workers", options.workers]
     return lambda out: [*map(str, words), "--out", str(out)]
@@ -91,7 +91,6 @@ def _kill_runs(folder: Path, words: Callable[[Path], list[str]], options) -> int
             running.wait()
         killed += 1
         left = len(_digests(folder, name))
-        time.sleep(0.5)  # workers notice that their parent has gone
         subprocess.run(words(folder / name), check=True, capture_output=True)
         equal = _digests(folder, name) == whole
         same += equal

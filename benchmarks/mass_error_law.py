@@ -1,9 +1,9 @@
 """What law do errors of catalogue masses follow, and are mass posteriors calibrated under it?
 
-    bayescannon calibrate --out DIR --world apokasc
+    bayescannon calibrate --out DIR --scenario apokasc
     python -m benchmarks.mass_error_law DIR
 
-Semi-synthetic spectra, real masses. The held-out mass posteriors of the world `apokasc` are
+Semi-synthetic spectra, real masses. The held-out mass posteriors of the scenario `apokasc` are
 convolved with Gaussian or Student's t errors, f times what the catalogue quotes. f has the best log
 score on one half of the folds, for each predicted state; it judges the other half.
 """
@@ -48,8 +48,8 @@ def judge(draws, truth, stated, half, clump, degrees: float) -> None:
 
 
 def main() -> None:
-    """Read the world and try three laws."""
-    (folder,) = Path(sys.argv[1]).glob("worlds/apokasc-*")
+    """Read the scenario and try three laws."""
+    (folder,) = Path(sys.argv[1]).glob("scenarios/apokasc-*")
     seed = json.loads((folder / "about.json").read_text())["seed"]
     sample = Sample.load(folder / "labels.npz")
     mass = sample.names.tolist().index("ln_mass")

@@ -22,7 +22,7 @@ import numpy as np
 import bayescannon as bc
 from bayescannon.data import model_path
 from bayescannon.posterior.run import STARS_PER_BLOCK
-from bayescannon.simulate.from_model import make_stars
+from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.trees import array
 from benchmarks.peers import THE_CANNON, environment, run
 
@@ -32,9 +32,9 @@ WORKER = Path(__file__).with_name("peer_infer_worker.py")
 def main() -> None:
     options = _options()
     model = bc.Model.load(model_path("apokasc-mass"))
-    made = make_stars(model, options.stars, seed=options.seed).spectra
-    arrays = made.arrays(np.float32)
-    spectra = bc.Spectra(made.wavelength, *arrays, made.star_id)
+    simulated = simulate_stars(model, options.stars, seed=options.seed).spectra
+    arrays = simulated.arrays(np.float32)
+    spectra = bc.Spectra(simulated.wavelength, *arrays, simulated.star_id)
     with tempfile.TemporaryDirectory() as folder:
         python = environment(Path(folder) / "environment", THE_CANNON)
         arrays = _hand_over(model, spectra[: options.peer_stars], Path(folder))

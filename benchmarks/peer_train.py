@@ -2,9 +2,9 @@
 
     python -m benchmarks.peer_train
 
-1639 stars with five exact labels, S/N about 150, 4 % missing (`simulate.make_quadratic`). Ours
+1639 stars with five exact labels, S/N about 150, 4 % missing (`benchmarks.quadratic`). Ours
 trains all 8575 pixels (scatter and coefficients: `train.fit_pixels`), compilation apart; a peer
-trains every so-manieth, `--peer-pixels` of them, and its time is scaled up by pixels: each pixel is
+trains `--peer-pixels` of them, evenly spread, and its time is scaled up by pixels: each pixel is
 a fit of its own there. Rounds of all alternate. Each peer runs in a throw-away environment and is
 run once before the rounds, so that its modules are compiled.
 
@@ -35,10 +35,9 @@ from pathlib import Path
 import numpy as np
 
 from bayescannon.labels import features
-from bayescannon.simulate import make_quadratic
-from bayescannon.simulate.quadratic import NAMES
 from bayescannon.training import fit_pixels
 from benchmarks.peers import THE_CANNON, environment, run
+from benchmarks.quadratic import NAMES, make_quadratic
 
 WORKER = Path(__file__).with_name("peer_train_worker.py")
 PEERS = {
@@ -51,9 +50,9 @@ PEERS = {
 def main() -> None:
     """Run all and print a line a round, then medians."""
     options = _options()
-    world = make_quadratic(options.stars, seed=options.seed)
-    flux, ivar = world.spectra.arrays()
-    labels = np.stack([np.asarray(world.labels[name]) for name in NAMES], axis=1)
+    scenario = make_quadratic(options.stars, seed=options.seed)
+    flux, ivar = scenario.spectra.arrays()
+    labels = np.stack([np.asarray(scenario.labels[name]) for name in NAMES], axis=1)
     n_pixel = flux.shape[1]
     few = np.arange(n_pixel)[:: max(1, n_pixel // options.peer_pixels)][: options.peer_pixels]
     with tempfile.TemporaryDirectory() as scratch:
@@ -90,7 +89,7 @@ def main() -> None:
         walls = np.array([took[name] for took in rounds])
         times = walls / np.array([took["ours"] for took in rounds])
         (wall, cpu), ratio = np.median(walls, axis=0), np.median(times, axis=0)
-        s = np.sqrt(np.mean(quality[name] ** 2) / np.mean(world.scatter[few] ** 2))
+        s = np.sqrt(np.mean(quality[name] ** 2) / np.mean(scenario.scatter[few] ** 2))
         print(
             f"{name}: median {wall:.1f} s ({cpu:.1f} CPU), {ratio[0]:.1f} times ours "
             f"({times[:, 0].min():.1f} to {times[:, 0].max():.1f} by round; {ratio[1]:.1f} in CPU "

@@ -10,6 +10,7 @@ convolved with every posterior before it is judged.
 """
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -21,6 +22,11 @@ import bayescannon as bc
 
 NAMES = ("teff", "logg", "feh")
 APOGEE = Path(__file__).parents[1] / "tests" / "data" / "apogee_dr12_giants_400x100.npz"
+SHOWN = {"teff": ("Teff [K]", 0), "logg": ("log g [dex]", 3), "feh": ("[Fe/H] [dex]", 3)}
+SETS = {
+    "apogee": "APOGEE DR12 giants, 100 pixels",
+    "miles": "MILES giants, optical spectra",
+}
 STATED = {"apogee": (60.0, 0.10, 0.04), "miles": (60.0, 0.18, 0.09)}
 CONTINUUM, INSIDE = 55, slice(300, 4000)
 """Width of the running continuum of MILES spectra [pixels], and the pixels that are used."""
@@ -54,20 +60,26 @@ def recipe(prior: str, scale: float, stated: tuple[float, ...], noisy: bool = Tr
     )
 
 
-def judge(found) -> str:
-    """Rms, z, and shares in central intervals, catalogue errors convolved."""
+def judge(found, where: str, command: str) -> list[dict[str, str | int]]:
+    """Rms, z, and shares in central intervals of each label, catalogue errors convolved."""
     rng = np.random.default_rng(0)
     draws = found.draws + rng.normal(size=found.draws.shape) * found.error[:, None]
     off, rank = found.mean - found.truth, (draws < found.truth[:, None]).mean(axis=1)
     z = off / draws.std(axis=1)
-    shares = [((rank > 0.5 - h) & (rank < 0.5 + h)).mean(axis=0) for h in (0.25, 0.34, 0.45, 0.475)]
-    lines = [
-        f"{name}: rms {np.sqrt(np.mean(off[:, i] ** 2)):.4g}, z {np.std(z[:, i]):.2f}, "
-        f"bias {np.mean(off[:, i]):.3g}, sd {np.median(found.sd[:, i]):.4g}, in 50 68 90 95 %: "
-        + ", ".join(f"{100 * s[i]:.0f}" for s in shares)
-        for i, name in enumerate(found.labels)
-    ]
-    return "\n".join(lines)
+    rows = []
+    for i, name in enumerate(found.labels):
+        held = {k: np.mean(np.abs(rank[:, i] - 0.5) < k / 200) for k in (50, 68, 90, 95)}
+        words, digits = SHOWN[name]
+        rows.append(
+            {"set": where, "label": words, "n": len(off)}
+            | {
+                "rms": f"{np.sqrt(np.mean(off[:, i] ** 2)):.{digits}f}",
+                "z": f"{np.std(z[:, i]):.2f}",
+            }
+            | {f"in{k}": f"{100 * share:.0f} %" for k, share in held.items()}
+            | {"sd": f"{np.median(found.sd[:, i]):.{digits}f}", "command": command}
+        )
+    return rows
 
 
 def main() -> None:
@@ -79,6 +91,7 @@ def main() -> None:
     parser.add_argument("--stars", type=int, help="train on so many of the stars at most")
     parser.add_argument("--prior", default="population")
     parser.add_argument("--stated", type=float, default=1.0, help="stated errors, times this")
+    parser.add_argument("--json", type=Path, help="file for the rows of docs/results")
     parser.add_argument("--plain", action="store_true", help="the plain Cannon instead")
     asked = parser.parse_args()
     load = load_apogee if asked.which == "apogee" else load_miles
@@ -95,7 +108,11 @@ def main() -> None:
     print(f"{asked.which}: {len(flux)} stars x {flux.shape[1]} pixels, {asked.folds} folds, "
           f"{asked.prior} prior, errors stated x {asked.stated:g}: "
           f"{time.perf_counter() - begin:.0f} s")  # fmt: skip
-    print(judge(found))
+    rows = judge(found, SETS[asked.which], f"python -m {__spec__.name} --set {asked.which}")
+    for row in rows:
+        print(", ".join(f"{k} {v}" for k, v in row.items() if k not in ("set", "command")))
+    if asked.json:
+        asked.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from bayescannon.model import Model
-from bayescannon.simulate.from_model import make_stars
+from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.spectra import Spectra
 
 
-class MadeSpectra(Spectra):
+class SimulatedSpectra(Spectra):
     """SEMI-SYNTHETIC stars of S/N 20 to 400; each is the same in any slice.
 
     Parameters
     ----------
     model : Model
-        Makes them (`make_stars`).
+        Makes them (`simulate_stars`).
     which : array of int
         Numbers in their names.
     seed : int
@@ -27,9 +27,9 @@ class MadeSpectra(Spectra):
     def __len__(self) -> int:
         return len(self.which)
 
-    def __getitem__(self, rows) -> MadeSpectra:
+    def __getitem__(self, rows) -> SimulatedSpectra:
         """Select stars by slice, positions or mask."""
-        return MadeSpectra(self.model, self.which[rows], self.seed)
+        return SimulatedSpectra(self.model, self.which[rows], self.seed)
 
     @property
     def star_id(self) -> np.ndarray:
@@ -63,7 +63,9 @@ class MadeSpectra(Spectra):
     def arrays(self, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:
         """Make (flux, ivar)."""
         runs = np.split(self.which, np.flatnonzero(np.diff(self.which) != 1) + 1)
-        made = [make_stars(self.model, len(run), self.seed, first=int(run[0])) for run in runs]
-        pairs = zip(*(stars.spectra.arrays(dtype) for stars in made), strict=True)
+        simulated = [
+            simulate_stars(self.model, len(run), self.seed, first=int(run[0])) for run in runs
+        ]
+        pairs = zip(*(stars.spectra.arrays(dtype) for stars in simulated), strict=True)
         flux, ivar = (np.concatenate(parts) for parts in pairs)
         return flux, ivar

@@ -1,4 +1,4 @@
-"""`bench train`: are posteriors honest when the model was trained, and on what?"""
+"""`bench train`: are posteriors calibrated when the model was trained, and on what?"""
 
 import time
 from dataclasses import replace
@@ -7,25 +7,24 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
 
-from bayescannon.cli.console import console, progress
+from bayescannon.cli.console import console, progress, text_table
 from bayescannon.cli.model import show_round, statistics_table
 from bayescannon.data import model_path
 from bayescannon.labels import label_arrays
 from bayescannon.model import Model, train
 from bayescannon.posterior import infer
 from bayescannon.recipe import Recipe
-from bayescannon.simulate import make_apokasc, make_mock, make_quadratic
-from bayescannon.simulate.quadratic import NAMES
+from bayescannon.simulate import make_apokasc, make_mock
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array
 from bayescannon.validation import cross_validate, judge, posterior_columns
+from benchmarks.quadratic import NAMES, make_quadratic
 
 RECIPE = "apokasc-mass"
 
 
-class World(StrEnum):
+class Scenario(StrEnum):
     """Where the stars come from."""
 
     EXACT = "exact"
@@ -33,9 +32,11 @@ class World(StrEnum):
     APOKASC = "apokasc"
 
 
-def train_worlds(
-    world: Annotated[World, typer.Option(help="exact labels, mock truth, or cross-validation.")],
-    seed: Annotated[int, typer.Option(help="Seed of the world.")] = 0,
+def train_scenarios(
+    scenario: Annotated[
+        Scenario, typer.Option(help="exact labels, mock truth, or cross-validation.")
+    ],
+    seed: Annotated[int, typer.Option(help="Seed of the scenario.")] = 0,
     stars: Annotated[int, typer.Option(min=100, help="Test stars.")] = 2000,
     stated: Annotated[
         float, typer.Option(help="mock: errors told to training, times the real ones.")
@@ -45,10 +46,13 @@ def train_worlds(
         bool, typer.Option("--states", help="mock: evolutionary states are part of the model.")
     ] = False,
 ) -> None:
-    """Train where the truth is known, and judge the posteriors of other stars."""
-    if world is World.EXACT:
+    """Train where the truth is known.
+
+    The posteriors of other stars are judged by their true labels.
+    """
+    if scenario is Scenario.EXACT:
         _exact(seed, stars)
-    elif world is World.MOCK:
+    elif scenario is Scenario.MOCK:
         _mock(seed, stars, stated, plain, states)
     else:
         _apokasc(seed)
@@ -62,8 +66,8 @@ def _exact(seed: int, stars: int) -> None:
     while left:  # spectra of 8575 pixels are made and forgotten part by part
         n, part = min(left, 1000), part + 1
         left -= n
-        made = make_quadratic(n, seed=seed, part=part)
-        parts.append(_columns(model, made.spectra, made.labels))
+        simulated = make_quadratic(n, seed=seed, part=part)
+        parts.append(_columns(model, simulated.spectra, simulated.labels))
     ratio = np.mean(model.scatter**2) / np.mean(training.scatter**2)
     _show(
         model, [np.concatenate(c) for c in zip(*parts, strict=True)], f"exact labels, seed {seed}"
@@ -96,9 +100,11 @@ def _mock(seed: int, stars: int, stated: float, plain: bool, states: bool) -> No
 
 
 def _apokasc(seed: int) -> None:
-    recipe, made = Recipe.load(model_path(RECIPE) / "recipe.toml"), make_apokasc(seed)
+    recipe, simulated = Recipe.load(model_path(RECIPE) / "recipe.toml"), make_apokasc(seed)
     with progress("cross-validation folds", 10) as update:
-        result = cross_validate(made.spectra, made.labels, recipe, 10, seed, made.truth, update)
+        result = cross_validate(
+            simulated.spectra, simulated.labels, recipe, 10, seed, simulated.truth, update
+        )
     console.print(statistics_table(result, f"apokasc (semi-synthetic), ten folds, seed {seed}"))
     mass = result.statistics["ln_mass"]
     console.print(f"mass: {mass.rms / np.log(10):.4f} dex rms against the catalogue")
@@ -114,10 +120,11 @@ def _columns(model: Model, spectra: Spectra, truth) -> list[np.ndarray]:
 
 
 def _show(model: Model, columns: list[np.ndarray], title: str) -> None:
-    table = Table(title=title)
-    heads = ("label", "z", "truth on mean", "flat mode on truth", "bias / sd", "68 %", "rms", "sd")
-    for head in heads:
-        table.add_column(head, justify="right" if head != "label" else "left")
+    rows = []
+    heads = (
+        *("label", "z", "truth\non mean", "flat mode\non truth", "bias\n/ sd"),
+        *("68 %", "rms", "sd"),
+    )
     truth, *posterior, mode = columns
     for i, name in enumerate(model.labels):
         j = judge(truth[:, i], *(c[:, i] for c in posterior))
@@ -125,5 +132,5 @@ def _show(model: Model, columns: list[np.ndarray], title: str) -> None:
         slope = np.polyfit(truth[good, i], mode[good, i], 1)[0]
         numbers = (j.z, j.truth_on_mean, slope, j.bias_sd, j.coverage68)
         sd = float(np.mean(posterior[1][:, i]))
-        table.add_row(name, *(f"{x:.3f}" for x in numbers), f"{j.rms:.4g}", f"{sd:.4g}")
-    console.print(table)
+        rows.append((name, *(f"{x:.3f}" for x in numbers), f"{j.rms:.4g}", f"{sd:.4g}"))
+    console.print(text_table(heads, rows, title))

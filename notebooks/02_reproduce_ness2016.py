@@ -14,13 +14,14 @@
 #
 # `bayescannon figures paper --out paper --run demo` makes every figure and table of the paper from
 # a finished run, each with a caption (`fig3.md`) and its numbers (`fig3.json`). This notebook does
-# the same with the same functions, on a run so small that it takes seconds. `docs/paper.md` says
-# what was reproduced, and what cannot be here.
+# the same with the same functions, on a run so small that it takes seconds. `docs/results/paper.md`
+# says what was reproduced, and what cannot be here.
 #
 # The script also runs as it is: `python notebooks/02_reproduce_ness2016.py [FOLDER]` writes the
 # pictures to FOLDER (default: `figures`).
 
 # %%
+# %matplotlib inline
 import json
 import sys
 from dataclasses import replace
@@ -51,6 +52,7 @@ for name in ("fig3", "fig4", "fig5"):
     write_item(folder, name, item)
     found = {k: f"{v:.1f} A" for k, v in item.numbers.items() if k.startswith("found")}
     print(name, found, item.numbers["within_2_angstrom"], "within 2 A of the paper's")
+item.figures["fig5"]
 
 # %% [markdown]
 # Mass windows come from a model that learned from **semi-synthetic** spectra: there are no real
@@ -62,6 +64,7 @@ fig6 = make_item("fig6", ships)
 write_item(folder, "fig6", fig6)
 print(fig6.tables["fig6_information.ecsv"][:4])
 write_item(folder, "fig13", make_item("fig13", ships))
+fig6.figures["fig6"]
 
 # %% [markdown]
 # ## A run in a few seconds
@@ -77,10 +80,10 @@ mass_model, age_model = (bc.Model.load(model_path(f"apokasc-{k}")) for k in ("ma
 post = bc.infer(mass_model, test.spectra, method="importance", draws=200)
 by_age = bc.infer(age_model, test.spectra, method="importance", draws=200)
 catalog = bc.build_catalog(post, bc.infer_ages(post), by_age)
-bc.write_catalog(catalog, run / "catalog.fits")
-mass_model.save(run / "model")
+bc.write_catalog(catalog, run / "catalog.fits", overwrite=True)
+mass_model.save(run / "model", overwrite=True)
 test.truth.write(run / "truth.ecsv", overwrite=True)
-test.spectra[:20].save(run / "spectra.zarr")
+test.spectra[:20].save(run / "spectra.zarr", overwrite=True)
 
 # %% [markdown]
 # The paper's own Cannon takes training labels as exact and pixels as independent. Here it is in
@@ -96,7 +99,7 @@ plain = replace(
     recipe, training=replace(recipe.training, noisy_labels=False, carried=(), factors=0)
 )
 validation = bc.cross_validate(thin, training.labels, plain, folds=3, truth=training.truth)
-validation.save(run / "crossval.npz")
+validation.save(run / "crossval.npz", overwrite=True)
 summary = {"data": "semi-synthetic", "crossval_stride": 30}
 (run / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
 
@@ -106,6 +109,7 @@ for name in ("fig1", "fig2", "fig12", "section4", "table1"):
     item = made[name] = make_item(name, source)
     write_item(folder, name, item)
     print(item.caption.split("\n")[0], sorted(item.figures), sorted(item.tables))
+made["fig1"].figures["fig1"]
 
 # %% [markdown]
 # Beside the paper's: each caption has such a table.

@@ -21,6 +21,7 @@
 # figure to FOLDER (default: `figures`) and prints the numbers.
 
 # %%
+# %matplotlib inline
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -44,10 +45,10 @@ folder.mkdir(parents=True, exist_ok=True)
 rng = np.random.default_rng(0)
 
 # %% [markdown]
-# ## The world
+# ## The scenario
 #
 # `observe` makes spectra exactly as the likelihood says: model, intrinsic scatter, photon noise.
-# In such a world every difference between what is quoted and what happens has one cause.
+# In this scenario every difference between what is quoted and what happens has one cause.
 
 # %%
 whole = bc.Model.load(model_path("apogee-dr12-four-label"))
@@ -55,8 +56,8 @@ thinned = {
     name: getattr(whole, name)[::20]
     for name in ("wavelength", "coefficients", "scatter", "usable", "factors")
 }
-world = replace(whole, **thinned)
-NAMES, N_TEST, N_TRAIN = world.labels, 256, 400
+source = replace(whole, **thinned)
+NAMES, N_TEST, N_TRAIN = source.labels, 256, 400
 mock = bc.make_mock(N_TEST + N_TRAIN, seed=1)
 labels = np.stack([np.asarray(mock.truth[name]) for name in NAMES], axis=1)
 test, training = labels[:N_TEST], labels[N_TEST:]
@@ -65,11 +66,11 @@ test, training = labels[:N_TEST], labels[N_TEST:]
 def observe(labels, snr):
     """Spectra (semi-synthetic) of stars with these labels and S/N per pixel."""
     snr = np.broadcast_to(snr, len(labels))[:, None]
-    flux = world.predict(labels)
-    flux = flux + np.hypot(1 / snr, world.scatter) * rng.normal(size=flux.shape)
-    ivar = np.where(world.usable, snr**2, 0.0)
+    flux = source.predict(labels)
+    flux = flux + np.hypot(1 / snr, source.scatter) * rng.normal(size=flux.shape)
+    ivar = np.where(source.usable, snr**2, 0.0)
     star_id = [f"star-{i:04d}" for i in range(len(labels))]
-    return bc.Spectra(world.wavelength, np.where(world.usable, flux, 0.0), ivar, star_id)
+    return bc.Spectra(source.wavelength, np.where(source.usable, flux, 0.0), ivar, star_id)
 
 
 def judge(model, spectra, truth):
@@ -79,7 +80,7 @@ def judge(model, spectra, truth):
 
 
 def robust_z(error, sd):
-    """Width of error / sd over all labels, by the median: 1 is honest; lost stars are NaN."""
+    """Width of error / sd over all labels, by the median: 1 is calibrated; lost stars are NaN."""
     return 1.4826 * np.nanmedian(np.abs(error / sd))
 
 
@@ -93,17 +94,17 @@ def robust_z(error, sd):
 # %%
 def fisher_sd(labels, snr, scatter):
     """Fisher's bound on the standard deviation of every label, (label,)."""
-    step = 0.01 * world.scaling.scale
-    ends = world.predict(labels + np.diag(step)) - world.predict(labels - np.diag(step))
-    slope = ends[:, world.usable].T / (2 * step)
-    variance = snr**-2.0 + scatter[world.usable] ** 2
+    step = 0.01 * source.scaling.scale
+    ends = source.predict(labels + np.diag(step)) - source.predict(labels - np.diag(step))
+    slope = ends[:, source.usable].T / (2 * step)
+    variance = snr**-2.0 + scatter[source.usable] ** 2
     return np.sqrt(np.diag(np.linalg.inv(slope.T @ (slope / variance[:, None]))))
 
 
 snr = np.exp(rng.uniform(np.log(15), np.log(600), N_TEST))
-error, sd = judge(world, observe(test, snr), test)
+error, sd = judge(source, observe(test, snr), test)
 sd_of_snr = sd[:, 0]
-bound = np.array([fisher_sd(star, s, world.scatter) for star, s in zip(test, snr, strict=True)])
+bound = np.array([fisher_sd(star, s, source.scatter) for star, s in zip(test, snr, strict=True)])
 print("S/N          median sd of Teff [K]   over Fisher's   error / sd, all labels")
 for low, high in ((15, 40), (40, 100), (100, 250), (250, 600)):
     here = (snr >= low) & (snr < high)
@@ -114,8 +115,8 @@ for low, high in ((15, 40), (40, 100), (100, 250), (250, 600)):
     )
 middle_star = np.median(test, axis=0)
 grid = np.geomspace(15, 600, 40)
-curve = np.array([fisher_sd(middle_star, s, world.scatter)[0] for s in grid])
-photons = np.array([fisher_sd(middle_star, s, 0 * world.scatter)[0] for s in grid])
+curve = np.array([fisher_sd(middle_star, s, source.scatter)[0] for s in grid])
+photons = np.array([fisher_sd(middle_star, s, 0 * source.scatter)[0] for s in grid])
 
 # %% [markdown]
 # Widths follow Fisher: 1 / (S/N) while photons dominate, then flat, where intrinsic scatter does.
@@ -196,7 +197,7 @@ for factor in times:
 #
 # ## 4. The prior on age
 #
-# Mass posteriors of made stars by the shipped mass model, turned into ages under four priors.
+# Mass posteriors of simulated stars by the shipped mass model, turned into ages under four priors.
 
 # %%
 shipped = bc.Model.load(model_path("apokasc-mass"))
@@ -239,14 +240,14 @@ with matplotlib.rc_context(STYLE):
     n = np.geomspace(25, 500, 100)
     by_size.semilogx(sizes, z_of_size, "o", color=BLUE, label="measured")
     by_size.semilogx(n, np.sqrt(1 + 15 / (n - 16)), color=BLACK, label="rule of thumb")
-    by_size.axhline(1, color=GREY, ls="dashed", label="honest")
+    by_size.axhline(1, color=GREY, ls="dashed", label="calibrated")
     by_size.set(
         xlabel="training stars", ylabel="error / quoted sd", title="Size of the training set"
     )
 
     for (word, z), color in zip(z_of_noise.items(), (VERMILLION, BLUE), strict=True):
         by_noise.plot(times, z, "o-", color=color, label=f"labels taken as {word}")
-    by_noise.axhline(1, color=GREY, ls="dashed", label="honest")
+    by_noise.axhline(1, color=GREY, ls="dashed", label="calibrated")
     by_noise.set(
         xlabel="true / stated label error", ylabel="error / quoted sd", title="Training labels"
     )

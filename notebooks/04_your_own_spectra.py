@@ -20,6 +20,7 @@
 # figure to FOLDER (default: `figures`) and prints the numbers.
 
 # %%
+# %matplotlib inline
 import sys
 import tempfile
 from pathlib import Path
@@ -29,7 +30,7 @@ from astropy.table import Table
 
 import bayescannon as bc
 from bayescannon.data import model_path
-from bayescannon.plots import spectrum
+from bayescannon.plots.spectra import draw_spectrum
 from bayescannon.plots.style import save
 from bayescannon.plots.windows import PAPER_OF_LABEL
 from bayescannon.precision import use_compilation_cache
@@ -106,7 +107,7 @@ for row, star in enumerate(map(str, spectra.star_id)):
 # %%
 row = list(spectra.star_id).index("2M00004994+1621552")
 centres = np.array([PAPER_OF_LABEL["feh"][0], PAPER_OF_LABEL["teff"][0]], float)
-figure = spectrum.draw(
+figure = draw_spectrum(
     model, flux[row], ivar[row], mean[row], centres, star_id=str(spectra.star_id[row]), note="real"
 )
 save(figure, folder / "your_own_spectra.png")
@@ -169,7 +170,7 @@ for i, name in enumerate(own.labels):
     )
 
 # %% [markdown]
-# The last column says how honest the widths are: 1 would be right. Labels taken as exact and pixels
+# The last column says whether the widths are right: 1 would be. Labels taken as exact and pixels
 # taken as independent make them too narrow here. With whole spectra, `noisy_labels = true` in
-# `[training]` and errors in the table learn the rest (`docs/training.md`,
+# `[training]` and errors in the table learn the rest (`docs/explanation/training.md`,
 # `notebooks/03_uncertainty_study.py`).

@@ -13,13 +13,14 @@
 # # The posterior of one star, from its summary to its draws
 #
 # What `infer` does for each star, one step at a time: compress the spectrum, climb to the maximum,
-# weigh draws, walk with NUTS, and check all of it against the NumPyro program that reads every
+# weigh draws, run NUTS, and check all of it against the NumPyro program that reads every
 # pixel. The star is **semi-synthetic**: made by the shipped mass model, so that its truth is known.
 #
 # The script also runs as it is: `python notebooks/05_posterior_of_one_star.py [FOLDER]` writes the
 # figure to FOLDER (default: `figures`) and prints the numbers.
 
 # %%
+# %matplotlib inline
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -32,11 +33,11 @@ from numpyro import distributions as dist
 import bayescannon as bc
 from bayescannon.data import model_path
 from bayescannon.labels import features
-from bayescannon.plots import corner_star
+from bayescannon.plots.labels import draw_corner
 from bayescannon.plots.style import save
 from bayescannon.posterior import laplace, log_likelihood, make_prior, stack_draws, summarise
 from bayescannon.precision import use_compilation_cache
-from bayescannon.simulate.from_model import make_stars
+from bayescannon.simulate.from_model import simulate_stars
 
 use_compilation_cache()
 arguments = [] if "ipykernel" in sys.modules else sys.argv[1:]
@@ -60,7 +61,7 @@ thinned = {
 model = replace(
     whole, **thinned, states=None, label_error=None, coefficient_noise=None, uncertainty=None
 )
-star = make_stars(model, 1, seed=3)  # labels are drawn from the training set's density
+star = simulate_stars(model, 1, seed=3)  # labels are drawn from the training set's density
 truth = star.labels[0]
 flux, ivar = star.spectra.arrays()
 print(f"{int((ivar > 0).sum())} pixels, S/N {star.snr[0]:.0f}, {model.factors.shape[1]} factors")
@@ -118,9 +119,9 @@ for name, peak, width, true in zip(
 # ## 3. Three ways to draws
 #
 # `importance` proposes around the maximum and weighs each draw by the exact posterior; k-hat says
-# whether the weights can be trusted (below 0.7). `nuts` walks on the summary. `reference` is
-# NumPyro's NUTS on `star_program`, which knows nothing of summaries and reads all pixels: slow, and
-# the definition of what the others must give.
+# whether the weights can be trusted (below 0.7). `nuts` runs its chains on the summary.
+# `reference` is NumPyro's NUTS on `star_program`, which knows nothing of summaries and reads all
+# pixels: slow, and the definition of what the others must give.
 
 # %%
 DRAWS = {"laplace": 2000, "importance": 2000, "nuts": 2000, "reference": 250}  # 250 in each chain
@@ -204,6 +205,6 @@ for name, new_prior in (("flat", "flat"), ("log g known", logg_known)):
 draws = stack_draws(posts["importance"], model.labels)[:, 0]
 peak = posts["importance"]["point"]["map"].values[0]
 star_id = str(star.spectra.star_id[0])
-figure = corner_star.draw(draws, model.labels, peak, truth, star_id=star_id, note="semi-synthetic")
+figure = draw_corner(draws, model.labels, peak, truth, star_id=star_id, note="semi-synthetic")
 save(figure, folder / "posterior_of_one_star.png")
 figure

@@ -1,22 +1,33 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     name: python3
+#     display_name: Python 3
+# ---
+
 # %% [markdown]
 # # What each picture of calibration can and cannot show
 #
 # A toy where the exact posterior is known: truth x ~ N(0, 1), seen as y = x + N(0, 1), so that the
-# posterior is N(y / 2, 1 / 2). Nothing can be more honest. `bayescannon calibrate --out DIR` draws
-# the same pictures for stars (all of them semi-synthetic).
+# posterior is N(y / 2, 1 / 2). Nothing is better calibrated. `bayescannon calibrate --out DIR`
+# draws the same pictures for stars (all of them semi-synthetic).
 #
 # The script also runs as it is: `python notebooks/06_calibration.py [FOLDER]` writes the figures
 # to FOLDER (default: `figures`) and prints the numbers.
 
 # %%
+# %matplotlib inline
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from bayescannon import calibration as cal
-from bayescannon.plots import calibration as pit_figure
-from bayescannon.plots import coverage_bins, ecdf
+from bayescannon.plots.calibration import draw_coverage_bins, draw_ecdf, draw_pit
 from bayescannon.plots.style import save
 
 arguments = [] if "ipykernel" in sys.modules else sys.argv[1:]
@@ -45,26 +56,26 @@ pit = np.stack([cal.pit_of_draws(draws, truth) for draws in posteriors.values()]
 # average, never that anything was learned.**
 
 # %%
-figure = pit_figure.draw(pit, names, note="toy")
+figure = draw_pit(pit, names, note="toy")
 save(figure, folder / "calibration_pit.png")
 figure
 
 # %% [markdown]
 # ## ECDF
 #
-# The same numbers without bins; the band is simultaneous: an honest curve stays inside all of it in
+# The same numbers without bins; the band is simultaneous: a calibrated curve stays inside it in
 # 99 of 100 cases. It sees small shifts of the whole better than the histogram, and lonely outliers
 # not at all: look at the share beyond 5 sd for those.
 
 # %%
-figure = ecdf.draw(pit, names, note="toy")
+figure = draw_ecdf(pit, names, note="toy")
 save(figure, folder / "calibration_ecdf.png")
 figure
 
 # %% [markdown]
 # ## Scores
 #
-# What calibration cannot see, a proper score does: climatology is honest and worse.
+# What calibration cannot see, a proper score does: climatology is calibrated and worse.
 
 # %%
 for name, draws in posteriors.items():
@@ -77,7 +88,7 @@ for name, draws in posteriors.items():
 # In bins of the observed value the exact posterior holds 68 % everywhere. In bins of the TRUE value
 # it fails: a star that is truly extreme was, to the observer, probably a common one that
 # scattered, and the posterior says so. Coverage conditional on true age fails in the same way even
-# for a perfect catalogue. An honest posterior promises something about all stars that look like
+# for a perfect catalogue. A calibrated posterior promises something about all stars that look like
 # this one, not about all stars that are like this one.
 
 # %%
@@ -91,14 +102,14 @@ for word, by in (("observed", seen), ("true", truth)):
         "held68": held.tolist(),
         "n": found.count.tolist(),
     }
-figure = coverage_bins.draw({"exact posterior": bins}, note="toy")
+figure = draw_coverage_bins({"exact posterior": bins}, note="toy")
 save(figure, folder / "calibration_bins.png")
 figure
 
 # %% [markdown]
 # ## Values that err themselves
 #
-# Catalogue masses have errors of their own. Judged against them, an honest posterior of the true
+# Catalogue masses have errors of their own. Judged against them, a calibrated posterior of the true
 # mass looks too narrow; convolved with the catalogue's error it does not. If that error is quoted
 # too large, a posterior that is too narrow looks right: **this picture cannot tell the two apart**,
 # and only sets of known truth can.

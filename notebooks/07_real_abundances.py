@@ -17,6 +17,7 @@
 # training stars are 1502 Kepler giants with APOGEE abundances and seismic masses.
 
 # %%
+# %matplotlib inline
 import sys
 
 import numpy as np
@@ -50,7 +51,7 @@ print(f"quoted mass errors: median {100 * np.nanmedian(labels['mass_err'] / labe
 #
 # Each state has a model of its own, since [C/N] at a given mass differs between them. State is NOT
 # given for the stars that are judged: P(rc) comes from the same six numbers. Three folds here;
-# `python -m benchmarks.abundances` has ten, and the rivals.
+# `python -m benchmarks.abundances` has ten, and the baselines.
 #
 # A posterior of the true mass must not hold 68 % of catalogue masses, because these have errors
 # themselves. So each is convolved with its star's quoted error times f, with tails, as training on
@@ -118,8 +119,9 @@ def draw() -> Figure:
 
 
 figure = draw()
-if len(sys.argv) > 1:
+if "ipykernel" not in sys.modules and len(sys.argv) > 1:
     save(figure, sys.argv[1])
+figure
 
 # %% [markdown]
 # ## 5. What is believable

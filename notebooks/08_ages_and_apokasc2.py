@@ -1,3 +1,14 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     name: python3
+#     display_name: Python 3
+# ---
+
 # %% [markdown]
 # # Ages from masses, and the published APOKASC-2 ages
 #
@@ -10,6 +21,7 @@
 # figures to FOLDER (default: `figures`) and prints the numbers.
 
 # %%
+# %matplotlib inline
 import sys
 from pathlib import Path
 
@@ -17,11 +29,10 @@ import numpy as np
 
 from bayescannon import Parsec, infer_ages
 from bayescannon.ages import salaris
-from bayescannon.ages.states import measure_reliability
 from bayescannon.ages.systematics import real_giants
-from bayescannon.plots import ages_published, ages_states
-from bayescannon.plots.ages_published import offset_and_scatter
 from bayescannon.plots.style import save
+from studies.ages.check import measure_reliability
+from studies.ages.plots import draw_p_rc, draw_published_ages, offset_and_scatter
 
 arguments = [] if "ipykernel" in sys.modules else sys.argv[1:]
 folder = Path(arguments[0] if arguments else "figures")
@@ -39,7 +50,7 @@ print(
     f"{len(reliability.p)} stars: log score {reliability.log_score:.3f} (coin: 0.693), "
     f"Brier {reliability.brier:.4f} (coin: 0.25), {reliability.accuracy:.1%} right"
 )
-figure = ages_states.draw(reliability.p, reliability.rc, note="10-fold, real stars")
+figure = draw_p_rc(reliability.p, reliability.rc, note="10-fold, real stars")
 save(figure, folder / "ages_states.png")
 figure
 
@@ -68,7 +79,7 @@ def say(name, ours, where=True):
 print(f"{'log10(ours / published) [dex]':42s} {'state':13s}    n  median  scatter")
 ours = ages_of(giants.post)
 say("flat-age, medians of the posteriors", ours)
-figure = ages_published.draw(giants.published_age, ours, rc, note="real APOKASC-2 masses")
+figure = draw_published_ages(giants.published_age, ours, rc, note="real APOKASC-2 masses")
 save(figure, folder / "ages_published.png")
 figure
 

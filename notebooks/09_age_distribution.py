@@ -29,7 +29,7 @@ from bayescannon.ages import salaris
 from bayescannon.ages.population import EDGES, age_likelihood, infer_population
 from bayescannon.data import model_path
 from bayescannon.precision import use_compilation_cache
-from bayescannon.simulate.from_model import make_stars
+from bayescannon.simulate.from_model import simulate_stars
 
 use_compilation_cache()
 folder = Path(tempfile.mkdtemp())
@@ -43,16 +43,16 @@ rng = np.random.default_rng(1)
 # %%
 model = bc.Model.load(model_path("apokasc-mass"))
 n = 256
-labels = make_stars(model, n, seed=5).labels
+labels = simulate_stars(model, n, seed=5).labels
 labels[:, 1] = 2.45 + 0.05 * rng.normal(size=n)  # log g of the red clump
 true_age = np.where(rng.uniform(size=n) < 0.4, 2.0, 8.0) * np.exp(0.1 * rng.normal(size=n))
 grid = bc.Parsec.default()
 mh = salaris(labels[:, 2], labels[:, 3])
 log_mass = draw_masses(grid, "rc", np.log10(true_age), mh, labels[:, 1], rng)
 labels[:, 4] = np.log(10) * log_mass
-made = make_stars(model, n, seed=6, labels=labels)
-made.spectra.save(folder / "spectra.zarr")
-bc.infer(model, made.spectra, "importance", prior="flat", out=folder / "posteriors.zarr")
+simulated = simulate_stars(model, n, seed=6, labels=labels)
+simulated.spectra.save(folder / "spectra.zarr")
+bc.infer(model, simulated.spectra, "importance", prior="flat", out=folder / "posteriors.zarr")
 ages = bc.infer_ages(bc.open_posterior(folder / "posteriors.zarr"), prior="flat-age", p_rc=1.0)
 ages.to_zarr(folder / "ages.zarr", zarr_format=3, consolidated=False)
 
@@ -91,7 +91,7 @@ for i, (a, b) in enumerate(zip(10 ** EDGES[:-1], 10 ** EDGES[1:], strict=True)):
 
 # %% [markdown]
 # Many sub-samples at once: give each star the number of its sub-sample, and all are inferred
-# together. That is how the maps of `bayescannon figures paper --only fig9` are made.
+# together. That is how the maps of `bayescannon figures paper --only fig9` are simulated.
 
 # %%
 feh = bc.open_posterior(folder / "posteriors.zarr")["point"]["mean"].values[:, 2]

@@ -74,7 +74,7 @@ def build_four_label(data: Path) -> None:
         factors=np.zeros((source["scatter"].size, 0)),
         card=CARD,
         report={"stars": 1801, "trained by": "jobovy/apogee"},
-    ).save(ROOT / "models" / "apogee-dr12-four-label")
+    ).save(ROOT / "models" / "apogee-dr12-four-label", overwrite=True)
 
 
 def build_lines(data: Path) -> None:

@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=SHIPPED, help="where the grid goes")
     args = parser.parse_args()
     grid = build_grid(args.folder.glob("isoc_z*.dat*"), eta=0.2, family="PARSEC v1.2S")
-    grid.save(args.out)
+    grid.save(args.out, overwrite=True)
     report(Parsec.open(args.out))
 
 

@@ -11,6 +11,7 @@ from astropy.table import Table
 
 import bayescannon as bc
 from bayescannon.model.by_state import train_by_state
+from bayescannon.model.card import with_certificate
 from bayescannon.simulate import with_published_ages
 from bayescannon.spectra.giants import real_giants
 
@@ -22,19 +23,19 @@ Teff, log g, [Fe/H], [alpha/Fe] and {what} of red giants from APOGEE-like spectr
 
 **Trained on SEMI-SYNTHETIC spectra** of {stars} real Kepler giants: real labels and {source},
 fluxes made from the real four-label model with carbon, nitrogen and hidden elements added
-(`bayescannon.make_apokasc(seed=0)`; constants in `bayescannon/simulate/made.py`). No set of real
+(`bayescannon.make_apokasc(seed=0)`; constants in `bayescannon/simulate/stars.py`). No set of real
 spectra with seismic masses could be had. **Do not use it on real spectra**: train the same recipe
 on them.
 
 **How.** Joint training: training labels have errors, {factors} residual factors, shrunk
-coefficients; {what} speaks only through the factors (`docs/training.md`). Errors of the training
-labels, in units of what was stated: {scale}.{missing}{states}
+coefficients; {what} acts only through the factors (`docs/explanation/training.md`). Errors of the
+training labels, in units of what was stated: {scale}.{missing}{states}
 
 **For** the demo, tests, and as an example of a model folder.
 
-**Limits.** The world behind it is of the model's own family. `bayescannon bench train` judges the
-same recipe on stars of known truth; `docs/training.md` has the figures. The uncertainty of the
-coefficients is left out of the folder: `scripts/build_models.py` makes it again.
+**Limits.** The simulated spectra are of the model's own family. `bayescannon bench train` judges
+the same recipe on stars of known truth; `docs/results/training.md` has the figures. The uncertainty
+of the coefficients is left out of the folder: `scripts/build_models.py` makes it again.
 """
 
 WHAT = {
@@ -78,14 +79,13 @@ def build_abundances(name: str, mass: str, source: str) -> None:
     for s in ("rgb", "rc"):
         model = getattr(models, s)
         report = {k: v for k, v in (model.report or {}).items() if k != "seconds"}
-        members[s] = replace(model, card=card, report=report)
-    replace(models, **members).save(MODELS / name)
-    (MODELS / name / "CARD.md").write_text(card, encoding="utf-8")
+        members[s] = replace(model, card=with_certificate(card, None), report=report)
+    replace(models, **members).save(MODELS / name, overwrite=True)
     print(f"{name}: {models.id}, f {f}")
 
 
-def build(name: str, made, labels: Table) -> None:
-    model = bc.train(made.spectra, labels, bc.Recipe.load(MODELS / name / "recipe.toml"))
+def build(name: str, simulated, labels: Table) -> None:
+    model = bc.train(simulated.spectra, labels, bc.Recipe.load(MODELS / name / "recipe.toml"))
     report = {k: v for k, v in (model.report or {}).items() if k != "seconds"}
     what, source = WHAT[name]
     lacking = report["missing_labels"][model.labels[-1]]
@@ -98,8 +98,9 @@ def build(name: str, made, labels: Table) -> None:
     }
     card = CARD.format(name=name, what=what, source=source, **words)
     model = replace(model, card=card, report=report, uncertainty=None)
-    model.save(MODELS / name)
-    print(f"{name}: model {model.id}, {report}")
+    model = bc.certify(model, simulated.spectra, labels)
+    model.save(MODELS / name, overwrite=True)
+    print(f"{name}: model {model.id}, {report}, {model.certificate}")
 
 
 def _states(said: dict | None, what: str) -> str:
@@ -120,7 +121,7 @@ if __name__ == "__main__":
     for name in (name for name in ABUNDANCES if name in wanted):
         build_abundances(name, *ABUNDANCES[name])
     if spectral := [name for name in WHAT if name in wanted]:
-        made = bc.make_apokasc(seed=0)
-        table = with_published_ages(made.labels)
+        simulated = bc.make_apokasc(seed=0)
+        table = with_published_ages(simulated.labels)
         for name in spectral:
-            build(name, made, table)
+            build(name, simulated, table)

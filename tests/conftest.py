@@ -1,4 +1,4 @@
-"""What every test shares: strict JAX, checked shapes, and a few small worlds that are made once.
+"""What every test shares: strict JAX, checked shapes, and a few small scenarios that are made once.
 
 The numerical packages are imported under the hook of jaxtyping: beartype checks each shape in a
 signature.
@@ -9,7 +9,6 @@ JAX refuses silent broadcasting between ranks and silent changes of dtype.
 import hashlib
 import os
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,30 +30,30 @@ NUMERICAL = (
     "spectra.continuum",
     "spectra.continuum_pixels",
     "labels",
+    "states",
     "training",
     "model",
     "calibration",
     "posterior",
     "ages",
 )
-with install_import_hook([f"bayescannon.{name}" for name in NUMERICAL], "beartype.beartype"):
-    import bayescannon as bc
+install_import_hook([f"bayescannon.{name}" for name in NUMERICAL], "beartype.beartype")
 
 import numpy as np
 import xarray as xr
 from astropy.table import Table
 
+import bayescannon as bc
 from bayescannon import data
 from bayescannon.cli.app import main
 from bayescannon.labels import features
-from bayescannon.workers import worker_pool
 
 NAMES = ("teff", "logg", "feh")
 PIVOT, SCALE = np.array([4700.0, 2.5, -0.1]), np.array([150.0, 0.4, 0.25])
 QUIET = slice(0, 4)
-"""Pixels of the small world without scatter, whose quoted errors are twice the real ones."""
+"""Pixels of the small scenario without scatter, whose quoted errors are twice the real ones."""
 GAP = 7
-"""A pixel of the small world that only five stars have."""
+"""A pixel of the small scenario that only five stars have."""
 
 
 MANY_MAPS = 20_000
@@ -78,20 +77,7 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def wait_for_workers(monkeypatch):
-    """Let a run's processes start before its first block, which would else be made here."""
-
-    @contextmanager
-    def ready_pool(*args):
-        with worker_pool(*args) as (pool, ready):
-            ready.result()
-            yield pool, ready
-
-    monkeypatch.setattr("bayescannon.catalog.executors.worker_pool", ready_pool)
-
-
-class World(NamedTuple):
+class Scenario(NamedTuple):
     """200 stars x 64 pixels x 3 labels whose spectra are exactly quadratic, and their model."""
 
     spectra: bc.Spectra
@@ -103,8 +89,8 @@ class World(NamedTuple):
     model: bc.Model
 
 
-def shell(monkeypatch, *words) -> int:
-    """Call the shell in this process (JAX stays compiled); give its exit code."""
+def run_cli(monkeypatch, *words) -> int:
+    """Call the command line in this process (JAX stays compiled); give its exit code."""
     monkeypatch.setattr(sys, "argv", ["bayescannon", *map(str, words)])
     with pytest.raises(SystemExit) as stop:
         main()
@@ -128,7 +114,7 @@ def label_table(star_id, values, errors=None, names=NAMES) -> Table:
 
 
 @pytest.fixture(scope="session")
-def world() -> World:
+def scenario() -> Scenario:
     rng = np.random.default_rng(20160101)
     n_star, n_pixel = 200, 64
     scaled = rng.normal(size=(n_star, 3))
@@ -148,13 +134,13 @@ def world() -> World:
     table = label_table(star_id, PIVOT + SCALE * scaled, (5.0, 0.02, 0.01))
     recipe = recipe_of(*NAMES)
     model = bc.train(spectra, table, recipe)
-    return World(spectra, table, scaled, coefficients, scatter, recipe, model)
+    return Scenario(spectra, table, scaled, coefficients, scatter, recipe, model)
 
 
 @pytest.fixture(scope="session")
-def posterior(world) -> xr.DataTree:
-    """Laplace posterior of the small world's stars, 100 draws each, seed 0."""
-    return bc.infer(world.model, world.spectra, method="laplace", draws=100)
+def posterior(scenario) -> xr.DataTree:
+    """Laplace posterior of the small scenario's stars, 100 draws each, seed 0."""
+    return bc.infer(scenario.model, scenario.spectra, method="laplace", draws=100)
 
 
 @pytest.fixture(scope="session")

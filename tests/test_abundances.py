@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from astropy.table import Table
-from conftest import shell
+from conftest import run_cli
 
 import bayescannon as bc
 from bayescannon.data import model_path
@@ -52,8 +52,8 @@ def test_missing_flagged_and_repeated_rows(tmp_path):
     assert (read.ivar[[0, 1], 4] == 0).all()
     assert read.ivar[4, 5] == 0
     first = read.star_id[2]
-    assert read.star_id[3] == f"{first}.2"
-    assert read.star_id[5] == f"{first}.3"
+    assert read.star_id[3] == f"{first}#2"
+    assert read.star_id[5] == f"{first}#3"
 
 
 def test_old_names_and_parameter_vectors(tmp_path):
@@ -104,16 +104,16 @@ def test_catalogue_from_a_table_in_one_command(tmp_path, monkeypatch, capsys):
     path = all_star(tmp_path / "allStar.fits", STARFLAG=lambda t: np.arange(len(t)) == 3)
     out = tmp_path / "masses.fits"
     words = ("catalog", "--table", path, "--out", out, "--draws", "50")
-    assert shell(monkeypatch, *words) == 0
+    assert run_cli(monkeypatch, *words) == 0
     table = Table.read(out)
     assert list(table["star_id"]) == list(read_abundances(path).star_id)
     assert ((table["flags"] & int(Flag.BAD_STAR)) != 0).nonzero()[0].tolist() == [3]
     assert np.isfinite(table["age_q50"]).mean() > 0.9
     folder = {entry.name for entry in (tmp_path / "masses").iterdir()}
     assert folder == {"catalog.parquet", "manifest.json"}
-    assert shell(monkeypatch, *words, "--seed", "1") == 2
+    assert run_cli(monkeypatch, *words, "--seed", "1") == 2
     assert "seed" in capsys.readouterr().err
-    assert shell(monkeypatch, "catalog", path, "--table", path) == 2
+    assert run_cli(monkeypatch, "catalog", path, "--table", path) == 2
     assert "one of them" in capsys.readouterr().err
 
 
@@ -132,8 +132,8 @@ def test_neighbours_and_order_do_not_matter():
 
 
 def test_outliers_among_catalogue_values_do_not_widen_the_errors_of_all():
-    """Seed 0. From world to world f scatters by a tenth: 0.25 fails in 1 of 80. With outliers it
-    was 1.28 to 1.39 times the truth in four worlds; a Gaussian error would need about 4 times."""
+    """Seed 0. From seed to seed f scatters by a tenth: 0.25 fails in 1 of 80. With outliers it was
+    1.28 to 1.39 times the truth with four seeds; a Gaussian error would need about 4 times."""
     rng = np.random.default_rng(0)
     n, f, quoted = 800, 0.8, 0.15
     x = rng.normal(size=(n, 1))

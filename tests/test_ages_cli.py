@@ -5,7 +5,6 @@ import pytest
 from typer.testing import CliRunner
 
 from bayescannon.cli.app import app
-from bayescannon.cli.posterior import save_tree
 from bayescannon.errors import UserError
 from bayescannon.posterior import open_posterior
 from bayescannon.posterior.result import as_posterior
@@ -15,7 +14,7 @@ from bayescannon.posterior.result import as_posterior
 def posteriors(tmp_path):
     draws = np.random.default_rng(0).normal(size=(1, 50, 3))
     tree = as_posterior({"ln_mass": 0.2 + 0.1 * draws, "feh": 0.05 * draws}, ["a", "b", "c"])
-    save_tree(tree, tmp_path / "posteriors.zarr")
+    tree.to_zarr(tmp_path / "posteriors.zarr", consolidated=False)
     return tmp_path / "posteriors.zarr"
 
 

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayescannon.ages.build import assemble, build_grid, interpolation_error
-from bayescannon.ages.grid import Parsec, evaluate, invert, monotone_slopes, profile
+from bayescannon.ages.grid import Parsec
+from bayescannon.ages.interpolation import evaluate, invert, monotone_slopes, profile
 from bayescannon.ages.tables import read_isochrones
 from bayescannon.errors import UserError
 

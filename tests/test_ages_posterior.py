@@ -50,7 +50,7 @@ def has(ages, flag):
     return (ages["sample_stats"]["flags"].values & int(flag)) > 0
 
 
-# --- known values ------------------------------------------------------------------------------
+# --- known values --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_draws_agree_with_quantiles_and_moments():
         assert draws.mean() == pytest.approx(ages["point"]["mean"].values[i].mean(), rel=0.01)
 
 
-# --- brute force: one age per draw, weighed ----------------------------------------------------
+# --- brute force: one age per draw, weighed ------------------------------------------------------
 
 
 def brute_force(grid, log_mass, mh, weight, levels=(0.16, 0.5, 0.84)):
@@ -183,13 +183,13 @@ def test_the_log_density_has_the_right_gradient(grid):
     assert float(jnp.sum(gradient * move)) == pytest.approx(float(difference), rel=2e-3, abs=1e-3)
 
 
-# --- honest ------------------------------------------------------------------------------------
+# --- calibrated ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("prior", ["flat-age", "population"])
 def test_mock_stars_of_a_prior_are_covered_under_it(prior):
-    """3000 stars, seed 5. Tolerance four binomial standard errors: fails once in 2000 if honest,
-    for each of eight figures. The whole thing: `bayescannon ages self-check`."""
+    """3000 stars, seed 5. Tolerance four binomial standard errors: fails once in 2000, for
+    each of eight figures. The whole thing: `bayescannon ages self-check`."""
     check = self_check(3000, prior, seed=5)
     for probability, held in check.coverage.items():
         assert held == pytest.approx(
@@ -205,7 +205,7 @@ def test_crps_is_the_gaussians():
     assert crps(draws, np.zeros(50)).mean() == pytest.approx(known, abs=0.004)
 
 
-# --- the same whatever the order ---------------------------------------------------------------
+# --- the same whatever the order -----------------------------------------------------------------
 
 
 def test_results_depend_on_seed_and_star_alone():
@@ -220,7 +220,7 @@ def test_results_depend_on_seed_and_star_alone():
     np.testing.assert_array_equal(quantile(other), quantile(ages))
 
 
-# --- bad input ---------------------------------------------------------------------------------
+# --- bad input -----------------------------------------------------------------------------------
 
 
 def test_bad_stars_are_flagged_with_nan_and_leave_the_others_alone():

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from bayescannon.ages import infer_ages
-from bayescannon.ages.states import default_classifier, known_states, measure_reliability, p_clump
+from bayescannon.ages.states import default_classifier, known_states
 from bayescannon.posterior.result import as_posterior
+from bayescannon.states import p_clump
+from studies.ages.check import measure_reliability
 
 LABELS = {"teff": 4800.0, "logg": 2.45, "feh": -0.05, "afe": 0.05}  # in the midst of the clump
 
 
-def test_held_out_probabilities_are_honest_and_sharp():
+def test_held_out_probabilities_are_calibrated_and_sharp():
     """Reliability within four standard errors in each bin of 25 stars or more (seed 0)."""
     found = measure_reliability()
     assert len(found.p) == 1502

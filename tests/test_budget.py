@@ -1,4 +1,4 @@
-"""Whose error: the model's own is found where it is, and nothing where nothing is."""
+"""The model's error in label space is found where it is, and nothing where it is not."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The room that judges posteriors: laws first, then Monte Carlo with stated failure rates."""
+"""Calibration of posteriors: laws first, then Monte Carlo with stated failure rates."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bayescannon import calibration as cal
+from studies.calibration.formula import fit_formula
 
 NUMBER = st.floats(-10, 10, allow_subnormal=False)
 DRAWS = arrays(float, (19, 3), elements=NUMBER)
@@ -14,7 +15,7 @@ TRUTH = arrays(float, (3,), elements=NUMBER)
 SOME = settings(max_examples=40, deadline=None)
 
 
-def honest(n=4000, draws=199, seed=0, width=1.0):
+def calibrated(n=4000, draws=199, seed=0, width=1.0):
     """Gaussian posteriors `width` times as wide as they should be: draws, truth."""
     rng = np.random.default_rng(seed)
     truth = rng.normal(size=n)
@@ -93,12 +94,12 @@ def test_unknown_stars_have_no_pit():
 
 
 def test_ranks_see_width_and_bias():
-    """Seed 0, 4,000 stars: honest ranks pass (fails 1 in 100), others of 20 % do not (0)."""
+    """Seed 0, 4,000 stars: calibrated ranks pass (fails 1 in 100), others of 20 % do not (0)."""
     for width, passes in ((1.0, True), (0.8, False), (1.25, False)):
-        draws, truth = honest(width=width)
+        draws, truth = calibrated(width=width)
         found = cal.judge_ranks(cal.ranks(truth[:, None], draws[..., None]))
         assert found.passed == passes
-    draws, truth = honest()
+    draws, truth = calibrated()
     assert not cal.judge_ranks(cal.ranks(truth[:, None] + 0.1, draws[..., None])).passed
 
 
@@ -107,7 +108,7 @@ def test_ranks_see_width_and_bias():
 
 def test_draws_score_as_their_density_does():
     """Seed 1, 4,000 Gaussian stars, 199 draws: both scores within 1 % (fails below 1 in 10^6)."""
-    draws, truth = honest(seed=1)
+    draws, truth = calibrated(seed=1)
     rng = np.random.default_rng(2)
     middle = truth + 0.5 * rng.normal(size=truth.size)
     draws = middle + 0.5 * rng.normal(size=draws.shape)
@@ -125,7 +126,7 @@ def test_draws_score_as_their_density_does():
 
 def test_convolved_posteriors_hold_noisy_values():
     """Seed 3, 20,000 stars: coverage within four binomial errors (fails 1 in 4,000)."""
-    draws, truth = honest(20_000, seed=3)
+    draws, truth = calibrated(20_000, seed=3)
     error = np.random.default_rng(4).uniform(0.2, 0.8, truth.size)
     seen = truth + error * np.random.default_rng(5).normal(size=truth.size)
     held = cal.coverage(cal.pit_of_draws(cal.convolve(draws, error), seen), cal.LEVELS)
@@ -151,7 +152,7 @@ def test_inflation_finds_what_was_wrong():
 
 def test_a_pit_map_mends_other_stars():
     """Seed 7, two halves of 4,000 stars, posteriors 30 % too narrow: misses below 3 points."""
-    draws, truth = honest(8000, seed=7, width=0.7)
+    draws, truth = calibrated(8000, seed=7, width=0.7)
     pit = cal.pit_of_draws(draws, truth)
     before = cal.coverage(pit[4000:], cal.LEVELS) - cal.LEVELS
     mapped = cal.recalibrate_pit(pit[4000:], cal.fit_pit_map(pit[:4000]))
@@ -166,10 +167,10 @@ def test_a_formula_recovers_a_quadratic_and_its_scatter():
     x = rng.normal([4700.0, 2.5], [150.0, 0.4], (5000, 2))
     z = (x - x.mean(axis=0)) / x.std(axis=0)
     target = z[:, 0] - 0.5 * z[:, 1] ** 2 + np.hypot(0.1, 0.2) * rng.normal(size=5000)
-    formula = cal.fit_formula(x, target, 0.2)
+    formula = fit_formula(x, target, 0.2)
     assert formula.sd == pytest.approx(0.1, rel=0.1)
     assert np.std(formula.predict(x) - z[:, 0] + 0.5 * z[:, 1] ** 2) < 0.02
-    blind = cal.fit_formula(x, np.where(rng.uniform(size=5000) < 0.1, np.nan, target))
+    blind = fit_formula(x, np.where(rng.uniform(size=5000) < 0.1, np.nan, target))
     assert blind.sd == pytest.approx(np.hypot(0.1, 0.2), rel=4 / np.sqrt(2 * 4500))
 
 

@@ -26,7 +26,7 @@ SEED = 20
 
 @pytest.fixture(scope="module")
 def post() -> xr.DataTree:
-    """A made posterior of three stars, the last one without numbers."""
+    """A posterior of three stars, the last one without numbers."""
     rng = np.random.default_rng(SEED)
     centre = np.array([4750.0, 2.5, 0.0, 0.05, 0.2])
     width = np.array([20.0, 0.03, 0.02, 0.01, 0.1])

@@ -22,8 +22,9 @@ from bayescannon.catalog import block
 from bayescannon.catalog.block import BlockMaker, part_path
 from bayescannon.catalog.manifest import describe_run
 from bayescannon.cli.app import app
-from bayescannon.files import alone_in
+from bayescannon.files import work_in
 from bayescannon.flags import Flag
+from bayescannon.marks import RUN
 from bayescannon.trees import release
 
 KEYS = {"method": "importance", "draws": 100, "seed": 3}
@@ -41,11 +42,11 @@ bc.run_catalog(
 
 
 @pytest.fixture(scope="module")
-def places(world, tmp_path_factory):
+def places(scenario, tmp_path_factory):
     """A model and a store of 200 stars, three blocks and a rest, in a folder."""
     folder = tmp_path_factory.mktemp("survey")
-    world.model.save(folder / "model")
-    world.spectra.save(folder / "spectra.zarr")
+    scenario.model.save(folder / "model")
+    scenario.spectra.save(folder / "spectra.zarr")
     return folder
 
 
@@ -68,16 +69,16 @@ def whole(places):
     return table, digests(places / "whole")
 
 
-def test_a_run_holds_what_the_steps_give(world, places, whole):
+def test_a_run_holds_what_the_steps_give(scenario, places, whole):
     table, _ = whole
-    post = bc.infer(world.model, bc.Spectra.open(places / "spectra.zarr"), **KEYS)
+    post = bc.infer(scenario.model, bc.Spectra.open(places / "spectra.zarr"), **KEYS)
     steps = bc.build_catalog(post)
     assert table.colnames == steps.colnames
     np.testing.assert_array_equal(table["star_id"], steps["star_id"])
     np.testing.assert_allclose(table["teff_q16"].value, steps["teff_q16"].value, rtol=1e-12)
     np.testing.assert_array_equal(table["flags"], steps["flags"])
     kept = bc.open_posterior(places / "whole" / "posteriors.zarr")
-    name = str(world.spectra.star_id[133])
+    name = str(scenario.spectra.star_id[133])
     one = kept["posterior"].sel(star=name)["teff"].values
     np.testing.assert_allclose(one, post["posterior"].sel(star=name)["teff"].values, rtol=1e-6)
 
@@ -194,8 +195,8 @@ def test_a_block_that_fails_as_a_whole_stops_the_run_with_its_stars(
 
 
 def test_two_runs_do_not_work_in_one_folder(places, tmp_path, small_blocks):
-    refused = pytest.raises(bc.UserError, match="another run works in this folder")
-    with alone_in(tmp_path / "run"), refused:
+    refused = pytest.raises(bc.UserError, match="another run is writing here")
+    with work_in(tmp_path / "run", RUN, "manifest.json"), refused:
         _run(places, tmp_path / "run")
     _run(places, tmp_path / "run")
 
@@ -262,9 +263,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(places, whole, tmp_path, sm
     assert digests(tmp_path / "run") == whole[1]
 
 
-def test_processes_write_the_same_bytes(
-    places, whole, tmp_path, small_blocks, monkeypatch, wait_for_workers
-):
+def test_processes_write_the_same_bytes(places, whole, tmp_path, small_blocks, monkeypatch):
     """More blocks than may wait: one lost in the queue would be missing here."""
     monkeypatch.setattr("bayescannon.catalog.run.STARS_PER_BLOCK", 30)
     one = _run(places, tmp_path / "one")
@@ -289,8 +288,10 @@ def test_the_command_makes_files_and_a_summary(places, tmp_path):
     words += ["--format", "parquet", "--out", tmp_path / "run"]
     done = CliRunner().invoke(app, [str(w) for w in [*words, "--json"]], catch_exceptions=False)
     assert done.exit_code == 0
-    summary = json.loads(done.output.splitlines()[-1])
-    assert summary["stars"] == 200
+    summary = json.loads(done.stdout)  # bars and warnings go to standard error
+    flags = QTable.read(tmp_path / "run" / "catalog.fits")["flags"]
+    assert (summary["stars"], summary["flagged"]) == (200, (flags != 0).sum())
+    assert summary["bad"] == (~bc.flags.good(flags)).sum()
     for suffix in ("ecsv", "fits"):
         back = QTable.read(tmp_path / "run" / f"catalog.{suffix}")
         assert str(back["star_id"][7]) == str(bc.Spectra.open(places / "spectra.zarr").star_id[7])

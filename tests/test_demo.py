@@ -1,4 +1,4 @@
-"""The shell from end to end: the demo once, each stage by itself, bad input."""
+"""The command line from end to end: the demo once, each stage by itself, bad input."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from astropy.table import QTable, Table
-from conftest import shell
+from conftest import run_cli
 
 import bayescannon as bc
 
@@ -21,14 +21,14 @@ def demo(tmp_path_factory) -> Path:
     """The full demo, as the README runs it."""
     out = tmp_path_factory.mktemp("run") / "demo"
     with pytest.MonkeyPatch.context() as patch:
-        assert shell(patch, "demo", "--out", out) == 0
+        assert run_cli(patch, "demo", "--out", out) == 0
     return out
 
 
 def test_demo_leaves_the_files_of_the_contract(demo):
     wanted = {"catalog.fits", "catalog.ecsv", "posteriors.zarr", "model", "figures", "summary.json"}
     for_the_paper = {"ages.zarr", "crossval.npz", "training.ecsv", "truth.ecsv", "spectra.zarr"}
-    assert {p.name for p in demo.iterdir()} == wanted | for_the_paper
+    assert {p.name for p in demo.iterdir()} == wanted | for_the_paper | {".bayescannon"}
     assert len(list((demo / "figures").glob("*.png"))) >= 10
     table = QTable.read(demo / "catalog.fits")
     assert len(table) == 2000
@@ -42,7 +42,7 @@ def test_demo_summary_has_the_promised_figures(demo):
     """Seed 0: cross-validated mass error at most 0.150 in ln. Widths of 2000 stars within 0.25 of
     1: Monte Carlo 0.02, and one training set's label scale moves them by 0.1. The mass of the mock
     is another matter: its maker took a smaller share of the catalogue's errors for noise than
-    training finds (docs/training.md, What cannot be known)."""
+    training finds (docs/explanation/training.md, What one catalogue cannot tell)."""
     summary = json.loads((demo / "summary.json").read_text())
     for name in LABELS:
         for key in ("crossval.rms", "crossval.z", "test.rms", "test.z", "test.coverage68"):
@@ -59,7 +59,7 @@ def test_demo_summary_has_the_promised_figures(demo):
 def test_every_stage_by_itself(tmp_path, monkeypatch):
     """simulate, train, crossval, infer, ages, catalog through files; few pixels keep it quick."""
     made = tmp_path / "made"
-    assert shell(monkeypatch, "simulate", "--kind", "mock", "--stars", 120, "--out", made) == 0
+    assert run_cli(monkeypatch, "simulate", "--kind", "mock", "--stars", 120, "--out", made) == 0
     full = bc.Spectra.open(made / "spectra.zarr")
     flux, ivar = full.arrays()
     short = bc.Spectra(full.wavelength[::40], flux[:, ::40], ivar[:, ::40], full.star_id)
@@ -67,36 +67,36 @@ def test_every_stage_by_itself(tmp_path, monkeypatch):
     recipe = ROOT / "models" / "apokasc-mass" / "recipe.toml"
     inputs = ("--spectra", made / "short.zarr", "--labels", made / "labels.ecsv")
     model = tmp_path / "model"
-    assert shell(monkeypatch, "train", *inputs, "--recipe", recipe, "--out", model) == 0
+    assert run_cli(monkeypatch, "train", *inputs, "--recipe", recipe, "--out", model) == 0
     out = tmp_path / "cv"
     words = (*inputs, "--recipe", recipe, "--folds", 3, "--truth", made / "truth.ecsv")
-    assert shell(monkeypatch, "crossval", *words, "--out", out) == 0
+    assert run_cli(monkeypatch, "crossval", *words, "--out", out) == 0
     assert set(json.loads((out / "crossval.json").read_text())["labels"]) == set(LABELS)
     assert len(Table.read(out / "crossval.ecsv")) == 120
     post, ages = tmp_path / "post.zarr", tmp_path / "ages.zarr"
     words = (made / "short.zarr", "--model", model, "--method", "laplace", "--out", post)
-    assert shell(monkeypatch, "infer", *words) == 0
-    assert shell(monkeypatch, "ages", post, "--out", ages, "--prior", "flat-log-age") == 0
-    assert shell(monkeypatch, "catalog", post, "--ages", ages, "--out", tmp_path / "c.ecsv") == 0
+    assert run_cli(monkeypatch, "infer", *words) == 0
+    assert run_cli(monkeypatch, "ages", post, "--out", ages, "--prior", "flat-log-age") == 0
+    assert run_cli(monkeypatch, "catalog", post, "--ages", ages, "--out", tmp_path / "c.ecsv") == 0
     table = QTable.read(tmp_path / "c.ecsv")
     assert list(table["star_id"]) == list(full.star_id)
     by_hand = bc.build_catalog(bc.open_posterior(post), bc.open_posterior(ages))
     np.testing.assert_allclose(table["age_q50"].value, by_hand["age_q50"].value)
 
 
-def test_real_giants_through_the_shell(tmp_path, monkeypatch, capsys):
+def test_real_giants_through_the_command_line(tmp_path, monkeypatch, capsys):
     """The DR12 giant near ASPCAP's labels; the cool DR17 one flagged; a bad file quarantined."""
     files = sorted((ROOT / "tests" / "data").glob("apStar-*.fits.gz"))
     broken = tmp_path / "apStar-broken.fits"
     broken.write_bytes(b"SIMPLE  =                    T")
     store = tmp_path / "real.zarr"
-    assert shell(monkeypatch, "ingest", *files, broken, "--out", store) == 0
+    assert run_cli(monkeypatch, "ingest", *files, broken, "--out", store) == 0
     quarantine = Table.read(tmp_path / "real.zarr.quarantine.ecsv")
     assert len(quarantine) == 1
     assert "apStar-broken.fits" in quarantine["reason"][0]
     post = tmp_path / "post.zarr"
     name = "apogee-dr12-four-label"
-    assert shell(monkeypatch, "infer", store, "--model", name, "--out", post) == 0
+    assert run_cli(monkeypatch, "infer", store, "--model", name, "--out", post) == 0
     assert "OUTSIDE_TRAINING" in capsys.readouterr().out
     tree = bc.open_posterior(post)
     near = tree["point"]["mean"].sel(star="2M00004994+1621552").values
@@ -141,7 +141,7 @@ def bad_calls(folder: Path) -> dict[str, tuple[list, str]]:
 def test_bad_input_is_one_line_exit_2_and_nothing_half_written(tmp_path, monkeypatch, capsys):
     for what, (words, named) in bad_calls(tmp_path).items():
         before = sorted(p.name for p in tmp_path.iterdir())
-        assert shell(monkeypatch, *words) == 2, what
+        assert run_cli(monkeypatch, *words) == 2, what
         message = capsys.readouterr().err.strip()
         assert named in message, (what, message)
         assert "\n" not in message, (what, message)

@@ -8,25 +8,18 @@ from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from bayescannon.calibration import coverage, pit_of_draws
+from bayescannon.calibration.point import numbers
 from bayescannon.cli import app
 from bayescannon.data import element_windows, lines, model_path
 from bayescannon.errors import UserError
 from bayescannon.model import Model
-from bayescannon.plots import (
-    age_posteriors,
-    ages,
-    calibration,
-    coefficients,
-    corner_star,
-    factors,
-    one_to_one,
-    scatter,
-    spectrum,
-    training_labels,
-)
-from bayescannon.plots.differences import numbers
-from bayescannon.plots.names import amount, axis_label
-from bayescannon.plots.style import save
+from bayescannon.plots.ages import draw_age_posteriors, smooth_density
+from bayescannon.plots.calibration import draw_pit
+from bayescannon.plots.factors import draw_factors, element_weights, projections, strongest_first
+from bayescannon.plots.labels import draw_corner, draw_one_to_one, draw_training_labels
+from bayescannon.plots.model import draw_coefficients, draw_scatter
+from bayescannon.plots.spectra import draw_spectrum
+from bayescannon.plots.style import amount, axis_label, save
 from bayescannon.plots.windows import broken, strongest_pixels, strongest_wavelengths
 from bayescannon.validation import judge
 
@@ -111,7 +104,7 @@ def test_numbers_are_those_of_the_summary(stars):
 def test_one_to_one_has_two_panels_a_label_and_counts_stars(stars):
     truth, estimate = stars
     sd = np.broadcast_to(SD, truth.shape)
-    fig = one_to_one.draw(truth, estimate, NAMES, sd, x_word="true", note="semi-synthetic")
+    fig = draw_one_to_one(truth, estimate, NAMES, sd, x_word="true", note="semi-synthetic")
     text = words(fig)
     assert len(fig.axes) == 2 * 5 + 2  # and the colour bar, and the words in the free cell
     for wanted in ("[K]", "[dex]", "79 stars", "z-width", "semi-synthetic", r"true $\ln(M"):
@@ -120,13 +113,13 @@ def test_one_to_one_has_two_panels_a_label_and_counts_stars(stars):
 
 def test_one_to_one_with_one_label_and_no_star():
     empty = np.full((4, 1), np.nan)
-    fig = one_to_one.draw(empty, empty, NAMES[:1])
+    fig = draw_one_to_one(empty, empty, NAMES[:1])
     assert "0 stars" in words(fig)
     assert len(fig.axes) == 2
 
 
 def test_coefficients_show_units_pivots_and_lines(real):
-    fig = coefficients.draw(real, "afe", lines(), width=20.0)
+    fig = draw_coefficients(real, "afe", lines(), width=20.0)
     text = words(fig)
     assert len(fig.axes) == 3
     for wanted in (r"vacuum wavelength [$\AA$]", "[continuum = 1]", "16369.2", "Fe I", "4500"):
@@ -137,12 +130,12 @@ def test_coefficients_show_units_pivots_and_lines(real):
 
 def test_coefficients_at_a_detector_gap(real):
     gap = real.wavelength[np.argmax(np.diff(real.wavelength))]
-    words(coefficients.draw(real, "teff", lines(), centre=gap + 5.0))
+    words(draw_coefficients(real, "teff", lines(), centre=gap + 5.0))
 
 
 @pytest.fixture(scope="module")
 def with_factors(real):
-    """The real model with two made factors: nickel's lines, and twice as strong Si up, Ti down."""
+    """The real model with two factors: nickel's lines, and twice as strong Si up, Ti down."""
     windows = element_windows()
     two = 0.02 * (windows["Si"] - windows["Ti"])
     made = np.stack([0.005 * windows["Ni"], two], axis=1).astype(float)
@@ -151,13 +144,13 @@ def with_factors(real):
 
 
 def test_factors_are_named_by_their_elements_the_strongest_first(with_factors):
-    fig = factors.draw(with_factors, element_windows(), note="semi-synthetic")
+    fig = draw_factors(with_factors, element_windows(), note="semi-synthetic")
     text = words(fig)
     first, second = fig.axes
     assert "residual factors (semi-synthetic)" in text
     assert "[flux, continuum = 1]" in fig.get_supylabel()
     assert r"vacuum wavelength [$\AA$]" in second.get_xlabel()
-    drawn = factors.strongest_first(with_factors)
+    drawn = strongest_first(with_factors)
     for i, ax in enumerate((first, second)):
         y = ax.lines[0].get_ydata()
         known = np.isfinite(y)
@@ -176,24 +169,24 @@ def test_factors_are_named_by_their_elements_the_strongest_first(with_factors):
 
 
 def test_projection_does_not_depend_on_the_sign_or_size_of_a_factor(with_factors):
-    weights = factors.element_weights(element_windows(), with_factors.wavelength)
+    weights = element_weights(element_windows(), with_factors.wavelength)
     assert "Si" in weights
     assert not any("_" in name for name in weights)
     noise = np.random.default_rng(8).normal(size=len(with_factors.scatter))
     factor = weights["Si"] - 0.3 * weights["Ni"] + 0.01 * noise
-    found = factors.projections(factor, weights)
+    found = projections(factor, weights)
     assert next(iter(found)) == "Si"
     assert found["Si"] > 0.9
     assert found["Ni"] < -0.1
-    other = factors.projections(-3.0 * factor, weights)
+    other = projections(-3.0 * factor, weights)
     assert list(other) == list(found)
     np.testing.assert_allclose(list(other.values()), list(found.values()), rtol=1e-12)
-    assert set(factors.projections(0.0 * factor, weights).values()) == {0.0}
+    assert set(projections(0.0 * factor, weights).values()) == {0.0}
 
 
 def test_factors_without_windows_and_without_factors(real, with_factors):
-    assert all(ax.get_legend() is None for ax in factors.draw(with_factors).axes)
-    assert "no residual factor" in words(factors.draw(real, element_windows()))
+    assert all(ax.get_legend() is None for ax in draw_factors(with_factors).axes)
+    assert "no residual factor" in words(draw_factors(real, element_windows()))
 
 
 def test_factors_command(with_factors, tmp_path):
@@ -215,7 +208,7 @@ def test_spectrum_with_and_without_good_pixels(real, good):
     labels = real.scaling.pivot
     flux = np.nan_to_num(real.predict(labels)[0])
     ivar = np.full(flux.shape, 1e4 if good else 0.0)
-    fig = spectrum.draw(real, flux, ivar, labels, star_id="a star")
+    fig = draw_spectrum(real, flux, ivar, labels, star_id="a star")
     text = words(fig)
     assert len(fig.axes) == 2 * 4
     assert r"residual [$\sigma$]" in text
@@ -225,7 +218,7 @@ def test_spectrum_with_and_without_good_pixels(real, good):
 def test_spectrum_in_given_windows(real):
     labels = real.scaling.pivot
     flux = np.nan_to_num(real.predict(labels)[0])
-    fig = spectrum.draw(real, flux, np.full(flux.shape, 1e4), labels, np.array([15770.0]))
+    fig = draw_spectrum(real, flux, np.full(flux.shape, 1e4), labels, np.array([15770.0]))
     assert "15770.0" in words(fig)
     assert len(fig.axes) == 2
 
@@ -234,7 +227,7 @@ def test_corner_keeps_a_far_truth_in_the_picture():
     draws = CENTRE[:3] + SD[:3] * np.random.default_rng(2).normal(size=(200, 3))
     draws[7, 2] = np.nan
     truth = CENTRE[:3] + np.array([5.0 * SPREAD[0], 0, np.nan])
-    fig = corner_star.draw(draws, NAMES[:3], CENTRE[:3], truth, star_id="a star")
+    fig = draw_corner(draws, NAMES[:3], CENTRE[:3], truth, star_id="a star")
     text = words(fig)
     assert len(fig.axes) == 9
     assert "199 draws" in text
@@ -243,7 +236,7 @@ def test_corner_keeps_a_far_truth_in_the_picture():
 
 
 def test_corner_of_a_star_without_posterior_says_so():
-    fig = corner_star.draw(np.full((50, 5), np.nan), NAMES)
+    fig = draw_corner(np.full((50, 5), np.nan), NAMES)
     assert "no posterior" in words(fig)
 
 
@@ -251,7 +244,7 @@ def test_age_posteriors_of_a_few_stars():
     rng = np.random.default_rng(3)
     draws = np.minimum(np.array([1.2, 5.0, 13.0]) * 10 ** (0.1 * rng.normal(size=(300, 3))), 13.8)
     draws[:, 1] = np.nan
-    fig = age_posteriors.draw(draws, ["a", "b", "c"], np.array([1.0, 2.0, np.nan]))
+    fig = draw_age_posteriors(draws, ["a", "b", "c"], np.array([1.0, 2.0, np.nan]))
     text = words(fig)
     assert len(fig.axes) == 1
     assert "age [Gyr]" in text
@@ -260,22 +253,9 @@ def test_age_posteriors_of_a_few_stars():
 
 def test_density_does_not_fall_off_at_the_edge():
     values = np.random.default_rng(4).uniform(0.0, 1.0, 20_000)
-    density = age_posteriors.smooth_density(values, np.linspace(0.0, 1.0, 201), edge=1.0)
+    density = smooth_density(values, np.linspace(0.0, 1.0, 201), edge=1.0)
     # Monte Carlo error of a kernel of width ~0.036 with 20,000 draws is about 2 %
     assert density[-1] == pytest.approx(1.0, abs=0.1)
-
-
-@pytest.mark.parametrize("n_star", [40, 600])
-def test_recovery_of_ages_counts_and_covers(n_star):
-    rng = np.random.default_rng(5)
-    truth = rng.uniform(0.8, 12.0, n_star)
-    median = truth * 10 ** (0.1 * rng.normal(size=n_star))
-    median[0] = np.nan
-    text = words(ages.draw(truth, median, median / 10**0.1, median * 10**0.1))
-    assert "true age [Gyr]" in text
-    assert "68 % interval holds" in text
-    empty = np.full(3, np.nan)
-    assert len(ages.draw(empty, empty, empty, empty).axes) == 2
 
 
 def test_scatter_counts_pixels():
@@ -283,14 +263,14 @@ def test_scatter_counts_pixels():
     wavelength = np.concatenate([np.arange(15200.0, 15300.0, 0.2), np.arange(15900, 16000, 0.2)])
     values = rng.gamma(4.0, 1e-3, wavelength.size)
     values[:5] = 0.0
-    fig = scatter.draw(wavelength, values, np.arange(wavelength.size) != 10)
+    fig = draw_scatter(wavelength, values, np.arange(wavelength.size) != 10)
     assert "999 pixels, 5 of them with s = 0" in words(fig)
     assert len(fig.axes) == 2
-    words(scatter.draw(wavelength, np.zeros(wavelength.size)))
+    words(draw_scatter(wavelength, np.zeros(wavelength.size)))
 
 
 def test_training_labels_leave_out_incomplete_stars(stars):
-    fig = training_labels.draw(stars[1][:, 2:], NAMES[2:], note="semi-synthetic")
+    fig = draw_training_labels(stars[1][:, 2:], NAMES[2:], note="semi-synthetic")
     text = words(fig)
     assert "79 stars, 1 without all labels left out (semi-synthetic)" in text
     assert len(fig.axes) == 9
@@ -307,7 +287,7 @@ def test_calibration_shows_overconfidence():
     held = [coverage(pit[1:, i], np.array([0.68]))[0] for i in range(2)]
     assert held[0] == pytest.approx(0.68, abs=0.09)  # four binomial standard deviations
     assert held[1] == pytest.approx(0.196, abs=0.08)  # P(|z| < 0.994 / 4)
-    fig = calibration.draw(pit, ("feh", "my label"))
+    fig = draw_pit(pit, ("feh", "my label"))
     text = words(fig)
     assert len(fig.axes) == 4
     assert "my label, 399 stars" in text
@@ -321,6 +301,6 @@ def test_names_have_units_and_unknown_ones_stay():
 
 def test_save_writes_the_same_bytes_and_nothing_beside(tmp_path):
     for name in ("a.png", "b.png"):
-        save(scatter.draw(np.arange(50.0), np.linspace(1e-3, 2e-3, 50)), tmp_path / name)
+        save(draw_scatter(np.arange(50.0), np.linspace(1e-3, 2e-3, 50)), tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png"]

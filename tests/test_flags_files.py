@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayescannon.files import write_beside
-from bayescannon.flags import MEANING, Flag, combine, explain
+from bayescannon.flags import MEANING, WARNINGS, Flag, Tally, combine, explain, good
 from bayescannon.keys import star_generator, star_keys
 
 # --- flags -------------------------------------------------------------------------------------
@@ -33,6 +33,14 @@ def test_flags_add_up_and_explain_themselves(raised):
     lines = explain(int(value))
     assert [line.split(":")[0] for line in lines] == [f.name for f in MEANING if f in raised]
     assert explain(0) == []
+
+
+def test_good_stars_have_no_bit_but_warnings_and_one_line_counts_them_all():
+    column = np.array([0, Flag.LOW_ESS, WARNINGS, Flag.BAD_CHI2, Flag.BAD_CHI2 | Flag.LOW_ESS])
+    assert good(column).tolist() == [True, True, True, False, False]
+    assert Tally.of(column) == (5, 4, 2)
+    assert str(Tally.of(column)) == "5 stars: 1 without a flag, 2 with warnings, 2 bad"
+    assert str(Tally.of(column[:1])).startswith("1 star:")
 
 
 def test_values_that_are_no_flags_are_refused():

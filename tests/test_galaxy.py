@@ -43,7 +43,7 @@ def galaxy():
 
 @pytest.fixture(scope="module")
 def clump(galaxy):
-    """Clump stars whose ln mass is measured with honest Gaussian errors, and their ages."""
+    """Clump stars whose ln mass is measured with calibrated Gaussian errors, and their ages."""
     stars, rng = galaxy.stars[galaxy.stars["sample"] == "clump"], np.random.default_rng(8)
     one, n = np.ones((1, 200, 1)), len(stars)
     measured = np.asarray(stars["ln_mass"]) + MASS_ERROR * rng.normal(size=n)
@@ -186,7 +186,7 @@ def _share_inside(draws, truth):
     return np.mean((low <= truth) & (truth <= high))
 
 
-def test_maps_of_honest_ages_hold_the_truth_and_mark_few_stars(clump):
+def test_maps_of_calibrated_ages_hold_the_truth_and_mark_few_stars(clump):
     """Real-looking ages through `infer_ages`: 95 % intervals hold at least 0.95 less 3.3 binomial
     errors; cells with few stars are not filled; draws propagate: point ages would be narrower."""
     stars, age = clump

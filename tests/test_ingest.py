@@ -51,8 +51,8 @@ def files(tmp_path_factory):
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Four stars a chunk and three files a block, so that a few files fill several of each."""
-    for room in (run, store):
-        monkeypatch.setattr(room, "STARS_PER_CHUNK", 4)
+    for module in (run, store):
+        monkeypatch.setattr(module, "STARS_PER_CHUNK", 4)
     monkeypatch.setattr(run, "FILES_PER_BLOCK", 3)
 
 
@@ -178,8 +178,8 @@ def test_what_cannot_be_gone_on_with_is_refused(files, tmp_path):
     with pytest.raises(bc.UserError, match=r"other \[pixels\] settings"):
         bc.ingest_files(files, other, out=out)
     bc.Spectra([1.0, 2.0], [1.0, 1.0], [1.0, 1.0], "a").save(tmp_path / "b.zarr")
-    for path in (tmp_path / "b.zarr", tmp_path):
-        with pytest.raises(bc.UserError, match="no store that `ingest` made"):
+    for path, match in ((tmp_path / "b.zarr", "no store that `ingest` made"), (tmp_path, "no sp")):
+        with pytest.raises(bc.UserError, match=match):
             bc.ingest_files(files, out=path)
     assert len(bc.Spectra.open(tmp_path / "b.zarr")) == 1
     with pytest.raises(bc.UserError, match="no file was given"):
@@ -326,3 +326,26 @@ def test_folders_globs_and_lists_stand_for_files(tmp_path):
         with pytest.raises(bc.UserError, match=why) as caught:
             expand([given])
         assert str(given) in str(caught.value)
+
+
+def test_visits_are_rows_of_their_star(tmp_path, monkeypatch):
+    """Of files with 70 and 1 visits: X, X#2, ...; each as if its row were a file of its own."""
+    monkeypatch.setattr(block, "FILES_PER_BLOCK", 64)
+    for seed, rows in ((1, 72), (2, 1)):
+        (tmp_path / f"apStar-{seed}.fits").write_bytes(ap_star(seed, rows))
+    files = sorted(tmp_path.iterdir())
+    made = bc.ingest_files(files, PIXELS, visits=True, out=tmp_path / "visits.zarr").spectra
+    names = ["2M00000001+0000000", *(f"2M00000001+0000000#{k}" for k in range(2, 71))]
+    assert made.star_id.tolist() == [*names, "2M00000002+0000000"]
+    with fits.open(files[0]) as hdus:
+        for hdu in hdus[1:4]:
+            hdu.data = hdu.data[70]
+        hdus.writeto(tmp_path / "one.fits")
+    alone = bc.ingest_files([tmp_path / "one.fits"], PIXELS).spectra
+    np.testing.assert_allclose(made.flux[68], alone.flux[0], rtol=1e-6)
+    assert bc.ingest_files(files, PIXELS).spectra.star_id.tolist() == [
+        names[0],
+        "2M00000002+0000000",
+    ]
+    with pytest.raises(bc.UserError, match="exists"):
+        bc.ingest_files(files, PIXELS, visits=True, out=tmp_path / "visits.zarr")

@@ -13,6 +13,7 @@ from bayescannon.ages import Parsec
 from bayescannon.catalog.build import described
 from bayescannon.cli import app
 from bayescannon.data import apokasc, element_windows, lines, model_path
+from bayescannon.marks import PAPER, put_mark
 from bayescannon.plots.windows import axis, strongest_wavelengths
 from bayescannon.simulate import with_published_ages
 from bayescannon.validation import CrossValidation
@@ -47,7 +48,7 @@ def about_the_fiducial(four_label) -> bc.Model:
 
 
 @pytest.fixture(scope="module")
-def made_validation() -> CrossValidation:
+def simulated_validation() -> CrossValidation:
     """120 real giants with errors of known size; three of them do not fit."""
     rng = np.random.default_rng(11)
     real = apokasc()[:120]
@@ -79,14 +80,14 @@ def made_validation() -> CrossValidation:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, made_validation, mass_model) -> Path:
-    """What `demo` leaves, by hand: 150 made stars whose posteriors are truth and known errors."""
+def run(tmp_path_factory, simulated_validation, mass_model) -> Path:
+    """What `demo` leaves, by hand: 150 simulated stars, posteriors from truth and known errors."""
     folder = tmp_path_factory.mktemp("paper") / "run"
     folder.mkdir()
-    made, rng, grid = bc.make_mock(150, seed=3), np.random.default_rng(12), Parsec.default()
-    truth = np.column_stack([np.asarray(made.truth[name], float) for name in NAMES])
+    simulated, rng, grid = bc.make_mock(150, seed=3), np.random.default_rng(12), Parsec.default()
+    truth = np.column_stack([np.asarray(simulated.truth[name], float) for name in NAMES])
     mean = truth + 0.1 * SD * rng.normal(size=truth.shape)
-    columns: dict[str, np.ndarray] = {"star_id": np.asarray(made.truth["star_id"], str)}
+    columns: dict[str, np.ndarray] = {"star_id": np.asarray(simulated.truth["star_id"], str)}
 
     def add(name, middle, spread):
         for suffix, sign in (("q025", -2), ("q16", -1), ("q50", 0), ("q84", 1), ("q975", 2)):
@@ -99,14 +100,14 @@ def run(tmp_path_factory, made_validation, mass_model) -> Path:
     add("mass", np.exp(mean[:, 4]), 0.05)
     add("age", age, 0.01)
     add("age_trained", 0.8 * age, 0.01)
-    columns["p_rc"] = (np.asarray(made.truth["state"]) == "RC").astype(float)
+    columns["p_rc"] = (np.asarray(simulated.truth["state"]) == "RC").astype(float)
     columns["chi2_red"] = np.r_[np.full(15, 2.5), np.full(135, 1.0)]
     columns["flags"] = np.zeros(150, np.int32)
     bc.write_catalog(described(columns.items()), folder / "catalog.fits")
-    made.truth.write(folder / "truth.ecsv")
-    made.labels.write(folder / "training.ecsv")
-    made.spectra[:6].save(folder / "spectra.zarr")
-    made_validation.save(folder / "crossval.npz")
+    simulated.truth.write(folder / "truth.ecsv")
+    simulated.labels.write(folder / "training.ecsv")
+    simulated.spectra[:6].save(folder / "spectra.zarr")
+    simulated_validation.save(folder / "crossval.npz")
     mass_model.save(folder / "model")
     summary = {"data": "semi-synthetic", "crossval_stride": 7}
     (folder / "summary.json").write_text(json.dumps(summary))
@@ -183,7 +184,7 @@ def test_information_agrees_with_the_covariance_written_out(mass_model):
     assert full < plain
 
 
-def test_cross_validation_beside_the_papers(run, made_validation):
+def test_cross_validation_beside_the_papers(run, simulated_validation):
     """rms of 117 stars: Monte Carlo error 6.5 %, tolerance four times that; the three bad fits, 50
     sd off, would be seen at once."""
     item = make_item("fig1", Source(run))
@@ -200,8 +201,8 @@ def test_cross_validation_beside_the_papers(run, made_validation):
     assert "semi-synthetic" in item.caption
     assert "4 folds, every 7th pixel" in item.caption
     back = CrossValidation.load(run / "crossval.npz")
-    assert back.labels == made_validation.labels
-    np.testing.assert_array_equal(back.mean, made_validation.mean)
+    assert back.labels == simulated_validation.labels
+    np.testing.assert_array_equal(back.mean, simulated_validation.mean)
 
 
 def test_ages_off_the_grid_are_left_out_or_clipped_as_asked():
@@ -222,15 +223,15 @@ def test_comparison_is_in_the_papers_units():
     assert numbers["paper.ln_age"] == 0.21
 
 
-def test_age_item_counts_what_is_outside(made_validation):
+def test_age_item_counts_what_is_outside(simulated_validation):
     from dataclasses import replace
 
     log_age = np.log(np.linspace(1, 16, 120))
-    truth = np.column_stack([made_validation.truth[:, :4], log_age])
+    truth = np.column_stack([simulated_validation.truth[:, :4], log_age])
     truth[::10, 4] = np.nan
-    mean = np.column_stack([made_validation.truth[:, :4], log_age])
+    mean = np.column_stack([simulated_validation.truth[:, :4], log_age])
     names = (*NAMES[:4], "ln_age")
-    found = replace(made_validation, labels=names, truth=truth, mean=mean)
+    found = replace(simulated_validation, labels=names, truth=truth, mean=mean)
     item = age_item(found, stride=9)
     kept = np.linspace(1, 16, 120)[BAD_FITS:]
     assert item.numbers["outside_0_14_gyr"] == pytest.approx((kept > 14).mean())
@@ -279,12 +280,12 @@ def test_spectrum_of_the_star_most_like_the_papers(run):
     assert len(item.figures["fig2"].axes) == 16
 
 
-def test_section_4_compares_with_real_labels_and_truth(run, made_validation):
+def test_section_4_compares_with_real_labels_and_truth(run, simulated_validation):
     item = make_item("section4", Source(run))
     table = item.tables["section4_offsets.ecsv"]
     pairs = {(str(a), str(b)) for a, b in table["stars of", "against"]}
     assert pairs == {("catalogue", "what went in"), ("cross-validation", "real labels")}
-    away = (made_validation.mean - made_validation.truth)[:, 1]
+    away = (simulated_validation.mean - simulated_validation.truth)[:, 1]
     assert item.numbers["mean.cross-validation.real_labels.logg"] == pytest.approx(away.mean())
     assert item.numbers["in_box"] <= 150
     share = item.numbers["outside_region"] / item.numbers["in_box"]
@@ -319,6 +320,7 @@ def test_without_a_run_what_ships_is_drawn_and_the_rest_says_how(tmp_path):
     words = ["figures", "paper", "--out", str(tmp_path)]
     words += [word for name in wanted for word in ("--only", name)]
     (tmp_path / "fig1.png").write_bytes(b"of an earlier run")
+    put_mark(tmp_path, PAPER)
     done = CliRunner().invoke(app, words, catch_exceptions=False)
     assert done.exit_code == 0
     for name in NEEDS_A_RUN:

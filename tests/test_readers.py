@@ -13,6 +13,7 @@ from xxhash import xxh3_128_hexdigest
 import bayescannon as bc
 from bayescannon.spectra import CovarianceWarning, read_spectrum
 from bayescannon.spectra.bits import BAD_PIXEL, AspcapFlag, PixelBit, StarFlag, bits, names
+from bayescannon.spectra.readers import read_visits
 
 APSTAR = DATA / "apStar-r5-2M00004994+1621552.fits.gz"
 ASPCAP = DATA / "aspcapStar-r6-l30e.2-2M00452143+1634446.fits.gz"
@@ -78,8 +79,10 @@ def _from_the_data_model(release: str, rows: int, compress: bool, folder: Path) 
         hdus.append(image)
     hdus.append(fits.ImageHDU(np.zeros(27)))
     path = folder / f"apStar-{release}-2M12345678+1234567.fits{'.gz' * compress}"
+    for k in range(1, rows - 1):
+        hdus[0].header[f"SNRVIS{k}"] = 10.0 * k
     fits.HDUList(hdus).writeto(path)
-    return path, np.atleast_2d(flux)[0], np.atleast_2d(mask)[0]
+    return path, np.atleast_2d(flux), np.atleast_2d(mask)
 
 
 @pytest.mark.parametrize("compress", [False, True])
@@ -87,7 +90,12 @@ def _from_the_data_model(release: str, rows: int, compress: bool, folder: Path) 
 @pytest.mark.parametrize("release", ["s3", "r5", "r6", "r8", "r12", "dr17"])
 def test_ap_star_written_from_the_data_model_of_each_release(release, rows, compress, tmp_path):
     path, flux, mask = _from_the_data_model(release, rows, compress, tmp_path)
-    raw = read_spectrum(path)
+    visits = read_visits(path)
+    assert len(visits) == max(rows - 2, 1)
+    if rows > 1:
+        np.testing.assert_array_equal(visits[-1].flux, np.where(mask[-1] == 0, flux[-1], 0.0))
+        assert [visit.snr for visit in visits] == [10.0 * k for k in range(1, rows - 1)]
+    raw, flux, mask = read_spectrum(path), flux[0], mask[0]
     np.testing.assert_array_equal(raw.ivar > 0, mask == 0)
     np.testing.assert_array_equal(raw.flux, np.where(mask == 0, flux, 0.0))
     np.testing.assert_allclose(raw.ivar[mask == 0], (flux[mask == 0] / 100.0) ** -2.0, rtol=1e-6)

@@ -1,4 +1,4 @@
-"""One harness that every sampler faces: known targets, then calibration on made stars.
+"""One harness that every sampler faces: known targets, then calibration on simulated stars.
 
 A sampler passes when the draws of 256 stars, pooled, have the target's moments, or when it flags
 at least 99 % of the stars. Seeds are fixed, so nothing here fails at random.
@@ -20,7 +20,7 @@ from bayescannon.calibration import judge_ranks, ranks
 from bayescannon.flags import Flag
 from bayescannon.keys import star_keys
 from bayescannon.labels import feature_rows, n_features
-from bayescannon.plots import star
+from bayescannon.plots.star import draw_star
 from bayescannon.plots.style import save
 from bayescannon.plots.windows import PAPER_WINDOWS
 from bayescannon.posterior import SoftBox, Summary, laplace, stack_draws
@@ -36,9 +36,9 @@ from bayescannon.posterior.importance import (
 )
 from bayescannon.posterior.likelihood import log_likelihood_of_draws
 from bayescannon.posterior.methods import SAMPLERS, Problem, _thinned_ess
-from bayescannon.simulate.from_model import make_stars
+from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.trees import array
-from benchmarks.simulated import MadeSpectra
+from benchmarks.simulated import SimulatedSpectra
 
 N_STAR, N_DRAW = 256, 500
 METHODS = ("laplace", "importance", "nuts", "auto")
@@ -137,7 +137,7 @@ def test_both_modes_get_their_weight(method):
     assert abs(found.mean() - share) < 0.01
 
 
-# --- the block of points that all stars share ---------------------------------------------------
+# --- the block of points that all stars share ----------------------------------------------------
 
 
 def test_the_points_are_students_t():
@@ -208,32 +208,32 @@ def test_one_mode_is_the_mixture_of_one():
     assert same.mean() > 0.99
 
 
-# --- calibration on made stars -------------------------------------------------------------------
+# --- calibration on simulated stars --------------------------------------------------------------
 
 
 def _calibration(model, method: str, n: int = 256):
-    made = make_stars(model, n, seed=7)
-    post = bc.infer(model, made.spectra, method, draws=500, seed=7)
-    return judge_ranks(ranks(made.labels, stack_draws(post, model.labels)))
+    simulated = simulate_stars(model, n, seed=7)
+    post = bc.infer(model, simulated.spectra, method, draws=500, seed=7)
+    return judge_ranks(ranks(simulated.labels, stack_draws(post, model.labels)))
 
 
-def test_spectra_made_as_they_are_read_are_inferred_as_those_in_memory(world):
+def test_spectra_made_as_they_are_read_are_inferred_as_those_in_memory(scenario):
     """`bench catalog --generate` takes them: once, `infer` asked for what they do not have."""
-    stored = make_stars(world.model, 5, 7, first=0).spectra
-    made = MadeSpectra(world.model, np.arange(5), 7)
-    ours, theirs = (bc.infer(world.model, s, "laplace", draws=20) for s in (made, stored))
+    stored = simulate_stars(scenario.model, 5, 7, first=0).spectra
+    simulated = SimulatedSpectra(scenario.model, np.arange(5), 7)
+    ours, theirs = (bc.infer(scenario.model, s, "laplace", draws=20) for s in (simulated, stored))
     np.testing.assert_allclose(
         array(ours, "point/mean"), array(theirs, "point/mean"), rtol=1e-6, atol=1e-6
     )
 
 
 @pytest.mark.parametrize("method", ["importance", "nuts"])
-def test_ranks_of_the_truth_are_uniform(world, method):
+def test_ranks_of_the_truth_are_uniform(scenario, method):
     """256 stars, 199 thinned draws, 20 bins, seed 7; another seed fails 2 times in 100 a method.
 
     The whole check, 1,000 stars of the shipped model, is `bayescannon bench calibration`.
     """
-    found = _calibration(world.model, method)
+    found = _calibration(scenario.model, method)
     assert found.passed, found
 
 
@@ -250,17 +250,17 @@ def test_the_calibration_check_sees_what_is_wrong():
 # --- another prior -------------------------------------------------------------------------------
 
 
-def test_reweighting_to_the_flat_prior_equals_inferring_with_it(world):
+def test_reweighting_to_the_flat_prior_equals_inferring_with_it(scenario):
     """Means within 5 Monte Carlo errors of both samples; the sample is worth less afterwards."""
-    stars = world.spectra[:64]
-    flat = bc.infer(world.model, stars, "importance", prior="flat", seed=3)
-    before = bc.infer(world.model, stars, "importance", prior="population", seed=3)
+    stars = scenario.spectra[:64]
+    flat = bc.infer(scenario.model, stars, "importance", prior="flat", seed=3)
+    before = bc.infer(scenario.model, stars, "importance", prior="population", seed=3)
     after = bc.reweight(before, "flat")
     ess = after.sample_stats["ess"].values
     assert (ess < before.sample_stats["ess"].values).all()
     assert after.attrs["prior"] == "flat"
     assert after.attrs["reweighted_from"] == "population"
-    for i, name in enumerate(world.model.labels):
+    for i, name in enumerate(scenario.model.labels):
         one, two = (tree.posterior[name].values[0] for tree in (after, flat))
         allowed = 5 * two.std(axis=0) * np.sqrt(1 / ess + 1 / flat.sample_stats["ess"].values)
         assert (np.abs(one.mean(axis=0) - two.mean(axis=0)) < allowed).all()
@@ -269,8 +269,8 @@ def test_reweighting_to_the_flat_prior_equals_inferring_with_it(world):
     np.testing.assert_array_equal(same.posterior["teff"], after.posterior["teff"])
 
 
-def test_reweighting_to_a_far_prior_is_flagged_and_bad_priors_are_refused(world):
-    post = bc.infer(world.model, world.spectra[:8], "importance", prior="flat")
+def test_reweighting_to_a_far_prior_is_flagged_and_bad_priors_are_refused(scenario):
+    post = bc.infer(scenario.model, scenario.spectra[:8], "importance", prior="flat")
     mean = jnp.asarray(post.point["mean"].values[0] + np.array([80.0, 0.2, 0.1]))
     narrow = dist.Normal(mean, jnp.array([1.0, 0.01, 0.01])).to_event(1)
     far = bc.reweight(post, narrow)
@@ -282,9 +282,9 @@ def test_reweighting_to_a_far_prior_is_flagged_and_bad_priors_are_refused(world)
         bc.reweight(post, dist.Normal(0.0, 1.0))
 
 
-def test_one_star_on_one_page(world, tmp_path):
-    post = bc.infer(world.model, world.spectra[:3], draws=100)
-    page = star.draw(world.model, world.spectra[:3], post, "star-001")
+def test_one_star_on_one_page(scenario, tmp_path):
+    post = bc.infer(scenario.model, scenario.spectra[:3], draws=100)
+    page = draw_star(scenario.model, scenario.spectra[:3], post, "star-001")
     save(page, tmp_path / "star.png")
     # flux and residual in each of the paper's eight windows
     assert len(page.subfigs[0].axes) == 2 * len(PAPER_WINDOWS) == 16
@@ -292,4 +292,4 @@ def test_one_star_on_one_page(world, tmp_path):
     assert "Pareto k-hat" in words
     assert "no flag is raised" in words
     with pytest.raises(bc.UserError, match="'nobody' is not among the 3"):
-        star.draw(world.model, world.spectra[:3], post, "nobody")
+        draw_star(scenario.model, scenario.spectra[:3], post, "nobody")

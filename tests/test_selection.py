@@ -68,7 +68,7 @@ def test_each_star_is_in_or_out_and_why(giants, region):
 
 
 def test_a_region_of_too_few_stars_is_refused(giants):
-    with pytest.raises(bc.UserError, match="40 stars have feh"):
+    with pytest.raises(bc.UserError, match="40 stars with feh"):
         CarbonNitrogenRegion.fit(giants[np.isfinite(giants["c_m"])][:40])
 
 
@@ -87,7 +87,7 @@ def test_the_command_says_who_is_in_and_why_not(giants, region, tmp_path):
     survey = Table({"APOGEE_ID": rows["star_id"], "C_M": rows["c_m"], "N_M": rows["n_m"]})
     survey.write(tmp_path / "allStar.fits")
     out = tmp_path / "selection.ecsv"
-    words = ["select", tmp_path / "catalog.ecsv", "--out", out]
+    words = ["select", tmp_path / "catalog.ecsv", "--out", out, "--overwrite"]
     for more, why in (
         ([], ["", "teff", ""]),
         (["--all-star", tmp_path / "allStar.fits"], ["", "teff", "carbon_nitrogen"]),

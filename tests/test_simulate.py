@@ -1,4 +1,4 @@
-"""Made data: reproducible, independent of order, and of the sizes that the constants say.
+"""Simulated data: reproducible, independent of order, and of the sizes that the constants say.
 
 Bounds are 4 Monte Carlo errors at fixed seeds; on another seed one of the some 40 comparisons
 fails about once in 400 runs.
@@ -10,7 +10,7 @@ import pytest
 from bayescannon import data
 from bayescannon.labels import features
 from bayescannon.simulate import make_apokasc, make_mock
-from bayescannon.simulate import stars as made
+from bayescannon.simulate import stars as stars_module
 
 N = 700
 
@@ -27,11 +27,11 @@ def apokasc():
 
 @pytest.fixture(scope="module")
 def drawn():
-    giants, rng = made.real_giants(), np.random.default_rng(3)
+    giants, rng = stars_module.real_giants(), np.random.default_rng(3)
     return giants, [giants.draw(rng) for _ in range(2000)]
 
 
-def _columns(table, names=made.NAMES):
+def _columns(table, names=stars_module.NAMES):
     return np.stack([np.asarray(table[name], float) for name in names], axis=1)
 
 
@@ -58,11 +58,11 @@ def test_another_seed_gives_the_real_stars_other_noise(apokasc):
 
 
 def test_a_star_does_not_depend_on_the_stars_before_it(apokasc, monkeypatch):
-    giants = made.real_giants()
+    giants = stars_module.real_giants()
     rows = np.array([900, 3, 77])
     part = ("star_id", "labels", "ln_mass", "ln_mass_error", "carbon_nitrogen", "state", "snr")
     some = giants._replace(**{name: getattr(giants, name)[rows] for name in part})
-    monkeypatch.setattr(made, "real_giants", lambda: some)
+    monkeypatch.setattr(stars_module, "real_giants", lambda: some)
     alone = make_apokasc(seed=0)
     np.testing.assert_allclose(alone.spectra.flux, apokasc.spectra[rows].flux, rtol=1e-6)
     np.testing.assert_array_equal(_columns(alone.labels), _columns(apokasc.labels)[rows])
@@ -74,7 +74,7 @@ def test_the_real_stars_keep_their_labels(apokasc):
     rows = [order[name] for name in apokasc.truth["star_id"]]
     assert len(rows) == 1502
     np.testing.assert_array_equal(
-        _columns(apokasc.truth)[:, :4], _columns(real, made.BASE_LABELS)[rows]
+        _columns(apokasc.truth)[:, :4], _columns(real, stars_module.BASE_LABELS)[rows]
     )
     np.testing.assert_allclose(np.exp(apokasc.truth["ln_mass"]), real["mass"][rows])
     np.testing.assert_array_equal(apokasc.labels["ln_mass"], apokasc.truth["ln_mass"])
@@ -83,10 +83,10 @@ def test_the_real_stars_keep_their_labels(apokasc):
 
 @pytest.mark.parametrize("which", ["apokasc", "mock"])
 def test_labels_have_the_errors_they_say(which, request):
-    made_set = request.getfixturevalue(which)
-    n = len(made_set.labels)
-    error = _columns(made_set.labels) - _columns(made_set.truth)
-    said = _columns(made_set.labels, [f"{name}_err" for name in made.NAMES])
+    simulated = request.getfixturevalue(which)
+    n = len(simulated.labels)
+    error = _columns(simulated.labels) - _columns(simulated.truth)
+    said = _columns(simulated.labels, [f"{name}_err" for name in stars_module.NAMES])
     sd = np.array([25.0, 0.02, 0.015, 0.015, 0.12])
     used = slice(0, 5) if which == "mock" else slice(0, 4)
     np.testing.assert_array_equal(said[:, used], np.tile(sd[used], (n, 1)))
@@ -100,7 +100,7 @@ def test_labels_have_the_errors_they_say(which, request):
 def test_noise_has_a_floor_and_follows_the_signal_to_noise(apokasc):
     ivar, snr = apokasc.spectra.ivar, np.asarray(apokasc.truth["snr"])
     sigma = np.maximum(1 / snr, 0.005)
-    usable = made._base_model().usable
+    usable = stars_module._base_model().usable
     np.testing.assert_allclose(
         ivar[:, usable], np.tile(sigma[:, None] ** -2, usable.sum()), rtol=1e-6
     )
@@ -113,12 +113,12 @@ def test_fluxes_scatter_as_the_constants_say(mock):
 
     The hidden lines are few: in the 20 % of pixels without any, chi2 per pixel is 1.
     """
-    model, windows = made._base_model(), data.element_windows()
+    model, windows = stars_module._base_model(), data.element_windows()
     others = [w for k, w in windows.items() if (len(k) <= 2 or k.startswith("sens"))]
     clear = np.max(np.abs(others), axis=0) < 0.005
     clear &= model.usable
     assert clear.sum() > 100
-    residual = mock.spectra.flux - model.predict(_columns(mock.truth, made.BASE_LABELS))
+    residual = mock.spectra.flux - model.predict(_columns(mock.truth, stars_module.BASE_LABELS))
     scatter = np.minimum(0.5 * model.scatter, 0.01)
     chi2 = (residual**2 / (1 / np.maximum(mock.spectra.ivar, 1e-9) + scatter**2))[:, clear]
     _near(chi2.mean(), 1, np.sqrt(2 / chi2.size) + 0.0005)
@@ -128,9 +128,11 @@ def test_fluxes_scatter_as_the_constants_say(mock):
 
 def test_carbon_lines_weaken_with_carbon(apokasc):
     """Regress the residual on [C/M] of the real stars: -0.10 per dex where the sensitivity is 1."""
-    model, windows = made._base_model(), data.element_windows()
-    residual = apokasc.spectra.flux - model.predict(_columns(apokasc.truth, made.BASE_LABELS))
-    cn = made.real_giants().carbon_nitrogen
+    model, windows = stars_module._base_model(), data.element_windows()
+    residual = apokasc.spectra.flux - model.predict(
+        _columns(apokasc.truth, stars_module.BASE_LABELS)
+    )
+    cn = stars_module.real_giants().carbon_nitrogen
     inverse = np.linalg.inv(cn.T @ cn)
     slope = (inverse @ cn.T @ np.where(model.usable, residual, 0.0))[:, model.usable]
     strength = np.stack([windows[f"sensitivity_dr16_{e}"] for e in "CN"])[:, model.usable]

@@ -64,7 +64,7 @@ def test_a_store_is_the_container(tmp_path):
     np.testing.assert_array_equal(stored.wavelength, spectra.wavelength)
     np.testing.assert_allclose(stored.flux, spectra.flux, rtol=1e-7)
     np.testing.assert_allclose(stored[690:].ivar, spectra.ivar[690:], rtol=1e-7)
-    stored[:3].save(tmp_path / "a.zarr")  # replaces the store that it reads from
+    stored[:3].save(tmp_path / "a.zarr", overwrite=True)  # replaces the store that it reads from
     assert len(bc.Spectra.open(tmp_path / "a.zarr")) == 3
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
 

@@ -1,8 +1,8 @@
-"""The shell's commands around spectra: ingest, paths, continuum-pixels, figures, bench."""
+"""The command line's commands around spectra: ingest, paths, continuum-pixels, figures, bench."""
 
 import numpy as np
 from astropy.table import Table
-from conftest import DATA, shell
+from conftest import DATA, run_cli
 
 import bayescannon as bc
 from bayescannon.spectra import read_spectrum
@@ -17,34 +17,36 @@ def test_ingest_goes_on_and_clears_a_quarantine_that_is_mended(tmp_path, monkeyp
     listed = tmp_path / "stars.txt"
     listed.write_text(f"{APSTAR}\nagain.fits.gz\n")
     out = tmp_path / "a.zarr"
-    assert shell(monkeypatch, "ingest", listed, "--out", out) == 0
+    assert run_cli(monkeypatch, "ingest", listed, "--out", out) == 0
     quarantine = tmp_path / "a.zarr.quarantine.ecsv"
     assert Table.read(quarantine)["file"].tolist() == [str(again)]
     assert len(bc.Spectra.open(out)) == 1
     again.write_bytes((DATA / "apStar-dr17-2M17335483-2753043.fits.gz").read_bytes())
-    assert shell(monkeypatch, "ingest", listed, "--out", out) == 0
+    assert run_cli(monkeypatch, "ingest", listed, "--out", out) == 0
     assert not quarantine.exists()
     assert len(bc.Spectra.open(out)) == 2
-    assert shell(monkeypatch, "ingest", tmp_path / "*.fit", "--out", out) == 2
+    assert run_cli(monkeypatch, "ingest", tmp_path / "*.fit", "--out", out) == 2
     assert "no file fits this pattern" in capsys.readouterr().err
 
 
 def test_paths_are_printed_one_a_line(tmp_path, monkeypatch, capsys):
     stars = {"APOGEE_ID": ["2M1", "2M2"], "FIELD": ["M13", "M5"], "TELESCOPE": ["apo25m"] * 2}
     Table(stars).write(tmp_path / "allStar.fits")
-    assert shell(monkeypatch, "paths", tmp_path / "allStar.fits", "--star", "2M2") == 0
+    assert run_cli(monkeypatch, "paths", tmp_path / "allStar.fits", "--star", "2M2") == 0
     line = "dr17/apogee/spectro/redux/dr17/stars/apo25m/M5/apStar-dr17-2M2.fits\n"
     assert capsys.readouterr().out == line
     words = ("--star", "2M1", "--field", "4548", "--release", "dr12", "--kind", "aspcapStar")
-    assert shell(monkeypatch, "paths", *words) == 0
+    assert run_cli(monkeypatch, "paths", *words) == 0
     assert capsys.readouterr().out.endswith("/v603/4548/aspcapStar-r5-v603-2M1.fits\n")
-    assert shell(monkeypatch, "paths") == 2
+    assert run_cli(monkeypatch, "paths") == 2
 
 
 def test_continuum_pixels_are_found_and_used(tmp_path, monkeypatch, capsys):
     listed = tmp_path / "pixels.txt"
     assert (
-        shell(monkeypatch, "continuum-pixels", "--model", "apogee-dr12-four-label", "--out", listed)
+        run_cli(
+            monkeypatch, "continuum-pixels", "--model", "apogee-dr12-four-label", "--out", listed
+        )
         == 0
     )
     recipe = tmp_path / "recipe.toml"
@@ -52,9 +54,9 @@ def test_continuum_pixels_are_found_and_used(tmp_path, monkeypatch, capsys):
     made = bc.ingest_files([APSTAR], bc.Recipe.load(recipe).pixels).spectra
     assert 0.9 < np.median(made.flux[made.ivar > 0]) < 1.0
     picture = tmp_path / "continuum.png"
-    assert shell(monkeypatch, "figures", "continuum", APSTAR, "--out", picture) == 0
+    assert run_cli(monkeypatch, "figures", "continuum", APSTAR, "--out", picture) == 0
     assert (
-        shell(monkeypatch, "figures", "continuum", APSTAR, "--recipe", recipe, "--out", picture)
+        run_cli(monkeypatch, "figures", "continuum", APSTAR, "--recipe", recipe, "--out", picture)
         == 0
     )
     assert picture.stat().st_size > 50_000

@@ -22,7 +22,7 @@ from bayescannon.posterior import (
 )
 
 
-def _factors(world, n_factor, seed=5):
+def _factors(scenario, n_factor, seed=5):
     return 0.01 * np.random.default_rng(seed).normal(size=(64, n_factor))
 
 
@@ -53,15 +53,15 @@ def _summary_of(model, flux, ivar, factors, prior):
 
 @pytest.mark.parametrize("n_factor", [0, 3])
 @pytest.mark.parametrize("name", ["population", "flat"])
-def test_the_summary_is_the_program(world, n_factor, name):
-    flux, ivar = world.spectra.arrays()
-    factors, (prior, _) = _factors(world, n_factor), make_prior(world.model, name)
+def test_the_summary_is_the_program(scenario, n_factor, name):
+    flux, ivar = scenario.spectra.arrays()
+    factors, (prior, _) = _factors(scenario, n_factor), make_prior(scenario.model, name)
     rng = np.random.default_rng(2)
     for star in (0, 17):
         assert (ivar[star] == 0).any()
-        arguments = (world.model, flux[star], ivar[star], factors, prior)
+        arguments = (scenario.model, flux[star], ivar[star], factors, prior)
         program, (summary, _) = _program_of(*arguments), _summary_of(*arguments)
-        for x in world.scaled[star] + rng.normal(size=(10, 3)):
+        for x in scenario.scaled[star] + rng.normal(size=(10, 3)):
             np.testing.assert_allclose(summary(x), program(x), rtol=1e-9, atol=0)
 
 
@@ -103,8 +103,8 @@ def test_fluxes_in_single_precision_move_a_bright_star_by_a_thousandth_of_its_wi
     np.testing.assert_allclose(single.cholesky[0], double.cholesky[0], rtol=1e-3, atol=1e-7)
 
 
-def test_the_mixture_prior_along_a_frame_is_the_mixture_prior(world):
-    prior, _ = make_prior(world.model, "population")
+def test_the_mixture_prior_along_a_frame_is_the_mixture_prior(scenario):
+    prior, _ = make_prior(scenario.model, "population")
     rng = np.random.default_rng(3)
     mean, frame = jnp.asarray(rng.normal(size=3)), jnp.asarray(rng.normal(size=(3, 3)))
     points = jnp.asarray(rng.normal(size=(3, 50)))
@@ -112,10 +112,10 @@ def test_the_mixture_prior_along_a_frame_is_the_mixture_prior(world):
     np.testing.assert_allclose(along, prior.log_prob(mean[:, None] + frame @ points), atol=1e-9)
 
 
-def test_newton_stops_at_the_maximum_with_the_curvature_there(world):
-    flux, ivar = world.spectra.arrays()
-    prior, _ = make_prior(world.model, "population")
-    summary = _summary(world.model, flux[:20], ivar[:20], _factors(world, 3))
+def test_newton_stops_at_the_maximum_with_the_curvature_there(scenario):
+    flux, ivar = scenario.spectra.arrays()
+    prior, _ = make_prior(scenario.model, "population")
+    summary = _summary(scenario.model, flux[:20], ivar[:20], _factors(scenario, 3))
     fit = laplace(summary, prior, jnp.zeros((1, 3)), 2)
     assert np.asarray(fit.converged).all()
     assert (np.asarray(fit.n_modes) == 1).all()
@@ -129,7 +129,7 @@ def test_newton_stops_at_the_maximum_with_the_curvature_there(world):
     covariance = np.linalg.inv(-np.asarray(curvature))
     np.testing.assert_allclose(root @ root.swapaxes(1, 2), covariance, rtol=1e-8, atol=1e-14)
     np.testing.assert_allclose(fit.log_density, each(log_posterior), atol=1e-9)
-    assert np.abs(np.asarray(fit.mean) - world.scaled[:20]).max() < 0.5
+    assert np.abs(np.asarray(fit.mean) - scenario.scaled[:20]).max() < 0.5
 
 
 def test_two_maxima_are_counted_and_a_low_one_is_not():
@@ -150,25 +150,25 @@ def test_two_maxima_are_counted_and_a_low_one_is_not():
 
 
 @pytest.fixture(scope="module")
-def three_stars(world):
+def three_stars(scenario):
     """The same star at S/N 20, 60 and 200 a pixel, all pixels measured (seed 8)."""
     rng = np.random.default_rng(8)
-    clean = world.model.predict(world.labels[[3]])
-    clean = np.where(world.model.usable, clean, 0.0)
+    clean = scenario.model.predict(scenario.labels[[3]])
+    clean = np.where(scenario.model.usable, clean, 0.0)
     sigma = 1 / np.array([[20.0], [60.0], [200.0]]) * np.ones(64)
-    noise = np.hypot(sigma, world.model.scatter) * rng.normal(size=sigma.shape)
-    return bc.Spectra(world.spectra.wavelength, clean + noise, sigma**-2, ["20", "60", "200"])
+    noise = np.hypot(sigma, scenario.model.scatter) * rng.normal(size=sigma.shape)
+    return bc.Spectra(scenario.spectra.wavelength, clean + noise, sigma**-2, ["20", "60", "200"])
 
 
-def test_nuts_on_all_pixels_agrees_with_laplace(world, three_stars):
+def test_nuts_on_all_pixels_agrees_with_laplace(scenario, three_stars):
     """Mean within 4 Monte Carlo errors and 0.05 sd for the Gaussian's error; sd within 10 %.
 
     Seed 0, fixed, so it cannot fail at random; on other seeds 9 means at 4 errors fail 6 in 10,000.
     """
-    exact = bc.infer(world.model, three_stars, method="reference", draws=1000, seed=0)
-    fast = bc.infer(world.model, three_stars, method="laplace", draws=2, seed=0)
-    prior, _ = make_prior(world.model, "population")
-    summary = _summary(world.model, *three_stars.arrays(), np.zeros((64, 0)))
+    exact = bc.infer(scenario.model, three_stars, method="reference", draws=1000, seed=0)
+    fast = bc.infer(scenario.model, three_stars, method="laplace", draws=2, seed=0)
+    prior, _ = make_prior(scenario.model, "population")
+    summary = _summary(scenario.model, *three_stars.arrays(), np.zeros((64, 0)))
     roots = laplace(summary, prior, jnp.zeros((1, 3)), 2).cholesky
     fits = np.asarray(roots @ jnp.swapaxes(roots, 1, 2))
     assert (exact.sample_stats.rhat < 1.01).all()
@@ -176,9 +176,9 @@ def test_nuts_on_all_pixels_agrees_with_laplace(world, three_stars):
     assert exact.posterior.sizes["chain"] == 4
     assert (exact.sample_stats.divergences == 0).all()
     for star in range(3):
-        for i, name in enumerate(world.model.labels):
+        for i, name in enumerate(scenario.model.labels):
             draws = exact.posterior[name].values[:, :, star]
             allowed = 4 * float(az.mcse(draws, method="mean")) + 0.05 * draws.std()
             assert abs(draws.mean() - float(fast.point["map"][star, i])) < allowed
-            gaussian = np.sqrt(fits[star, i, i]) * world.model.scaling.scale[i]
+            gaussian = np.sqrt(fits[star, i, i]) * scenario.model.scaling.scale[i]
             assert draws.std() == pytest.approx(gaussian, rel=0.1)

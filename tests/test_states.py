@@ -15,15 +15,14 @@ from scipy.stats import multivariate_normal, norm, t
 import bayescannon as bc
 from bayescannon.ages.draws import p_rc_of, read_draws, weigh
 from bayescannon.data import model_path
-from bayescannon.labels import Mixture, features, fit_bent_population, straightened
+from bayescannon.labels import Mixture, WhiteMixture, features, fit_bent_population, straightened
 from bayescannon.model import load
 from bayescannon.model.by_state import parts_of, states_of
 from bayescannon.model.model import stated_errors
 from bayescannon.posterior.frame import Frame
 from bayescannon.posterior.importance import log_evidence
 from bayescannon.posterior.likelihood import Summary
-from bayescannon.posterior.prior import WhiteMixture
-from bayescannon.simulate.from_model import make_stars
+from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.training.relation import _spread, error_law
 
 NAMES = ("teff", "logg", "feh", "ln_mass")
@@ -32,14 +31,14 @@ RESPONSE = {"rgb": np.array([2.0, 0.0]), "rc": np.array([-1.0, 2.0])}
 """How two factors answer to the fourth label, in each state."""
 
 
-class World(NamedTuple):
+class Scenario(NamedTuple):
     spectra: bc.Spectra
     labels: object
     truth: np.ndarray
     rc: np.ndarray
 
 
-def make(n_star: int, part: int) -> World:
+def make(n_star: int, part: int) -> Scenario:
     """96 pixels; P(clump) follows from the second label, mass from the first."""
     rng = np.random.default_rng(7)
     coefficients = rng.normal(size=(96, 10)) * np.r_[0, [0.05] * 3, [0.01] * 6]
@@ -61,7 +60,7 @@ def make(n_star: int, part: int) -> World:
     table = label_table(spectra.star_id, observed, ERRORS, NAMES)
     table["state"] = np.where(rc, "RC", "RGB")
     table["state"][:10] = ""
-    return World(spectra, table, truth, rc)
+    return Scenario(spectra, table, truth, rc)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +73,7 @@ def recipe() -> bc.Recipe:
 
 
 @pytest.fixture(scope="module")
-def training() -> World:
+def training() -> Scenario:
     return make(760, 0)
 
 
@@ -84,7 +83,7 @@ def model(training, recipe) -> bc.Model:
 
 
 @pytest.fixture(scope="module")
-def test_set() -> World:
+def test_set() -> Scenario:
     return make(512, 1)
 
 
@@ -93,7 +92,7 @@ def post(model, test_set) -> xr.DataTree:
     return bc.infer(model, test_set.spectra, "importance", draws=200)
 
 
-def test_both_relations_are_found_and_posteriors_are_honest(
+def test_both_relations_are_found_and_posteriors_are_calibrated(
     model, training, recipe, post, test_set
 ):
     """Seed fixed; z of 512 stars has an error of 0.03, the error scale's walk adds 0.05."""
@@ -196,9 +195,9 @@ def test_folders_keep_the_states(model, tmp_path, test_set):
 
 
 def test_stars_of_the_model_itself_are_told_apart(model):
-    made = make_stars(model, 256, seed=3)
-    found = bc.infer(model, made.spectra, "importance", draws=100)
-    z = (found["point/mean"].values - made.labels) / np.sqrt(
+    simulated = simulate_stars(model, 256, seed=3)
+    found = bc.infer(model, simulated.spectra, "importance", draws=100)
+    z = (found["point/mean"].values - simulated.labels) / np.sqrt(
         np.einsum("nii->ni", found["point/cov"].values)
     )
     # 256 stars: error 0.044

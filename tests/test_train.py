@@ -15,13 +15,13 @@ from bayescannon.training import Status, fit_pixels, pixel_program
 
 
 @pytest.fixture(scope="module")
-def v(world):
-    return np.asarray(features(jnp.asarray(world.scaled)))
+def v(scenario):
+    return np.asarray(features(jnp.asarray(scenario.scaled)))
 
 
 @pytest.fixture(scope="module")
-def fit(world, v):
-    return fit_pixels(*world.spectra.arrays(), v)
+def fit(scenario, v):
+    return fit_pixels(*scenario.spectra.arrays(), v)
 
 
 @jax.jit
@@ -51,31 +51,31 @@ _slope = jax.jit(jax.grad(_restricted))
 _bend = jax.jit(jax.grad(jax.grad(_restricted)))
 
 
-def _pixel(world, v, pixel):
-    flux, ivar = world.spectra.arrays()
+def _pixel(scenario, v, pixel):
+    flux, ivar = scenario.spectra.arrays()
     return jnp.asarray(v), jnp.asarray(flux[:, pixel]), jnp.asarray(ivar[:, pixel])
 
 
-def test_the_program_is_the_gaussian_of_equation_1(world, v):
+def test_the_program_is_the_gaussian_of_equation_1(scenario, v):
     rng = np.random.default_rng(0)
     for pixel in (0, GAP, 20, 63):
-        vv, flux, ivar = (np.asarray(a) for a in _pixel(world, v, pixel))
+        vv, flux, ivar = (np.asarray(a) for a in _pixel(scenario, v, pixel))
         for scatter2 in (1e-8, 1e-4, 0.1):
-            theta = world.coefficients[pixel] + rng.normal(size=10)
+            theta = scenario.coefficients[pixel] + rng.normal(size=10)
             by_hand = 0.0
             for n in np.flatnonzero(ivar > 0):
                 variance = 1 / ivar[n] + scatter2
                 by_hand -= 0.5 * np.log(2 * np.pi * variance)
                 by_hand -= 0.5 * (flux[n] - vv[n] @ theta) ** 2 / variance
-            program = _log_density(theta, scatter2, *_pixel(world, v, pixel))
+            program = _log_density(theta, scatter2, *_pixel(scenario, v, pixel))
             np.testing.assert_allclose(program, by_hand, rtol=1e-9)
 
 
-def test_zero_gradient_of_the_program_at_the_solution(world, v, fit):
+def test_zero_gradient_of_the_program_at_the_solution(scenario, v, fit):
     good = np.flatnonzero(fit.status == Status.OK)
     inside, on_edge = 0, 0
     for pixel in good:
-        arguments = _pixel(world, v, pixel)
+        arguments = _pixel(scenario, v, pixel)
         s2 = fit.scatter[pixel] ** 2
         assert np.abs(_curved(fit.coefficients[pixel], s2, *arguments)).max() < 1e-6
         slope = _slope(s2, *arguments)
@@ -91,10 +91,10 @@ def test_zero_gradient_of_the_program_at_the_solution(world, v, fit):
     assert on_edge >= 3
 
 
-def test_an_optimiser_finds_the_same_maximum(world, v, fit):
+def test_an_optimiser_finds_the_same_maximum(scenario, v, fit):
     """Brent's method on the restricted likelihood written with NumPy's least squares."""
     for pixel in (5, 30, 50):
-        x, y, ivar = (np.asarray(a) for a in _pixel(world, v, pixel))
+        x, y, ivar = (np.asarray(a) for a in _pixel(scenario, v, pixel))
         x, y, ivar = x[ivar > 0], y[ivar > 0], ivar[ivar > 0]
 
         def minus_log(ln_s2, x=x, y=y, ivar=ivar):
@@ -141,19 +141,19 @@ def _plain_likelihood(x, y, sigma):
     return s2
 
 
-def test_scatter_and_coefficients_are_those_that_went_in(world, fit):
-    """Seed of the small world; z scores of 60 scatters: mean within 4 / sqrt(60)."""
-    good = (fit.status == Status.OK) & (world.scatter > 0)
-    error = fit.scatter[good] / world.scatter[good] - 1
+def test_scatter_and_coefficients_are_those_that_went_in(scenario, fit):
+    """Seed of the small scenario; z scores of 60 scatters: mean within 4 / sqrt(60)."""
+    good = (fit.status == Status.OK) & (scenario.scatter > 0)
+    error = fit.scatter[good] / scenario.scatter[good] - 1
     assert abs(np.mean(error)) < 4 * np.std(error) / np.sqrt(good.sum())
     assert np.abs(error).max() < 0.4
     assert (fit.scatter[QUIET] == 0).sum() >= 3
-    away = fit.coefficients[good] - world.coefficients[good]
+    away = fit.coefficients[good] - scenario.coefficients[good]
     assert np.abs(away).max() < 6 * 0.03 / np.sqrt(190)
 
 
-def test_pixels_that_cannot_be_fitted_are_marked(world, v):
-    flux, ivar = (a.copy() for a in world.spectra.arrays())
+def test_pixels_that_cannot_be_fitted_are_marked(scenario, v):
+    flux, ivar = (a.copy() for a in scenario.spectra.arrays())
     ivar[:, 1] = 0
     flux[:, 2] = 0
     flux[:, 3] = 0
@@ -170,24 +170,24 @@ def test_pixels_that_cannot_be_fitted_are_marked(world, v):
     assert (fit.status != Status.NOT_CONVERGED).all()
 
 
-def test_features_that_repeat_are_singular_and_do_not_stop_the_others(world, v):
-    flux, ivar = (a[:, :8].copy() for a in world.spectra.arrays())
-    ivar[world.scaled[:, 0] > -0.5, 0] = 0
-    same = np.where(world.scaled[:, :1] > -0.5, v, np.r_[v[0, :9], v[0, 8]])
+def test_features_that_repeat_are_singular_and_do_not_stop_the_others(scenario, v):
+    flux, ivar = (a[:, :8].copy() for a in scenario.spectra.arrays())
+    ivar[scenario.scaled[:, 0] > -0.5, 0] = 0
+    same = np.where(scenario.scaled[:, :1] > -0.5, v, np.r_[v[0, :9], v[0, 8]])
     fit = fit_pixels(flux, ivar, same)
     assert fit.status[0] in (Status.SINGULAR, Status.NOT_CONVERGED)
     assert (fit.coefficients[0] == 0).all()
     assert (fit.status[1:7] == Status.OK).all()
 
 
-def test_flux_of_missing_pixels_does_not_matter(world, v, fit):
-    flux, ivar = (a.copy() for a in world.spectra.arrays())
+def test_flux_of_missing_pixels_does_not_matter(scenario, v, fit):
+    flux, ivar = (a.copy() for a in scenario.spectra.arrays())
     flux[ivar == 0] = 1e6
     np.testing.assert_array_equal(fit_pixels(flux, ivar, v).coefficients, fit.coefficients)
 
 
-def test_order_of_stars_and_pixels_does_not_matter(world, v, fit):
-    flux, ivar = world.spectra.arrays()
+def test_order_of_stars_and_pixels_does_not_matter(scenario, v, fit):
+    flux, ivar = scenario.spectra.arrays()
     rng = np.random.default_rng(3)
     stars, pixels = rng.permutation(200), rng.permutation(64)
     again = fit_pixels(flux[stars], ivar[stars], v[stars])
@@ -198,8 +198,8 @@ def test_order_of_stars_and_pixels_does_not_matter(world, v, fit):
     np.testing.assert_array_equal(again.status, fit.status[pixels])
 
 
-def test_a_pixel_does_not_depend_on_its_neighbours(world, v, fit):
-    flux, ivar = world.spectra.arrays()
+def test_a_pixel_does_not_depend_on_its_neighbours(scenario, v, fit):
+    flux, ivar = scenario.spectra.arrays()
     alone = fit_pixels(flux[:, 30:31], ivar[:, 30:31], v)
     np.testing.assert_allclose(alone.coefficients[0], fit.coefficients[30], atol=1e-13)
     assert alone.iterations[0] == fit.iterations[30]
@@ -213,17 +213,17 @@ def test_a_pixel_does_not_depend_on_its_neighbours(world, v, fit):
     shift=st.lists(st.floats(-3, 3), min_size=3, max_size=3),
     stretch=st.lists(st.floats(0.2, 5), min_size=3, max_size=3),
 )
-def test_predictions_do_not_depend_on_how_labels_are_scaled(world, v, fit, shift, stretch):
-    other = world.scaled * np.array(stretch) + np.array(shift)
+def test_predictions_do_not_depend_on_how_labels_are_scaled(scenario, v, fit, shift, stretch):
+    other = scenario.scaled * np.array(stretch) + np.array(shift)
     x = np.asarray(features(jnp.asarray(other)))
-    again = fit_pixels(*world.spectra.arrays(), x)
+    again = fit_pixels(*scenario.spectra.arrays(), x)
     np.testing.assert_array_equal(again.status, fit.status)
     np.testing.assert_allclose(again.scatter, fit.scatter, atol=1e-9)
     np.testing.assert_allclose(x @ again.coefficients.T, v @ fit.coefficients.T, atol=1e-8)
 
 
-def test_progress_counts_pixels(world, v):
-    flux, ivar = (np.tile(a, (1, 5)) for a in world.spectra.arrays())
+def test_progress_counts_pixels(scenario, v):
+    flux, ivar = (np.tile(a, (1, 5)) for a in scenario.spectra.arrays())
     done = []
     fit_pixels(flux, ivar, v, done.append)
     assert done == [256, 320]

@@ -1,4 +1,4 @@
-"""Room 7: ages from masses, by isochrones. Nothing is clipped."""
+"""Ages from masses, by isochrones. Nothing is clipped."""
 
 from bayescannon.ages.draws import salaris
 from bayescannon.ages.grid import Parsec

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from bayescannon.ages.grid import Parsec, State, Table, invert
+from bayescannon.ages.grid import Parsec, State
+from bayescannon.ages.interpolation import Table, invert
 from bayescannon.ages.stages import IMF_SLOPE, clump, giant_branch
 from bayescannon.ages.tables import Isochrone, IsochroneFile, read_isochrones
 from bayescannon.errors import UserError

@@ -8,11 +8,11 @@ from jaxtyping import Bool, Float
 from scipy.special import expit, logit
 
 from bayescannon.ages.states import STATE_LABELS
+from bayescannon.states import STATES
 
 USUAL_LOGG = 2.5  # [dex]; the branch's mass hardly depends on log g
 FEW = 10
 """A state with fewer draws has its age from the draws of both."""
-STATES = ("rgb", "rc")
 
 
 class Raw(NamedTuple):

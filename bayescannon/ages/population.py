@@ -2,8 +2,10 @@
 
 Each star has an age posterior under a prior of its own, which is not what we want to know of a
 sample. With that prior divided out, the draws x_nj of x = log10 age say how likely the star's
-spectrum is at each age, and the sample's distribution f follows from
+spectrum is at each age, and the sample's distribution f follows from ::
+
     p(data | f) = prod_n  mean_j  f(x_nj) / prior(x_nj)
+
 (importance sampling: Hogg, Myers & Bovy 2010, ApJ 725, 2166). f is a histogram whose log weights
 walk at random from bin to bin, so that neighbours are alike; how much so is inferred too.
 """
@@ -20,8 +22,8 @@ import numpyro.distributions as dist
 from jaxtyping import Bool, Float, Int
 from numpyro.infer import MCMC, NUTS
 
-import bayescannon.precision  # noqa: F401
 from bayescannon.errors import UserError
+from bayescannon.precision import require_float64
 from bayescannon.typing import Array, Scalar
 
 EDGES = np.linspace(-1.0, np.log10(13.8), 23)
@@ -145,6 +147,7 @@ def infer_population(
     UserError
         If there is no cell.
     """
+    require_float64()
     likelihood = np.asarray(likelihood, float)
     cell = np.zeros(len(likelihood), int) if cell is None else np.asarray(cell)
     n_cell = int(cell.max(initial=-1)) + 1

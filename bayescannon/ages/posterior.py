@@ -1,8 +1,10 @@
 """Age posteriors from mass posteriors, per evolutionary state, without clipping.
 
 The unknown is x = log10(age / Gyr). A star of age x, metallicity m and state s has the current
-mass M(x, m, s), so its label draws say
+mass M(x, m, s), so its label draws say ::
+
     p(x | s)  ~  prior(x | s) * integral L(log10 M(x, m, s), m) dm,
+
 with L the likelihood of mass and metallicity: the label posterior with the label prior divided
 out. The integral is the density at zero of r = log10 M_draw - log10 M(x, m_draw, s). With the table
 linear in m over the posterior's width its mean and variance follow exactly from the draws'
@@ -19,7 +21,8 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Bool, Float
 
 import bayescannon.precision  # noqa: F401
-from bayescannon.ages.grid import Parsec, State, Table, profile
+from bayescannon.ages.grid import Parsec, State
+from bayescannon.ages.interpolation import Table, profile
 from bayescannon.typing import Array, Stars
 
 AgePrior = Literal["flat-log-mass", "flat-log-age", "flat-age", "population", "as-inferred"]

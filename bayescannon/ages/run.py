@@ -13,7 +13,6 @@ import numpy as np
 import xarray as xr
 
 from bayescannon.ages.draws import (
-    STATES,
     USUAL_LOGG,
     Raw,
     Weighed,
@@ -33,11 +32,13 @@ from bayescannon.ages.posterior import (
     age_density,
     state_tables,
 )
-from bayescannon.ages.states import STATE_LABELS, default_classifier, p_clump
+from bayescannon.ages.states import STATE_LABELS, default_classifier
 from bayescannon.batches import in_threads, map_groups
 from bayescannon.errors import UserError
 from bayescannon.flags import Flag, combine
 from bayescannon.keys import star_keys
+from bayescannon.precision import require_float64
+from bayescannon.states import STATES, p_clump
 from bayescannon.typing import Array, Scalar, Stars
 
 STARS_PER_BLOCK = 1024
@@ -112,6 +113,7 @@ def infer_ages(
         If a needed label is missing, the prior is unknown, or `p_rc` does not fit the stars. A
         bad star is flagged, its ages NaN; so is the age in a state that cannot have its mass.
     """
+    require_float64()
     grid = Parsec.default() if grid is None else grid
     if prior not in AGE_PRIORS:
         raise UserError(f"age prior {prior!r} is unknown: use one of {', '.join(AGE_PRIORS)}")
@@ -148,11 +150,12 @@ def infer_ages(
             progress(min(len(done) * STARS_PER_BLOCK, n_star))
     attrs = {
         "prior": prior,
-        "grid": {**{k: grid.info[k] for k in ("family", "eta")}, "id": grid_id(grid)},
+        "grid": grid.info["family"],
+        "grid_eta": grid.info["eta"],
+        "grid_id": grid_id(grid),
         "p_rc": source,
         "seed": seed,
-        "post": dict(post.attrs),
-    }
+    } | {f"post_{name}": value for name, value in post.attrs.items()}
     return _tree(done, labels.star.values, attrs)
 
 

@@ -1,44 +1,51 @@
 """The isochrone grid on disk: one Zarr store, free of dates and names of machines."""
 
 import json
-from dataclasses import fields
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
-from bayescannon.ages.grid import Parsec
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import output
+from bayescannon.marks import GRID
 
 FORMAT = 1
-_ARRAYS = tuple(field.name for field in fields(Parsec) if field.name != "info")
 _AXES = ("logg", "mh", "log_age")
 
 
-def save_grid(grid: Parsec, path) -> None:
+def save_grid(path, arrays: dict[str, np.ndarray], info: dict, overwrite: bool = False) -> None:
     """Write a grid; the same grid always gives the same bytes.
 
     Parameters
     ----------
-    grid : Parsec
-    path : path of the Zarr store, replaced when it exists.
+    path : path of the Zarr store.
+    arrays : the axes `logg`, `mh`, `log_age`, and tables on the last of them.
+    info : what else is known of the grid; as JSON can hold it.
+    overwrite : whether to replace a grid that is there; nothing else is ever replaced.
+
+    Raises
+    ------
+    UserError
+        If something else is there, or nothing may be written there.
     """
     data = {}
-    for name in _ARRAYS:
-        array = getattr(grid, name)
+    for name, array in arrays.items():
         dims = (name,) if name in _AXES else _AXES[-array.ndim :]
         data[name] = (dims, array)
-    attrs = {"format": FORMAT, "info": json.dumps(grid.info, sort_keys=True)}
-    with write_beside(path) as beside:
+    attrs = {"format": FORMAT, "info": json.dumps(info, sort_keys=True)}
+    with output(path, GRID, overwrite) as beside:
         xr.Dataset(data, attrs=attrs).to_zarr(beside, consolidated=False, zarr_format=3)
 
 
-def open_grid(path) -> Parsec:
-    """Read a grid.
+def open_grid(path, names: Iterable[str]) -> tuple[dict[str, np.ndarray], dict]:
+    """Read the arrays of these names, and the info, of a grid that `save_grid` wrote.
 
     Parameters
     ----------
-    path : path of a Zarr store that `save_grid` wrote.
+    path : path of a Zarr store.
+    names : which arrays it must hold.
 
     Raises
     ------
@@ -53,7 +60,7 @@ def open_grid(path) -> Parsec:
             data = store.load()
         version = int(data.attrs["format"])
         info = json.loads(data.attrs["info"])
-        arrays = {} if version > FORMAT else {name: data[name].to_numpy() for name in _ARRAYS}
+        arrays = {} if version > FORMAT else {name: data[name].to_numpy() for name in names}
     except Exception as error:
         reason = " ".join(str(error).split())[:80]
         raise UserError(
@@ -64,4 +71,4 @@ def open_grid(path) -> Parsec:
             f"{path}: has grid format {version}, this version reads up to {FORMAT}; "
             "upgrade bayescannon or build the grid again"
         )
-    return Parsec(**arrays, info=info)
+    return arrays, info

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, reason
 
 
 class Isochrone(NamedTuple):
@@ -64,7 +64,7 @@ def read_isochrones(path) -> IsochroneFile:
     path = Path(path)
     try:
         raw = path.read_bytes()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
+        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is damaged or no text table; fetch the file again") from error
     except OSError as error:
@@ -91,7 +91,8 @@ def _columns(path: Path, text: str, header: str, needed: list[str]) -> dict[str,
     try:
         values = np.loadtxt(io.StringIO(text), ndmin=2)
     except ValueError as error:
-        raise UserError(f"{path}: has a broken line; fetch the file again ({error})") from error
+        words = f"{path}: has a broken line; fetch the file again ({reason(error)})"
+        raise UserError(words) from error
     if values.shape[1] != len(line) or len(values) == 0:
         raise UserError(
             f"{path}: has {len(values)} rows of {values.shape[1]} values for {len(line)} columns; "
@@ -131,7 +132,7 @@ def _cmd(path: Path, text: str):
     mh, log_age, initial, mass, logg, label = _columns(path, text, "Zini", names).values()
     release = _stated(r"based on (PARSEC release \S+)", text)
     family = release.replace("release ", "") if release else "CMD"
-    eta = _stated(r"eta\s*=\s*([0-9.]*[0-9])", text)
+    eta = _stated(r"(?<![^\W\d_])eta\s*=\s*([0-9.]*[0-9](?:[eE][-+]?[0-9]+)?)", text)
     rc = (label >= 4) & (label <= 6)
     isochrones = _split(mh, log_age, initial, mass, logg, label == 3, rc)
     return family, None if eta is None else float(eta), isochrones

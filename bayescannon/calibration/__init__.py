@@ -1,6 +1,6 @@
-"""Are posteriors honest? Ranks, intervals, scores, baselines, recalibration; arrays only."""
+"""Are posteriors calibrated? Ranks, intervals, scores, baselines, recalibration; arrays only."""
 
-from bayescannon.calibration.baselines import Formula, fit_formula
+from bayescannon.calibration.certificate import NO_CERTIFICATE, Certificate, Held, hold
 from bayescannon.calibration.intervals import (
     LEVELS,
     Bins,
@@ -43,9 +43,11 @@ from bayescannon.calibration.scores import (
 
 __all__ = [
     "LEVELS",
+    "NO_CERTIFICATE",
     "Bins",
-    "Formula",
+    "Certificate",
     "Gain",
+    "Held",
     "Inflation",
     "Judged",
     "RankTest",
@@ -59,9 +61,9 @@ __all__ = [
     "crps_normal",
     "ecdf_band",
     "equal_bins",
-    "fit_formula",
     "fit_inflation",
     "fit_pit_map",
+    "hold",
     "inflate",
     "inflation_design",
     "judge",

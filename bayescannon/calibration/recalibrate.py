@@ -1,13 +1,13 @@
 """What is left to correct: a width for each label, and a map of the PIT. Both off by default.
 
-Fit them on stars disjoint from those that judge: on the same stars any forecast looks honest.
+Fit them on stars disjoint from those that judge: on the same stars any forecast looks calibrated.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from jax.scipy.special import ndtri
 from jaxtyping import Float
+from scipy.special import ndtri
 
 Stars = Float[np.ndarray, "star"]
 Design = Float[np.ndarray, "star term"]
@@ -41,7 +41,7 @@ def normal_scores(pit: Float[np.ndarray, "*star"]) -> Float[np.ndarray, "*star"]
 
     The draws do not reach far into the tails: fit, inflate, and do it again.
     """
-    return -np.asarray(ndtri(pit))
+    return -ndtri(pit)
 
 
 def fit_inflation(off: Stars, sd: Stars, design: Design, error: Stars | float = 0.0) -> Inflation:

@@ -15,6 +15,8 @@ from bayescannon.catalog.write import write_part
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
 from bayescannon.flags import Flag
+from bayescannon.marks import AGES as AGE_STORE
+from bayescannon.marks import POSTERIOR, put_mark
 from bayescannon.model.by_state import AnyModel
 from bayescannon.posterior import infer
 from bayescannon.posterior.result import TreeWriter
@@ -128,12 +130,14 @@ class BlockMaker:
         for name, tree in result.trees.items():
             if not (self.out / name).exists():
                 single = in_single(tree)
+                kind = POSTERIOR if name == POSTERIORS else AGE_STORE
                 with write_beside(self.out / name) as beside:
                     TreeWriter.create(beside, single, self.spectra.star_id)
+                    put_mark(beside, kind)
                 release(single)
 
     def write(self, k: int, result: Result) -> Done:
-        """Write draws, then the rows of the catalogue: these, renamed into place, are the proof."""
+        """Write draws, then the rows of the catalogue, whose file marks the block as done."""
         for name, tree in result.trees.items() if self.keep_draws else ():
             single = in_single(tree)
             TreeWriter(self.out / name).write(single, k * self.stars_per_block)

@@ -61,7 +61,7 @@ def build_catalog(
         _same_stars(star_id, ages, "ages")
         columns |= _age_columns(ages)
         flags = flags | array(ages, "sample_stats/flags").astype(np.int64)
-        meta |= {f"ages_{k}": v for k, v in ages.attrs.items() if k != "post"}
+        meta |= {f"ages_{k}": v for k, v in ages.attrs.items() if not str(k).startswith("post")}
     if trained_on_age is not None:
         _same_stars(star_id, trained_on_age, "trained_on_age")
         if "ln_age" not in trained_on_age["posterior"]:
@@ -99,7 +99,7 @@ def _from_draws(name: str, ordered: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _quantiles(ordered: np.ndarray) -> np.ndarray:
-    """As `np.quantile(ordered, LEVELS, axis=1).T` of what is in order already."""
+    """Quantiles at `LEVELS` of rows in rising order: `np.quantile(ordered, LEVELS, axis=1).T`."""
     n = ordered.shape[1]
     place = np.array(LEVELS) * (n - 1)
     below = np.minimum(place.astype(int), n - 2)

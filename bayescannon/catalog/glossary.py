@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from astropy import units as u
 
-from bayescannon.flags import MEANING
+from bayescannon.flags import MEANING, WARNINGS
 
 
 class Column(NamedTuple):
@@ -85,7 +85,12 @@ SINGLE = {
         Column("rhat", None, "R-hat, largest over the labels", "stat.param"),
         Column("divergences", None, "number of divergent transitions", "meta.number"),
         Column("n_modes", None, "number of posterior maxima found", "meta.number"),
-        Column("flags", None, "bit mask of bayescannon.flags; 0 is good", "meta.code"),
+        Column(
+            "flags",
+            None,
+            "bit mask; good by bayescannon.flags.good",
+            "meta.code",
+        ),
     )
 }
 
@@ -150,10 +155,13 @@ def page() -> str:
         "",
         "`bc.flags.explain(value)` says these words for any value.",
         "",
-        "| bit | value | name | meaning |",
-        "|---|---|---|---|",
+        "A star is good where no bit is set but warnings (`bc.flags.good`), else bad.",
+        "",
+        "| bit | value | name | kind | meaning |",
+        "|---|---|---|---|---|",
         *(
-            f"| {int(flag).bit_length() - 1} | {int(flag)} | `{flag.name}` | {words} |"
+            f"| {int(flag).bit_length() - 1} | {int(flag)} | `{flag.name}` "
+            f"| {'warning' if flag in WARNINGS else 'bad'} | {words} |"
             for flag, words in MEANING.items()
         ),
     ]

@@ -13,6 +13,7 @@ from bayescannon.ages.run import grid_id
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
 from bayescannon.model.by_state import AnyModel
+from bayescannon.model.card import verdict_of
 from bayescannon.spectra import Spectra
 
 PACKAGES = ("bayescannon", "jax", "jaxlib", "numpyro", "numpy")
@@ -27,6 +28,7 @@ def describe_run(
         "format": FORMAT,
         "model": model.name,
         "model id": model.id,
+        "certificate": verdict_of(model.certificate),
         "stars": len(spectra),
         "spectra id": _spectra_id(spectra),
         "grid id": None if grid is None else grid_id(grid),
@@ -47,16 +49,30 @@ def agree_on(path: Path, described: dict[str, Any]) -> None:
         with write_beside(path) as beside:
             beside.write_text(json.dumps(described, indent=2) + "\n")
         return
-    try:
-        before = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path}: damaged; start anew with --restart") from error
+    before = read_manifest(path)
     for key in sorted({*before, *described}):
         if before.get(key) != described.get(key):
             raise UserError(
                 f"{path.parent}: holds a run with {key} {before.get(key)!r}, now it is "
                 f"{described.get(key)!r}: choose another folder, or start anew with --restart"
             )
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read what a run is made of.
+
+    Raises
+    ------
+    UserError
+        If this is no manifest of a run.
+    """
+    try:
+        described = json.loads(path.read_text())
+    except ValueError:
+        described = None
+    if not isinstance(described, dict) or "spectra id" not in described:
+        raise UserError(f"{path}: is no manifest of a catalogue run; choose another output")
+    return described
 
 
 def _spectra_id(spectra: Spectra) -> str:

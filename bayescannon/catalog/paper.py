@@ -48,7 +48,7 @@ def paper_table(table: QTable) -> Table:
         _add(out, f"e_{short}", (high - low) / 2, None, f"Error of {short}", "%.3f")
     _add(out, "chi2", _value(table, "chi2_red"), None, "Reduced chi2", "%.3f")
     out["Flags"] = np.asarray(table["flags"])
-    out["Flags"].description = "Bits of bayescannon.flags; 0 is good"
+    out["Flags"].description = "Bit mask; good by bayescannon.flags.good"
     return out
 
 

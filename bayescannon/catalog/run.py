@@ -1,7 +1,6 @@
 """`run_catalog`: spectra in, a folder with catalogue and draws out; any number of stars."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,21 +9,32 @@ import pyarrow.parquet
 from astropy.table import QTable, Table
 
 from bayescannon.ages import Parsec
-from bayescannon.catalog.block import FAILED, PARTS, STARS_PER_BLOCK, BlockMaker, Done, part_path
+from bayescannon.catalog.block import (
+    AGES,
+    FAILED,
+    PARTS,
+    POSTERIORS,
+    STARS_PER_BLOCK,
+    BlockMaker,
+    Done,
+    part_path,
+)
 from bayescannon.catalog.build import described
-from bayescannon.catalog.executors import run_here, run_in_processes, run_on_cluster
-from bayescannon.catalog.manifest import agree_on, describe_run
+from bayescannon.catalog.executors import Executor, in_threads_here, on_cluster
+from bayescannon.catalog.manifest import agree_on, describe_run, read_manifest
 from bayescannon.catalog.write import failed_stars
-from bayescannon.errors import UserError
-from bayescannon.files import alone_in, write_beside
+from bayescannon.errors import UserError, reason
+from bayescannon.files import resolved, sweep, work_in, write_beside
 from bayescannon.flags import Flag
+from bayescannon.marks import CATALOG, RUN
 from bayescannon.model.by_state import AnyModel, parts_of
 from bayescannon.posterior import make_prior
+from bayescannon.precision import require_float64
 from bayescannon.spectra import Spectra
 
 MANIFEST = "manifest.json"
 CHANNELS_AT_ONCE = 16
-"""A block has so many times more stars where these are a few channels each."""
+"""How many times more stars a block has where each is a few channels."""
 
 
 def run_catalog(
@@ -63,14 +73,13 @@ def run_catalog(
     age_prior : str
         As for `infer_ages`.
     workers : int
-        Processes of this machine; a script that asks for several needs
-        `if __name__ == "__main__":`.
+        Blocks that are worked on at a time, in threads.
     scheduler : str, optional
         Address of a Dask cluster that runs, instead.
     keep_draws : bool
         Without, there are no `.zarr` stores, only the table.
     restart : bool
-        Remove a run that is in the folder and start anew.
+        Remove the run that is in the folder, and nothing else, and start anew.
     progress : callable, optional
         Called with the number of stars done and how many of them are flagged.
 
@@ -83,10 +92,13 @@ def run_catalog(
     Raises
     ------
     UserError
-        If the folder holds another run, spectra cannot be read, or the disk is full; what is done
-        is kept.
+        If there are no stars, the folder holds something else or another run, or another run works
+        in it, if spectra cannot be read, or the disk is full; what is done is kept.
     """
-    out = Path(out)
+    require_float64()
+    if not len(spectra):
+        raise UserError("there is no star to infer: the table or the store of spectra is empty")
+    out = resolved(out)
     grid = (grid or Parsec.default()) if "ln_mass" in model.labels else None
     n_block = STARS_PER_BLOCK * (1 if spectra.channel is None else CHANNELS_AT_ONCE)
     settings = {"method": method, "draws": draws, "seed": seed}
@@ -100,51 +112,35 @@ def run_catalog(
     described_run = describe_run(model, spectra, grid, run)
     how = {**settings, "prior": prior}, {"prior": age_prior, "draws": draws if keep_draws else 0}
     make = BlockMaker(model, spectra, grid, out, *how, n_block, keep_draws)
-    try:
-        with alone_in(out):
-            _prepare(out, restart)
-            agree_on(out / MANIFEST, described_run)
-            (out / PARTS).mkdir(exist_ok=True)
-            done = flagged = 0
-            for part in _parts(make, workers, scheduler):
-                done, flagged = done + part.stars, flagged + part.flagged
-                if progress is not None:
-                    progress(done, flagged)
-            _sweep(out)  # a cluster goes on when a worker dies
-            table = _gather(make)
-    except OSError as error:
-        raise UserError(
-            f"{out}: {error.strerror or error}; what is done is kept: mend that and run the same "
-            "command again"
-        ) from error
-    table.meta["run"] = described_run
+    executor = in_threads_here(workers) if scheduler is None else on_cluster(scheduler)
+    with executor as run_blocks, work_in(out, RUN, MANIFEST):
+        if restart:
+            _remove_run(out)
+        agree_on(out / MANIFEST, described_run)
+        (out / PARTS).mkdir(exist_ok=True)
+        done = flagged = 0
+        for part in _parts(make, run_blocks):
+            done, flagged = done + part.stars, flagged + part.flagged
+            if progress is not None:
+                progress(done, flagged)
+        sweep(out)  # a cluster goes on when a worker dies
+        table = _gather(make)
+    table.meta |= {"run": described_run, "post_certificate": described_run["certificate"]}
     return table
 
 
-def _prepare(out: Path, restart: bool) -> None:
-    """Clear away what a killed run left half done."""
-    if not (out / MANIFEST).exists():
-        # a run that was killed before its manifest was in place left nothing but its beginning
-        if any(not entry.name.startswith((".partial-", ".old-")) for entry in out.iterdir()):
-            raise UserError(
-                f"{out}: exists, and is no folder of a catalogue run; choose another --out"
-            )
-    elif restart:
-        # the parts first, which say what is done; the manifest last, which says whose folder it is
-        order = {PARTS: -1, MANIFEST: 1}
-        for entry in sorted(out.iterdir(), key=lambda entry: order.get(entry.name, 0)):
-            entry.rename(out / f".old-{os.getpid()}-{entry.name}")
-    _sweep(out)
+def _remove_run(out: Path) -> None:
+    """Remove a run, first the parts, which say what is done, last what says whose folder it is."""
+    if (out / MANIFEST).exists():
+        read_manifest(out / MANIFEST)  # what only has its name is not ours
+    tables = [f"catalog{suffix}" for suffix in CATALOG.suffixes]
+    for name in dict.fromkeys((PARTS, POSTERIORS, AGES, FAILED, *tables, MANIFEST)):
+        if (out / name).exists():
+            (out / name).rename(out / f".old-0-{name}")
+    sweep(out)
 
 
-def _sweep(out: Path) -> None:
-    """Remove what processes that were killed left half written."""
-    for pattern in ("*.partial", ".partial-*", ".old-*"):
-        for left in out.rglob(pattern):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-
-
-def _parts(make: BlockMaker, workers: int, scheduler: str | None) -> Iterator[Done]:
+def _parts(make: BlockMaker, run_blocks: Executor) -> Iterator[Done]:
     """Give what is done already, then make the blocks that are missing."""
     missing = []
     for k in range(make.n_blocks):
@@ -155,12 +151,7 @@ def _parts(make: BlockMaker, workers: int, scheduler: str | None) -> Iterator[Do
             missing.append(k)
     if missing and make.keep_draws and not make.has_stores:
         yield make(missing.pop(0))  # which gives the stores their layout
-    if scheduler is not None:
-        yield from run_on_cluster(make, missing, scheduler)
-    elif workers > 1 and len(missing) > 1:
-        yield from run_in_processes(make, missing, min(workers, len(missing)))
-    else:
-        yield from run_here(make, missing)
+    yield from run_blocks(make, missing)
 
 
 def _gather(make: BlockMaker) -> QTable:
@@ -184,7 +175,7 @@ def _columns(
     try:
         stored = pyarrow.parquet.read_table(parts, columns=names)
     except pyarrow.ArrowException as error:
-        raise UserError(f"{parts}: damaged ({error}); delete it and run again") from error
+        raise UserError(f"{parts}: damaged ({reason(error)}); delete it and run again") from error
     for name in stored.column_names:
         values = stored[name].to_numpy()
         yield name, values.astype(str) if values.dtype == object else values

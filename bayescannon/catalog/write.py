@@ -4,7 +4,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -14,20 +14,21 @@ import pyarrow
 import pyarrow.parquet
 from astropy import units as u
 from astropy.io import fits
-from astropy.table import QTable, Table
+from astropy.table import Column, QTable, Table
 
 from bayescannon.catalog.build import described
 from bayescannon.catalog.glossary import column
 from bayescannon.catalog.paper import paper_table
-from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import output
+from bayescannon.marks import CATALOG
 from bayescannon.spectra.readers import BLOCK
+from bayescannon.star_ids import as_ids, fits_ids
 
 FAILED = b"failed"
 FITS_ROWS = 8192
 
 
-def write_catalog(table: QTable, path: str | os.PathLike) -> None:
+def write_catalog(table: QTable, path: str | os.PathLike, overwrite: bool = False) -> None:
     """Write a table in the format that the suffix names.
 
     Parameters
@@ -38,15 +39,18 @@ def write_catalog(table: QTable, path: str | os.PathLike) -> None:
         `.fits` (comments and UCDs in TCOMM and TUCD cards), `.ecsv`, `.parquet`, `.vot` (VOTable),
         or `.mrt` (machine-readable table with the columns of Table 1 of Ness et al. 2016; see
         `paper_table`).
+    overwrite : bool
+        Replace a catalogue that is there; nothing else is ever replaced.
 
     Raises
     ------
     UserError
-        If the suffix is another.
+        If the suffix is another, or the file may not be written.
     """
-    check_suffixes([path])
-    with write_beside(path) as beside:
-        WRITERS[Path(path).suffix](table, beside)
+    named = _with_ids(table, as_ids(table["star_id"]))
+    named.meta["creator"] = CATALOG.creator
+    with output(path, CATALOG, overwrite) as beside:
+        WRITERS[beside.suffix.lower()](named, beside)
 
 
 def write_part(table: QTable, failed: dict[str, str], path: Path) -> None:
@@ -85,15 +89,6 @@ def _schema(names: tuple[str, ...], types: tuple[str, ...]) -> pyarrow.Schema:
         return pyarrow.parquet.read_schema(empty)
 
 
-def check_suffixes(paths: Iterable[str | os.PathLike]) -> None:
-    """Refuse paths that `write_catalog` would refuse, before the work is done."""
-    for path in paths:
-        suffix = Path(path).suffix
-        if suffix not in WRITERS:
-            known = ", ".join(WRITERS)
-            raise UserError(f"{path}: cannot write {suffix or 'no suffix'}; use one of {known}")
-
-
 def _write_ecsv(table: QTable, path: Path) -> None:
     table.write(path, format="ascii.ecsv")
 
@@ -124,16 +119,24 @@ def _without_dex(table: QTable) -> Table:
     return plain
 
 
+def _with_ids[T: Table](table: T, names: np.ndarray) -> T:
+    """Copy a table with its stars' names in another form."""
+    out, about = table.copy(copy_data=False), table["star_id"].info
+    out["star_id"] = Column(names, description=about.description, meta=about.meta)
+    return out
+
+
 def _run(table: QTable) -> str:
     """What made the table, as one line."""
     return json.dumps(table.meta, sort_keys=True, default=str)
 
 
 def _write_fits(table: QTable, path: Path) -> None:
-    plain = _without_dex(table)
+    plain = _with_ids(_without_dex(table), fits_ids(table["star_id"]))
     plain.meta = {}  # nested values do not fit FITS cards: they go to one long JSON card
     hdu = fits.table_to_hdu(plain[:0])
     hdu.name = "CATALOG"
+    hdu.header["CREATOR"] = CATALOG.creator
     for i, name in enumerate(table.colnames, 1):
         # FITS has no standard for column descriptions: TCOMM and TUCD are what readers look for
         hdu.header[f"TCOMM{i}"] = plain[name].description

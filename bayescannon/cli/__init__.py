@@ -1,4 +1,4 @@
-"""The shell. Each command reads files, calls one function of the package, writes files."""
+"""The command line. Each command reads files, calls one function of the package, writes files."""
 
 from bayescannon.cli.app import app, main
 

@@ -5,17 +5,17 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
 from typer.core import TyperGroup
 
 from bayescannon.ages import AGE_PRIORS, Parsec, infer_ages
 from bayescannon.ages.build import build_grid, interpolation_error
 from bayescannon.ages.systematics import compare, real_giants, shifts
-from bayescannon.cli.console import Seed, console, progress
-from bayescannon.cli.posterior import save_tree
-from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.cli.console import Overwrite, Seed, console, log, progress, text_table
+from bayescannon.cli.lazy import mount, plain_app
+from bayescannon.files import check_output, output
+from bayescannon.marks import AGES, GRID, SHIFTS
 from bayescannon.posterior import open_posterior
+from bayescannon.words import plural
 
 
 class _ShortForm(TyperGroup):
@@ -27,12 +27,12 @@ class _ShortForm(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(cls=_ShortForm, no_args_is_help=True)
+app = plain_app(cls=_ShortForm, no_args_is_help=True)
 
 
 @app.callback()
 def ages() -> None:
-    """Turn mass posteriors into age posteriors with isochrones.
+    """Turn mass posteriors into age posteriors.
 
     `bayescannon ages POSTERIORS` is short for `bayescannon ages infer POSTERIORS`; its options are
     listed by `bayescannon ages infer --help`.
@@ -46,21 +46,29 @@ def infer(
     prior: Annotated[str, typer.Option(help=f"One of {', '.join(AGE_PRIORS)}.")] = "flat-age",
     p_rc: Annotated[
         float | None,
-        typer.Option(help="Probability of the red clump, for all stars; learned without."),
+        typer.Option(
+            min=0, max=1, help="Probability of the red clump, for all stars; learned without."
+        ),
     ] = None,
     grid: Annotated[
         Path | None, typer.Option(help="Grid of `build-grid`; the shipped PARSEC one without.")
     ] = None,
+    overwrite: Overwrite = False,
     seed: Annotated[int | None, typer.Option(help="Seed; that of the posteriors without.")] = None,
 ) -> None:
-    """Turn mass posteriors into age posteriors with isochrones."""
-    post, chosen = open_posterior(posteriors), isochrones(grid)
-    n_star = post["posterior"].sizes["star"]
-    with progress("age posteriors", n_star) as update:
-        tree = infer_ages(post, chosen, prior, p_rc, seed, update)
-    save_tree(tree, out)
+    """Turn mass posteriors into age posteriors.
+
+    Masses are compared with isochrones; a star's metallicity and state count.
+    """
+    with output(out, AGES, overwrite) as beside:
+        post, chosen = open_posterior(posteriors), isochrones(grid)
+        n_star = post["posterior"].sizes["star"]
+        with progress("age posteriors", n_star) as update:
+            tree = infer_ages(post, chosen, prior, p_rc, seed, update)
+        tree.to_zarr(beside, mode="w", consolidated=False)
     failed = int(tree["point"]["mean"].sel(quantity="age").isnull().sum())
-    console.print(f"{n_star - failed} age posteriors in {out}, {failed} stars without an age")
+    done = plural(n_star - failed, "age posterior")
+    console.print(f"{done} in {out}, {plural(failed, 'star')} without an age")
 
 
 @app.command("build-grid")
@@ -76,14 +84,20 @@ def build(
     family: Annotated[
         str | None, typer.Option(help="Name of the models; what the files say without.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Build a grid from isochrone tables: several ages and metallicities, giants included."""
-    with console.status("reading isochrones"):
-        grid = build_grid(files, eta, family)
-    grid.save(out)
+    """Build a grid from isochrone tables.
+
+    They must hold several ages and metallicities, and the giant branch and the clump.
+    """
+    with output(out, GRID, overwrite) as beside:
+        with log.status("reading isochrones"):
+            grid = build_grid(files, eta, family)
+        grid.save(beside)
     console.print(
-        f"{grid.info['family']}, eta {grid.info['eta']}: {grid.mh.size} metallicities from "
-        f"{grid.mh[0]:.2f} to {grid.mh[-1]:.2f}, {grid.log_age.size} ages, "
+        f"{grid.info['family']}, eta {grid.info['eta']}: "
+        f"{plural(grid.mh.size, 'metallicity', 'metallicities')} from "
+        f"{grid.mh[0]:.2f} to {grid.mh[-1]:.2f}, {plural(grid.log_age.size, 'age')}, "
         f"isochrones up to {grid.last_age:.2f} Gyr, in {out}"
     )
     for state in ("rgb", "rc"):
@@ -102,33 +116,40 @@ def systematics(
     grid: Annotated[
         list[Path] | None, typer.Option(help="A further grid of `build-grid`; may be repeated.")
     ] = None,
+    overwrite: Overwrite = False,
     seed: Seed = 0,
 ) -> None:
-    """Print how far the choices of alpha, state, prior and grid shift the ages, per mass bin.
+    """Print how far choices shift the ages.
 
+    The choices are alpha, state, prior and grid; the table has a column for each bin of mass.
     Shifts in dex of the median age of the 1502 real giants, against flat-age, alpha on, the
     catalogue's state, and the shipped grid.
     """
+    if out is not None:
+        check_output(out, SHIFTS, overwrite)
     further = {path.name: Parsec.open(path) for path in grid or []}
     giants = real_giants(seed)
     with progress("ways to an age", 4 + len(AGE_PRIORS) + len(further)) as update:
         table = shifts(compare(giants, further, update), giants)
     console.print(_printed(table))
     if out is not None:
-        if out.suffix != ".ecsv":
-            raise UserError(f"{out}: give a name that ends in .ecsv")
-        with write_beside(out) as beside:
+        table.meta["creator"] = SHIFTS.creator
+        with output(out, SHIFTS, overwrite) as beside:
             table.write(beside)
 
 
-def _printed(table) -> Table:
-    shown = Table(title="shift of the median age in dex, per bin of current mass in Msun")
-    for name in table.colnames:
-        shown.add_column(name, justify="left" if name == "change" else "right", no_wrap=True)
-    for row in table:
-        first, *rest = row
-        shown.add_row(str(first), *(f"{value:+.3f}" for value in rest))
-    return shown
+def _printed(table) -> str:
+    rows = [(str(first), *(f"{value:+.3f}" for value in rest)) for first, *rest in table]
+    title = "shift of the median age in dex, per bin of current mass in Msun"
+    return text_table(table.colnames, rows, title)
+
+
+mount(
+    app,
+    "self-check",
+    "studies.ages.command:app",
+    "Judge the age posteriors of simulated stars under each age prior.",
+)
 
 
 def isochrones(path: Path | None) -> Parsec:

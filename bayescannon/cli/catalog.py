@@ -10,13 +10,17 @@ import numpy as np
 import typer
 from astropy.table import QTable
 
-from bayescannon.catalog import WRITERS, build_catalog, check_suffixes, run_catalog, write_catalog
+from bayescannon.calibration import NO_CERTIFICATE
+from bayescannon.catalog import build_catalog, run_catalog, write_catalog
 from bayescannon.catalog.block import PARTS
+from bayescannon.catalog.run import MANIFEST
 from bayescannon.cli.ages import isochrones
-from bayescannon.cli.console import Seed, console, progress
+from bayescannon.cli.console import Seed, console, log, progress
 from bayescannon.data import model_path
 from bayescannon.errors import UserError
-from bayescannon.flags import Flag
+from bayescannon.files import check_output, means_file
+from bayescannon.flags import WARNINGS, Flag, Tally
+from bayescannon.marks import CATALOG
 from bayescannon.model import load
 from bayescannon.posterior import open_posterior
 from bayescannon.spectra import Spectra
@@ -71,7 +75,7 @@ def catalog(
             min=2, help=f"Posterior draws per star [{DRAWS}; with --table {DRAWS_OF_TABLE}]."
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes of this machine.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Blocks of stars worked on at a time.")] = 1,
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a Dask cluster that runs, instead.")
     ] = None,
@@ -85,7 +89,10 @@ def catalog(
         bool, typer.Option("--shift", help="With --table: put [C/M], [N/M] on our zero points.")
     ] = False,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Remove the run in the folder and start anew.")
+        bool,
+        typer.Option(
+            "--restart", "--overwrite", help="Replace the run in the folder, or the file."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     seed: Seed = 0,
@@ -96,20 +103,21 @@ def catalog(
     ages are inferred, draws are kept, and the same command again makes only what is missing.
     Without, from stores that exist.
     """
-    if abundances is not None and source is None:
-        spectra = _read_table(abundances, shift)
-    elif source is not None and abundances is None:
-        if model is None:
-            table, target = _sum_up(source, ages), out or Path("catalog.fits")
-            write_catalog(table, target)
-            _report(table, str(target), as_json)
-            return
-        spectra = Spectra.open(source)
-    else:
+    if (source is None) == (abundances is None):
         raise UserError("catalog: name a store (SOURCE) or an allStar table (--table), one of them")
-    trained = load(model_path(model or Path(ABUNDANCES)))
+    if source is not None and model is None:
+        target = out or Path("catalog.fits")
+        check_output(target, CATALOG, restart)
+        table = _sum_up(source, ages)
+        write_catalog(table, target, restart)
+        _report(table, str(target), as_json)
+        return
     folder, targets = _targets(out or Path("catalog"), formats)
-    check_suffixes(targets)
+    ours = restart or (folder / MANIFEST).exists()  # then nothing is lost with the tables
+    for target in targets:
+        check_output(target, CATALOG, ours)
+    spectra = _read_table(abundances, shift) if abundances else Spectra.open(source or Path())
+    trained = load(model_path(model or Path(ABUNDANCES)))
     with progress("stars", len(spectra), rate=True) as update:
         table = run_catalog(
             trained,
@@ -128,9 +136,8 @@ def catalog(
             progress=update,
         )
     for target in targets:
-        if target != folder / PARTS:  # there in any case
-            write_catalog(table, target)
-    _report(table, ", ".join(map(str, targets)), as_json)
+        write_catalog(table, target, overwrite=True)
+    _report(table, ", ".join(map(str, targets or [folder / PARTS])), as_json)
 
 
 def _sum_up(posteriors: Path, ages: Path | None) -> QTable:
@@ -139,14 +146,15 @@ def _sum_up(posteriors: Path, ages: Path | None) -> QTable:
 
 def _targets(out: Path, formats: list[str] | None) -> tuple[Path, list[Path]]:
     """Folder of the run and the tables to write: in it, or the one file that `out` names."""
-    if out.suffix in WRITERS and not out.is_dir():
+    if means_file(out) and not out.is_dir():
         if formats:
             raise UserError(
                 f"--out {out} is a file, whose suffix is its format: leave --format out, or give "
                 "--out a folder"
             )
         return out.with_suffix(""), [out]
-    return out, [out / f"catalog.{suffix}" for suffix in formats or ["fits"]]
+    tables = [out / f"catalog.{suffix}" for suffix in formats or ["fits"]]
+    return out, [table for table in tables if table.name != PARTS]  # that is there in any case
 
 
 def _read_table(path: Path, shift: bool) -> Spectra:
@@ -154,7 +162,7 @@ def _read_table(path: Path, shift: bool) -> Spectra:
         warnings.simplefilter("always", ZeroPointWarning)
         stars = read_abundances(path, real_giants()[0], shift)
     for warning in caught:
-        console.print(f"warning: {warning.message}", style="yellow")
+        log.print(f"warning: {warning.message}", style="yellow")
     return stars
 
 
@@ -162,10 +170,14 @@ def _report(table: QTable, out: str, as_json: bool) -> None:
     """Say how many stars there are, and how many with each flag."""
     flags = np.asarray(table["flags"])
     counts = {f.name: int((flags & f > 0).sum()) for f in Flag if (flags & f).any()}
-    flagged = int((flags != 0).sum())
+    tally = Tally.of(flags)
+    certificate = table.meta.get("post_certificate", NO_CERTIFICATE)
     if as_json:
-        print(json.dumps({"stars": len(table), "flagged": flagged, "flags": counts}))
+        summary = tally._asdict() | {"flags": counts, "certificate": certificate}
+        print(json.dumps(summary))
         return
-    console.print(f"{len(table)} stars, {flagged} flagged, {len(table.colnames)} columns in {out}")
+    console.print(f"{tally}; {len(table.colnames)} columns in {out}")
     for name, count in Counter(counts).most_common():
-        console.print(f"  {name:<18} {count}")
+        warning = " (warning)" if Flag[name] in WARNINGS else ""
+        console.print(f"  {name:<18} {count}{warning}")
+    console.print(certificate)

@@ -1,7 +1,9 @@
-"""Progress bars and tables of the shell."""
+"""What commands show: results on standard output, progress and warnings on standard error."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import zip_longest
 from typing import Annotated
 
 import typer
@@ -14,19 +16,36 @@ from rich.progress import (
     ProgressColumn,
     Task,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column
 from rich.text import Text
 
 from bayescannon import flags
 from bayescannon.trees import array, point_sd
 
-console = Console()
+as_it_is = partial(Console, markup=False, emoji=False, highlight=False, soft_wrap=True)
+"""A path may hold square brackets, and a line that is piped keeps its length."""
+console = as_it_is()
+log = as_it_is(stderr=True)
 
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
-UnusedSeed = Annotated[int, typer.Option(help="Taken as by every command; nothing here is random.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an earlier output of this command.")
+]
+NoSeed = Annotated[int, typer.Option("--seed", hidden=True)]
+"""Taken by the commands that draw no random numbers, so that scripts may give it to all."""
+
+
+class TimeColumn(ProgressColumn):
+    """Time left; once done, time taken."""
+
+    def render(self, task: Task) -> Text:
+        """Write minutes and seconds."""
+        if task.finished:
+            minutes, seconds = divmod(round(task.finished_time or 0), 60)
+            return Text(f"in {minutes:02d}:{seconds:02d}")
+        return TimeRemainingColumn(compact=True).render(task) + Text(" left")
 
 
 class RateColumn(ProgressColumn):
@@ -40,20 +59,18 @@ class RateColumn(ProgressColumn):
 
 @contextmanager
 def progress(title: str, total: int, rate: bool = False) -> Generator[Callable[..., None]]:
-    """Show a bar with the number done, the rate and the time left; yields `update(done)`.
+    """Show a bar with the number done, the time left and the rate; yields `update(done)`.
 
     `update(done, flagged)` shows the number flagged so far, too.
     """
     columns = (
-        TextColumn("{task.description:<34}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.description:<22}", markup=False),
+        BarColumn(bar_width=None),  # takes what the others leave
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeColumn(),
         *([RateColumn()] if rate else []),
     )
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=log, expand=True) as bar:
         task = bar.add_task(title, total=max(total, 1))
 
         def update(done: int, flagged: int | None = None) -> None:
@@ -64,24 +81,43 @@ def progress(title: str, total: int, rate: bool = False) -> Generator[Callable[.
         bar.update(task, completed=max(total, 1))
 
 
-def posterior_table(post: xr.DataTree, most: int = 10) -> Table:
+def text_table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> str:
+    """Lay out a table whose words are never cut, however narrow the terminal.
+
+    Parameters
+    ----------
+    heads : sequence of str
+        One a column; a line break makes a narrow head of several lines.
+    rows : sequence of sequences of str
+        Cells. The first column stands to the left, the others to the right.
+    title : str
+        A line above.
+    """
+    tops = list(zip_longest(*(head.split("\n")[::-1] for head in heads), fillvalue=""))[::-1]
+    widths = [max(map(len, column)) for column in zip(*tops, *rows, strict=True)]
+    lines = [title] if title else []
+    for first, *rest in (*tops, ["-" * width for width in widths], *rows):
+        cells = (cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))
+        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    return "\n".join(lines)
+
+
+def posterior_table(post: xr.DataTree, most: int = 10) -> str:
     """Lay out mean and standard deviation of every label for the first stars."""
     labels = [str(name) for name in array(post, "point/parameter")]
-    table = Table(title=f"posterior of the labels ({post.attrs['method']}), reduced chi2")
-    for head in ("star", "label", "mean", "sd", "chi2", "flags"):
-        table.add_column(head, no_wrap=True)
     means, sds = array(post, "point/mean"), point_sd(post)
     stats = post["sample_stats"].to_dataset()
-    star_id = array(post, "point/star")
+    star_id, rows = array(post, "point/star"), []
     for i, star in enumerate(star_id[:most]):
         dof = float(stats["dof"].values[i])
-        chi2 = float(stats["chi2"].values[i]) / dof if dof > 0 else float("nan")
-        words = [line.split(":")[0] for line in flags.explain(int(stats["flags"].values[i]))]
-        for k, label in enumerate(labels):
-            first = (str(star), f"{chi2:.2f}", "\n".join(words) or "-") if k == 0 else ("", "", "")
-            numbers = f"{means[i, k]:.5g}", f"{sds[i, k]:.2g}"
-            table.add_row(first[0], label, *numbers, *first[1:])
-        table.add_section()
+        chi2 = f"  reduced chi2 {float(stats['chi2'].values[i]) / dof:.2f}" if dof > 0 else ""
+        raised = flags.explain(int(stats["flags"].values[i]))
+        about = [str(star), chi2, *(f"  {line.split(':')[0]}" for line in raised)]
+        numbers = zip(labels, means[i], sds[i], strict=True)
+        about_labels = [(name, f"{mean:.5g}", f"{sd:.2g}") for name, mean, sd in numbers]
+        both = zip_longest(filter(None, about), about_labels)
+        rows += [(left or "", *(right or ("", "", ""))) for left, right in both]
+    title = f"posterior of the labels ({post.attrs['method']})"
     if len(star_id) > most:
-        table.caption = f"the first {most} of {len(star_id)} stars"
-    return table
+        title += f", the first {most} of {len(star_id)} stars"
+    return text_table(("star", "label", "mean", "sd"), rows, title)

@@ -1,4 +1,4 @@
-"""`simulate`, `ingest` and what goes before it: spectra from made data and from files."""
+"""`simulate`, `ingest` and what goes before it: spectra simulated or from files."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,16 +7,19 @@ import numpy as np
 import typer
 from astropy.table import Table
 
-from bayescannon.cli.console import Seed, UnusedSeed, console, progress
+from bayescannon.cli.console import NoSeed, Overwrite, Seed, console, progress
 from bayescannon.data import model_path
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import check_output, output
+from bayescannon.marks import PIXELS, QUARANTINE, SIMULATION
 from bayescannon.model import Model
 from bayescannon.recipe import PixelRecipe, Recipe
 from bayescannon.simulate import make_apokasc, make_mock
 from bayescannon.spectra import chip_of, pixel_index, read_all_star, survey_paths
 from bayescannon.spectra.continuum_pixels import find_continuum
 from bayescannon.spectra.ingest import expand, ingest_files
+from bayescannon.star_ids import star_of
+from bayescannon.words import plural
 
 
 def simulate(
@@ -28,18 +31,20 @@ def simulate(
         ),
     ] = "apokasc",
     stars: Annotated[int, typer.Option(min=1, help="How many stars ('mock' only).")] = 2000,
+    overwrite: Overwrite = False,
     seed: Seed = 0,
 ) -> None:
     """Make SEMI-SYNTHETIC spectra: real labels and a real model, noise and hidden physics added."""
     if kind not in ("apokasc", "mock"):
         raise UserError(f"--kind {kind!r} is unknown: use 'apokasc' or 'mock'")
-    made = make_apokasc(seed) if kind == "apokasc" else make_mock(stars, seed)
-    with write_beside(out) as beside:
+    with output(out, SIMULATION, overwrite) as beside:
+        simulated = make_apokasc(seed) if kind == "apokasc" else make_mock(stars, seed)
         beside.mkdir()
-        made.spectra.save(beside / "spectra.zarr")
-        made.labels.write(beside / "labels.ecsv")
-        made.truth.write(beside / "truth.ecsv")
-    console.print(f"{len(made.spectra)} semi-synthetic stars ({kind}, seed {seed}) in {out}")
+        simulated.spectra.save(beside / "spectra.zarr")
+        simulated.labels.write(beside / "labels.ecsv")
+        simulated.truth.write(beside / "truth.ecsv")
+    n_star = plural(len(simulated.spectra), "semi-synthetic star")
+    console.print(f"{n_star} ({kind}, seed {seed}) in {out}")
 
 
 def ingest(
@@ -57,7 +62,10 @@ def ingest(
     resample: Annotated[
         bool, typer.Option("--resample", help="Resample other wavelength grids (specutils).")
     ] = False,
-    seed: UnusedSeed = 0,
+    visits: Annotated[
+        bool, typer.Option("--visits", help="Read single visits (X, X#2, ...), for `repeats`.")
+    ] = False,
+    seed: NoSeed = 0,
 ) -> None:
     """Read SDSS spectra, mask bad pixels, divide by the continuum, and store them for a model.
 
@@ -65,18 +73,22 @@ def ingest(
     a single bad file is an error. The same command again goes on where it was stopped, or adds
     the files that are new.
     """
+    quarantine = out.with_name(f"{out.name}.quarantine.ecsv")
+    check_output(quarantine, QUARANTINE, overwrite=True)
     pixels = Recipe.load(recipe).pixels if recipe else PixelRecipe()
     paths = expand(files)
+    how = {"workers": workers, "resample": resample, "visits": visits}
     with progress("reading spectra", len(paths), rate=True) as update:
-        done = ingest_files(paths, pixels, update, out=out, workers=workers, resample=resample)
+        done = ingest_files(paths, pixels, update, out=out, **how)
     bad = int(done.spectra.columns["bad_star"].sum())
-    marked = f", {bad} of them marked bad_star by their flags" if bad else ""
-    console.print(f"{len(done.spectra)} spectra in {out}{marked}")
-    quarantine = out.with_name(f"{out.name}.quarantine.ecsv")
+    marked = f", {bad} of them marked bad_star by the survey's flags" if bad else ""
+    console.print(f"{plural(len(done.spectra), 'spectrum', 'spectra')} in {out}{marked}")
     if len(done.quarantine):
-        with write_beside(quarantine) as beside:
+        done.quarantine.meta["creator"] = QUARANTINE.creator
+        with output(quarantine, QUARANTINE, overwrite=True) as beside:
             done.quarantine.write(beside, format="ascii.ecsv")
-        console.print(f"{len(done.quarantine)} files could not be read: see {quarantine}")
+        unread = plural(len(done.quarantine), "file")
+        console.print(f"{unread} could not be read: see {quarantine}")
     else:
         quarantine.unlink(missing_ok=True)
 
@@ -97,7 +109,7 @@ def paths(
     if all_star is not None:
         table = read_all_star(all_star)
         if star:
-            table = table[np.isin(table["star_id"], star)]
+            table = table[np.isin([star_of(name) for name in table["star_id"]], star)]
     elif star and field:
         table = Table({"star_id": star, "field": [field] * len(star)})
         table["telescope"] = telescope
@@ -112,8 +124,10 @@ def continuum_pixels(
     out: Annotated[Path, typer.Option(help="Text file to write, for the recipe's [pixels].")],
     share: Annotated[float, typer.Option(help="Share of the pixels to choose.")] = 0.07,
     tolerance: Annotated[float, typer.Option(help="Largest distance of the flux from 1.")] = 0.015,
+    overwrite: Overwrite = False,
 ) -> None:
     """Find continuum pixels: flux near one and no slope with any label, in a first model."""
+    check_output(out, PIXELS, overwrite)
     first = Model.load(model_path(model))
     if first.wavelength is None:
         raise UserError(f"{model}: a model of channels has no continuum")
@@ -127,6 +141,7 @@ def continuum_pixels(
         tolerance=tolerance,
         share=share,
     )
-    with write_beside(out) as beside:
-        np.savetxt(beside, index[chosen], fmt="%d")
-    console.print(f'{chosen.sum()} continuum pixels in {out}: [pixels] continuum = "{out}"')
+    with output(out, PIXELS, overwrite) as beside:
+        np.savetxt(beside, index[chosen], fmt="%d", header=PIXELS.creator)
+    found = plural(chosen.sum(), "continuum pixel")
+    console.print(f'{found} in {out}: [pixels] continuum = "{out}"')

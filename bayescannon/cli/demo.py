@@ -10,33 +10,29 @@ from typing import Annotated
 import numpy as np
 import typer
 import xarray as xr
-from rich.table import Table
 
 from bayescannon.ages import infer_ages
 from bayescannon.calibration import pit_of_draws
 from bayescannon.catalog import build_catalog, write_catalog
 from bayescannon.catalog.block import in_single
-from bayescannon.cli.console import Seed, console, progress
+from bayescannon.cli.console import Overwrite, Seed, console, progress, text_table
 from bayescannon.cli.model import training_progress
 from bayescannon.data import lines, model_path
-from bayescannon.files import write_beside
+from bayescannon.files import output
+from bayescannon.flags import Tally
 from bayescannon.labels import label_arrays
+from bayescannon.marks import AGES, DEMO, put_mark
 from bayescannon.model import Model, train
-from bayescannon.plots import (
-    age_posteriors,
-    calibration,
-    coefficients,
-    corner_star,
-    one_to_one,
-    scatter,
-    spectrum,
-    training_labels,
-)
-from bayescannon.plots.spectrum import unlike_paper_star
+from bayescannon.plots.ages import draw_age_posteriors
+from bayescannon.plots.calibration import draw_pit
+from bayescannon.plots.labels import draw_corner, draw_one_to_one, draw_training_labels
+from bayescannon.plots.model import draw_coefficients, draw_scatter
+from bayescannon.plots.spectra import draw_spectrum
 from bayescannon.plots.style import save
+from bayescannon.plots.windows import unlike_paper_star
 from bayescannon.posterior import infer, stack_draws
 from bayescannon.recipe import Recipe
-from bayescannon.simulate import Made, make_apokasc, make_mock
+from bayescannon.simulate import Simulation, make_apokasc, make_mock
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array, point_sd
 from bayescannon.validation import CrossValidation, Judged, cross_validate, judge, posterior_columns
@@ -53,6 +49,7 @@ def demo(
     seed: Seed = 0,
     test_stars: Annotated[int, typer.Option(min=10, help="Mock stars with known truth.")] = 2000,
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 3,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train on semi-synthetic giants, infer stars whose truth is known, and write their catalogue.
 
@@ -60,7 +57,7 @@ def demo(
     """
     seconds: dict[str, float] = {}
     recipe = Recipe.load(model_path(RECIPE) / "recipe.toml")
-    with write_beside(out) as beside:
+    with output(out, DEMO, overwrite) as beside:
         (beside / "figures").mkdir(parents=True)
         with _stage("simulate", "making semi-synthetic spectra", 2, seconds) as update:
             training = make_apokasc(seed)
@@ -82,6 +79,7 @@ def demo(
         with _stage("ages", "age posteriors", 1, seconds):
             ages = infer_ages(post)
             in_single(ages).to_zarr(beside / "ages.zarr", zarr_format=3, consolidated=False)
+            put_mark(beside / "ages.zarr", AGES)
         with _stage(
             "ages_trained", "ages by a model trained on age", test_stars, seconds
         ) as update:
@@ -99,16 +97,18 @@ def demo(
             write_catalog(table, beside / "catalog.ecsv")
         with _stage("figures", "figures", 1, seconds):
             _figures(beside / "figures", model, training, test, validation, post, ages)
+        tally = Tally.of(table["flags"])
         validation.save(beside / "crossval.npz")
         training.labels.write(beside / "training.ecsv")
         test.truth.write(beside / "truth.ecsv")
         truth, _ = label_arrays(test.truth, model.labels, test.spectra.star_id)
         near = np.sort(np.argsort(unlike_paper_star(truth, model), kind="stable")[:KEPT])
         test.spectra[near].save(beside / "spectra.zarr")
-        summary = _summary(model, validation, test, post, ages, seconds)
+        summary = _summary(model, validation, test, post, ages, tally, seconds)
         text = json.dumps(summary, indent=1, sort_keys=True) + "\n"
         (beside / "summary.json").write_text(text, encoding="utf-8")
     console.print(_closing_table(summary))
+    console.print(tally)
     console.print(
         f"median age {summary['age.median']:.1f} Gyr, median age error "
         f"{summary['age.median_error_dex']:.2f} dex"
@@ -131,8 +131,8 @@ def _stage(
     seconds[name] = time.perf_counter() - start
 
 
-def judge_test(test: Made, post: xr.DataTree, names: tuple[str, ...]) -> dict[str, Judged]:
-    """Compare posteriors of made stars with their truth, label by label."""
+def judge_test(test: Simulation, post: xr.DataTree, names: tuple[str, ...]) -> dict[str, Judged]:
+    """Compare posteriors of simulated stars with their truth, label by label."""
     truth, _ = label_arrays(test.truth, names, test.spectra.star_id)
     columns = posterior_columns(post, names).values()
     return {name: judge(truth[:, i], *(c[:, i] for c in columns)) for i, name in enumerate(names)}
@@ -141,8 +141,8 @@ def judge_test(test: Made, post: xr.DataTree, names: tuple[str, ...]) -> dict[st
 def _figures(
     folder: Path,
     model: Model,
-    training: Made,
-    test: Made,
+    training: Simulation,
+    test: Simulation,
     validation: CrossValidation,
     post: xr.DataTree,
     ages: xr.DataTree,
@@ -157,7 +157,7 @@ def _figures(
     chosen = np.argsort(quantile[2])[:: max(1, len(mean) // 6)][:6]
     star = str(test.spectra.star_id[0])
     drawn = {
-        "crossval": one_to_one.draw(
+        "crossval": draw_one_to_one(
             validation.truth,
             validation.mean,
             names,
@@ -165,7 +165,7 @@ def _figures(
             heading=f"Cross-validation, every {STRIDE}th pixel",
             note=note,
         ),
-        "recovery": one_to_one.draw(
+        "recovery": draw_one_to_one(
             truth,
             mean,
             names,
@@ -174,23 +174,23 @@ def _figures(
             heading="Test stars of known truth",
             note=note,
         ),
-        "calibration": calibration.draw(pit_of_draws(draws, truth), names, note=note),
-        "ages": age_posteriors.draw(
+        "calibration": draw_pit(pit_of_draws(draws, truth), names, note=note),
+        "ages": draw_age_posteriors(
             array(ages, "posterior/age")[0][:, chosen],
             test.spectra.star_id[chosen].tolist(),
             note=note,
         ),
-        "star_spectrum": spectrum.draw(model, flux[0], ivar[0], mean[0], star_id=star, note=note),
-        "star_corner": corner_star.draw(
+        "star_spectrum": draw_spectrum(model, flux[0], ivar[0], mean[0], star_id=star, note=note),
+        "star_corner": draw_corner(
             draws[:, 0], names, array(post, "point/map")[0], truth[0], star_id=star, note=note
         ),
-        "training_labels": training_labels.draw(handed, names, note=note),
-        "scatter": scatter.draw(
+        "training_labels": draw_training_labels(handed, names, note=note),
+        "scatter": draw_scatter(
             np.asarray(model.wavelength), model.scatter, model.usable, note=note
         ),
     }
     for name in names:
-        drawn[f"coefficients_{name}"] = coefficients.draw(model, name, lines(), note=note)
+        drawn[f"coefficients_{name}"] = draw_coefficients(model, name, lines(), note=note)
     for name, figure in drawn.items():
         save(figure, folder / f"{name}.png")
 
@@ -198,9 +198,10 @@ def _figures(
 def _summary(
     model: Model,
     validation: CrossValidation,
-    test: Made,
+    test: Simulation,
     post: xr.DataTree,
     ages: xr.DataTree,
+    tally: Tally,
     seconds: dict[str, float],
 ) -> dict[str, float | str]:
     """Every figure of the run under a plain name."""
@@ -209,8 +210,9 @@ def _summary(
         "model_id": model.id,
         "crossval_stride": STRIDE,
         "stars.training": len(validation.star_id),
-        "stars.test": len(test.spectra),
-        "stars.flagged": int((array(post, "sample_stats/flags") != 0).sum()),
+        "stars.test": tally.stars,
+        "stars.flagged": tally.flagged,
+        "stars.bad": tally.bad,
     }
     for name, judged in validation.statistics.items():
         summary |= {f"crossval.{k}.{name}": v for k, v in judged.as_dict().items()}
@@ -226,18 +228,19 @@ def _summary(
     return summary | {f"seconds.{k}": v for k, v in seconds.items()} | {"seconds.total": total}
 
 
-def _closing_table(summary: dict) -> Table:
-    title = (
-        f"{summary['stars.test']} semi-synthetic test stars ({summary['stars.flagged']} flagged), "
-        f"{summary['seconds.total']:.0f} s"
-    )
-    table = Table(title=title)
+def _closing_table(summary: dict) -> str:
+    title = f"semi-synthetic test stars, {summary['seconds.total']:.0f} s"
     names = [key.removeprefix("test.rms.") for key in summary if key.startswith("test.rms.")]
-    heads = ("label", "error (rms)", "error / sd", "68 % holds", "cross-validated rms", "its z")
-    for head in heads:
-        table.add_column(head, justify="right" if head != "label" else "left")
-    for name in names:
-        table.add_row(
+    heads = (
+        "label",
+        "error\n(rms)",
+        "error\n/ sd",
+        "68 %\nholds",
+        "cross-vali-\ndated rms",
+        "its z",
+    )
+    rows = [
+        (
             name,
             f"{summary[f'test.rms.{name}']:.3g}",
             f"{summary[f'test.z.{name}']:.2f}",
@@ -245,4 +248,6 @@ def _closing_table(summary: dict) -> Table:
             f"{summary[f'crossval.rms.{name}']:.3g}",
             f"{summary[f'crossval.z.{name}']:.2f}",
         )
-    return table
+        for name in names
+    ]
+    return text_table(heads, rows, title)

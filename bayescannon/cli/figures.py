@@ -7,12 +7,15 @@ import numpy as np
 import typer
 
 from bayescannon.cli.console import console
+from bayescannon.cli.lazy import mount, plain_app
 from bayescannon.data import element_windows, model_path
 from bayescannon.errors import UserError
+from bayescannon.files import check_output
+from bayescannon.marks import PICTURE
 from bayescannon.model import Model
-from bayescannon.plots import continuum as continuum_page
-from bayescannon.plots import factors as factors_page
-from bayescannon.plots import star as star_page
+from bayescannon.plots.factors import draw_factors
+from bayescannon.plots.spectra import draw_continuum
+from bayescannon.plots.star import draw_star
 from bayescannon.plots.style import save
 from bayescannon.posterior import open_posterior
 from bayescannon.recipe import PixelRecipe, Recipe
@@ -27,13 +30,22 @@ from bayescannon.spectra import (
 from bayescannon.spectra.bits import PixelBit, bits
 from bayescannon.spectra.continuum import continuum_factors, design, solve_continuum
 from bayescannon.spectra.ingest import continuum_mask
+from bayescannon.words import plural
 
-app = typer.Typer(help="Draw what was inferred.", no_args_is_help=True)
+app = plain_app(no_args_is_help=True)
 
 
 @app.callback()
 def figures() -> None:
-    """Draw what was inferred."""
+    """Draw stars, spectra and models."""
+
+
+mount(
+    app,
+    "paper",
+    "studies.paper.command:app",
+    "Make the figures and tables of Ness et al. (2016).",
+)
 
 
 @app.command()
@@ -45,9 +57,13 @@ def star(
     ages: Annotated[Path | None, typer.Option(help="Age store of `ages`.")] = None,
     out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("star.png"),
 ) -> None:
-    """Draw one star on one page: spectrum, posterior, age, diagnostics and flags."""
+    """Draw one star on one page.
+
+    The page shows its spectrum, posterior, age, diagnostics and flags.
+    """
+    check_output(out, PICTURE, overwrite=True)
     post = open_posterior(posteriors)
-    page = star_page.draw(
+    page = draw_star(
         Model.load(model_path(model)),
         Spectra.open(spectra),
         post,
@@ -66,7 +82,11 @@ def continuum(
     ] = None,
     out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("continuum.png"),
 ) -> None:
-    """Draw one spectrum with its continuum pixels, the fit and the normalised flux."""
+    """Draw one spectrum with its continuum.
+
+    Above the continuum pixels and the fit, below the normalised flux.
+    """
+    check_output(out, PICTURE, overwrite=True)
     pixels = Recipe.load(recipe).pixels if recipe else PixelRecipe()
     star = read_spectrum(file, bits(PixelBit, pixels.bad_bits, "pixels.bad_bits"))
     index, mask = pixel_index_of_size(pixels.grid), continuum_mask(pixels)
@@ -78,7 +98,7 @@ def continuum(
     level = np.nan_to_num(np.asarray(fit.coefficients[0])) @ design(chip, degree).T
     error = np.sqrt((np.asarray(factors) ** 2).sum(axis=1))
     known = (error > 0) & (level > 0)
-    page = continuum_page.draw(
+    page = draw_continuum(
         apogee_wavelength(pixels.grid),
         flux,
         ivar,
@@ -97,11 +117,15 @@ def factors(
     model: Annotated[Path, typer.Argument(help="Model folder, or the name of a shipped model.")],
     out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("factors.png"),
 ) -> None:
-    """Draw the residual factors of a model against wavelength, with the windows of elements."""
+    """Draw the residual factors of a model.
+
+    They are drawn against wavelength, with the windows of the elements.
+    """
+    check_output(out, PICTURE, overwrite=True)
     trained = Model.load(model_path(model))
     if trained.wavelength is None:
         raise UserError(f"{model}: its pixels are channels, not wavelengths: nothing to draw")
     if not trained.factors.shape[1]:
         raise UserError(f"{model}: has no residual factors: train with training.factors above 0")
-    save(factors_page.draw(trained, element_windows()), out)
-    console.print(f"{trained.factors.shape[1]} factors in {out}")
+    save(draw_factors(trained, element_windows()), out)
+    console.print(f"{plural(trained.factors.shape[1], 'factor')} in {out}")

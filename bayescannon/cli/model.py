@@ -1,27 +1,36 @@
 """`train` and `crossval`."""
 
 import json
-import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
 
-from bayescannon.cli.console import Seed, UnusedSeed, console, progress
-from bayescannon.files import write_beside
+from bayescannon.cli.console import Overwrite, Seed, console, log, progress, text_table
+from bayescannon.files import output, save_or_spare
 from bayescannon.labels import read_labels
+from bayescannon.marks import CROSSVAL, MODEL
 from bayescannon.model import train as train_model
-from bayescannon.plots import one_to_one
+from bayescannon.model.card import verdict_of
+from bayescannon.plots.labels import draw_one_to_one
 from bayescannon.plots.style import save
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.training import MAX_ROUNDS, Round
-from bayescannon.validation import CrossValidation, cross_validate
+from bayescannon.validation import (
+    FOLDS,
+    CrossValidation,
+    certify,
+    check_folds,
+    cross_validate,
+)
+from bayescannon.validation.crossval import remove_folds
+from bayescannon.words import plural
 
 SpectraPath = Annotated[Path, typer.Option(help="Spectra store (.zarr).")]
 LabelsPath = Annotated[
@@ -35,20 +44,36 @@ def train(
     labels: LabelsPath,
     recipe: RecipePath,
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
-    seed: UnusedSeed = 0,
+    certificate: Annotated[
+        bool,
+        typer.Option(
+            "--certificate/--no-certificate",
+            help="Whether to cross-validate, and to keep with the model how often intervals hold.",
+        ),
+    ] = True,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
 ) -> None:
-    """Train a model: coefficients and scatter of every pixel."""
-    store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
-    with training_progress(settings, store.data.sizes["pixel"]) as (update, report_round):
-        model = train_model(store, table, settings, update, report_round)
-    model.save(out)
+    """Train a model, and certify it: how often do its intervals hold stars that it has not seen?"""
+    with output(out, MODEL, overwrite) as beside:
+        store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
+        if certificate:
+            check_folds(table, settings, store.star_id, FOLDS)
+        with training_progress(settings, store.data.sizes["pixel"]) as (update, report_round):
+            model = train_model(store, table, settings, update, report_round)
+        save_or_spare(model.save, beside, out.name)
     report = model.report or {}
     console.print(
-        f"model {model.id} in {out}: {report['stars']} stars, {report['pixels']['ok']} pixels, "
-        f"{report['seconds']:.1f} s"
+        f"model {model.id} in {out}: {plural(report['stars'], 'star')}, "
+        f"{plural(report['pixels']['ok'], 'pixel')}, {report['seconds']:.1f} s"
     )
     for line in report.get("warnings", []):
-        console.print(f"[yellow]note:[/] {line}", highlight=False)
+        log.print(f"note: {line}", style="yellow")
+    if certificate:
+        with progress("certificate: folds", FOLDS) as update:
+            model = certify(model, store, table, FOLDS, seed, update)
+        save_or_spare(partial(model.save, overwrite=True), out, out.name)
+    console.print(verdict_of(model.certificate))
 
 
 @contextmanager
@@ -72,9 +97,9 @@ def training_progress(
 
 def show_round(r: Round) -> None:
     """Say what a round of joint training did."""
-    console.print(
+    log.print(
         f"ln likelihood a star {r.objective:.3f}, labels moved by at most {max(r.moved):.3f} sd, "
-        f"{r.factors} factors",
+        f"{plural(r.factors, 'factor')}",
         style="dim",
     )
 
@@ -90,43 +115,52 @@ def crossval(
     truth: Annotated[
         Path | None, typer.Option(help="Label table to judge against, if better than LABELS.")
     ] = None,
+    overwrite: Overwrite = False,
     seed: Seed = 0,
 ) -> None:
     """Infer every star with a model that has not seen it, and say how well that went.
 
     Folds are kept in OUT.folds until all are done: the same command goes on where it stopped.
     """
-    store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
-    better = read_labels(truth) if truth else None
-    kept = out.with_name(out.name + ".folds")
-    with progress("cross-validation folds", folds) as update:
-        result = cross_validate(store, table, settings, folds, seed, better, update, kept)
-    with write_beside(out) as beside:
+    with output(out, CROSSVAL, overwrite) as beside:
+        store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
+        better = read_labels(truth) if truth else None
+        kept = out.with_name(out.name + ".folds")
+        with progress("cross-validation folds", folds) as update:
+            result = cross_validate(store, table, settings, folds, seed, better, update, kept)
         beside.mkdir()
         result.table().write(beside / "crossval.ecsv")
         statistics = {name: j.as_dict() for name, j in result.statistics.items()}
         text = json.dumps({"folds": folds, "seed": seed, "labels": statistics}, indent=1)
         (beside / "crossval.json").write_text(text + "\n", encoding="utf-8")
         columns = (result.truth, result.mean, result.labels, np.hypot(result.sd, result.error))
-        save(one_to_one.draw(*columns, heading="Cross-validation"), beside / "crossval.png")
-    shutil.rmtree(kept)
+        save(draw_one_to_one(*columns, heading="Cross-validation"), beside / "crossval.png")
+    remove_folds(kept)
     console.print(statistics_table(result, f"{folds}-fold cross-validation"))
 
 
-def statistics_table(result: CrossValidation, title: str) -> Table:
+def statistics_table(result: CrossValidation, title: str) -> str:
     """Lay out the statistics of a cross-validation, one row a label."""
-    table = Table(title=title)
-    heads = ("label", "stars", "bias", "rms", "robust", "z-width", "68 % holds", "slope")
-    for name in (*heads, "truth on mean"):
-        table.add_column(name, justify="right" if name != "label" else "left")
-    for name, j in result.statistics.items():
-        numbers = [f"{x:.3g}" for x in (j.bias, j.rms, j.robust, j.z)]
-        table.add_row(
+    heads = (
+        "label",
+        "stars",
+        "bias",
+        "rms",
+        "robust",
+        "z",
+        "68 %\nholds",
+        "slope",
+        "truth\non mean",
+    )
+    rows = [
+        (
             name,
             str(j.n),
-            *numbers,
+            *(f"{x:.3g}" for x in (j.bias, j.rms, j.robust, j.z)),
             f"{100 * j.coverage68:.0f} %",
             f"{j.slope:.2f}",
             f"{j.truth_on_mean:.2f}",
         )
-    return table
+        for name, j in result.statistics.items()
+    ]
+    return text_table(heads, rows, title)

@@ -4,17 +4,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import xarray as xr
 
-from bayescannon.cli.console import Seed, console, posterior_table, progress
+from bayescannon.cli.console import Overwrite, Seed, console, log, posterior_table, progress
 from bayescannon.cli.data import expand
 from bayescannon.data import model_path
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import check_output
+from bayescannon.marks import POSTERIOR
 from bayescannon.model import AnyModel, load
 from bayescannon.posterior import infer as infer_labels
 from bayescannon.spectra import Spectra
 from bayescannon.spectra.ingest import ingest_files
+from bayescannon.words import plural
 
 
 def infer(
@@ -30,29 +31,27 @@ def infer(
         str | None, typer.Option(help="population or flat; the model's own without.")
     ] = None,
     draws: Annotated[int, typer.Option(min=2, help="Posterior draws per star.")] = 500,
+    overwrite: Overwrite = False,
     seed: Seed = 0,
 ) -> None:
     """Sample the posterior of the labels of every star."""
+    check_output(out, POSTERIOR, overwrite)
     trained = load(model_path(model))
-    store = _spectra(spectra, trained)
+    store = spectra_for(trained, spectra)
     with progress("stars", len(store)) as update:
-        post = infer_labels(trained, store, method, prior, draws, seed, out, update)
+        post = infer_labels(trained, store, method, prior, draws, seed, out, update, overwrite)
     console.print(posterior_table(post))
-    console.print(f"{len(store)} posteriors in {out}")
+    console.print(f"{plural(len(store), 'posterior')} in {out}")
+    console.print(post.attrs["certificate"])
 
 
-def save_tree(tree: xr.DataTree, path: Path) -> None:
-    """Write a DataTree as one Zarr store."""
-    with write_beside(path) as beside:
-        tree.to_zarr(beside, mode="w", consolidated=False)
-
-
-def _spectra(paths: list[Path], model: AnyModel) -> Spectra:
-    if len(paths) == 1 and paths[0].suffix == ".zarr":
+def spectra_for(model: AnyModel, paths: list[Path], visits: bool = False) -> Spectra:
+    """Open a store, or read files as the model's recipe says."""
+    if len(paths) == 1 and (paths[0].suffix == ".zarr" or (paths[0] / "zarr.json").is_file()):
         return Spectra.open(paths[0])
-    done = ingest_files(expand(paths), model.recipe.pixels)
+    done = ingest_files(expand(paths), model.recipe.pixels, visits=visits)
     for row in done.quarantine:
-        console.print(f"left out: {row['reason']}", style="yellow")
+        log.print(f"left out: {row['reason']}", style="yellow")
     if not len(done.spectra):
         raise UserError("no spectrum could be read")
     return done.spectra

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, reason
 
 HERE = Path(__file__).parent
 
@@ -61,9 +61,9 @@ def continuum_pixels(name: str = "the_payne") -> np.ndarray:
             f"key 'pixels.continuum' is {name!r}: neither a file nor one of the lists {known}"
         )
     try:
-        found = np.loadtxt(name, dtype=int, ndmin=1)
+        found = np.loadtxt(name, dtype=int, ndmin=1, encoding="utf-8-sig")
     except ValueError as error:
-        raise UserError(f"{name}: not a list of pixel positions ({error})") from error
+        raise UserError(f"{name}: not a list of pixel positions ({reason(error)})") from error
     if found.ndim != 1 or not found.size or found.min() < 0 or found.max() >= 8575:
         raise UserError(f"{name}: give one pixel position, 0 to 8574, a line")
     return found

@@ -1,15 +1,18 @@
 """The training cuts of Ness et al. (2016, Section 2.2.1) by name, and what each one removes."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from astropy import units as u
 from astropy.table import MaskedColumn, Table
 
+from bayescannon.columns import find, flag_bits, numbers, with_errors
 from bayescannon.errors import UserError
-from bayescannon.labels.table import UNITS, read_column
+from bayescannon.labels.table import label_column
 from bayescannon.spectra import AspcapFlag
+from bayescannon.tables import as_table
+from bayescannon.units import scale_of
 
 ROTATION = AspcapFlag["ROTATION_WARN"] | AspcapFlag["ROTATION_BAD"]
 """The rotation flag: the paper names none; these two bits of ASPCAPFLAG are the survey's."""
@@ -24,12 +27,12 @@ class Cut(NamedTuple):
 
 
 def _larger(name: str, limit: float) -> Cut:
-    return Cut((name,), f"{name} > {limit:g}", lambda table: read_column(table, name, None) > limit)
+    return Cut((name,), f"{name} > {limit:g}", lambda table: numbers(table, name) > limit)
 
 
 def _precise(name: str, limit: float) -> Cut:
     def passes(table: Table) -> np.ndarray:
-        value, error = (read_column(table, column, u.uHz) for column in (name, f"{name}_err"))
+        value, error = with_errors(table, name, scale_of(u.uHz))
         return (error >= 0) & (error < limit * value)
 
     return Cut((name, f"{name}_err"), f"{name}_err / {name} < {limit:g}", passes)
@@ -37,7 +40,7 @@ def _precise(name: str, limit: float) -> Cut:
 
 def _within(name: str, low: float, high: float) -> Cut:
     def passes(table: Table) -> np.ndarray:
-        value = read_column(table, name, UNITS[name])
+        value, _ = label_column(table, name)
         return (value >= low) & (value <= high)
 
     return Cut((name,), f"{low:g} <= {name} <= {high:g}", passes)
@@ -45,12 +48,9 @@ def _within(name: str, low: float, high: float) -> Cut:
 
 def _without(bits: int | None, criterion: str) -> Cut:
     def passes(table: Table) -> np.ndarray:
-        column = np.ma.asarray(table["aspcap_flags"])
-        if column.dtype.kind not in "iu":
-            raise UserError("column 'aspcap_flags' must hold integers: the bits of ASPCAPFLAG")
+        raised, known = flag_bits(table, "aspcap_flags", "ASPCAPFLAG")
         # a mask of -1 has every bit; DR12 itself wrote bit 31 as a minus sign
-        raised = np.ma.getdata(column).astype(np.int64) & np.int64(-1 if bits is None else bits)
-        return (raised == 0) & ~np.ma.getmaskarray(column)
+        return ((raised & np.int64(-1 if bits is None else bits)) == 0) & known
 
     return Cut(("aspcap_flags",), criterion, passes)
 
@@ -69,15 +69,15 @@ CUTS = {
 """The cuts of Section 2.2.1, and the ranges of the training labels (Section 4), by name."""
 
 
-def training_cuts(table: Table, names: Iterable[str] = tuple(CUTS)) -> tuple[np.ndarray, Table]:
+def training_cuts(table: Any, names: Iterable[str] = tuple(CUTS)) -> tuple[np.ndarray, Table]:
     """Apply the paper's training cuts and count what each one removes.
 
     Parameters
     ----------
-    table : Table
+    table : Table or data frame
         A row a star: `snr`, `numax` and `dnu` [uHz] with `_err`, `aspcap_flags` (bits of
         ASPCAPFLAG, as `read_all_star` gives them) and the labels `teff` [K], `logg`, `feh`,
-        `afe` [dex]. A star whose value is missing (NaN or masked) does not pass.
+        `afe` [dex]. Other units are converted. A star whose value is missing does not pass.
     names : iterable of str
         Which cuts, in which order; by default all, in the order of `labels.cuts.CUTS`.
 
@@ -101,13 +101,14 @@ def training_cuts(table: Table, names: Iterable[str] = tuple(CUTS)) -> tuple[np.
     or error in ASPCAPFLAG, no rotation flag. Limits of ranges are kept: the coolest and the
     hottest star of the paper stand on them.
     """
+    table = as_table(table)
     keep = np.ones(len(table), bool)
     rows = []
     for name in names:
         if name not in CUTS:
             raise UserError(f"{name!r} is no training cut; there are: {', '.join(CUTS)}")
         cut = CUTS[name]
-        missing = [column for column in cut.columns if column not in table.colnames]
+        missing = [column for column in cut.columns if find(table, column) is None]
         if missing:
             rows.append((name, cut.criterion, 0, 0, 0, f"no column {', '.join(missing)}"))
             continue

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-import bayescannon.precision  # noqa: F401
+from bayescannon.precision import require_float64
 from bayescannon.typing import Array, Labels
 
 
@@ -54,6 +54,7 @@ def feature_rows(
     scaled: Float[Array, "label *batch"], degree: int = 2
 ) -> Float[jax.Array, "feature *batch"]:
     """Evaluate v(l) with the features first: the fast layout for many draws of one star."""
+    require_float64()
     with_one = jnp.concatenate([jnp.ones((1, *scaled.shape[1:]), scaled.dtype), scaled])
     factors = monomials(len(scaled), degree).T
     return reduce(mul, (with_one[factor] for factor in factors))

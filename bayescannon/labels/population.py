@@ -5,17 +5,15 @@ set. Expectation-maximisation with noise per star is extreme deconvolution (Bovy
 """
 
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.scipy.special import logsumexp
-from jaxtyping import Float
 
 import bayescannon.precision  # noqa: F401
-from bayescannon.labels.features import feature_rows, features
+from bayescannon.labels.features import features
+from bayescannon.labels.mixture import Mixture
 from bayescannon.typing import Array, StarLabels, Stars
 
 MOST_COMPONENTS = 6
@@ -24,81 +22,6 @@ STARS_PER_COMPONENT = 200
 ROUNDS = 60
 FLOOR = 0.05**2
 """Smallest variance of a component, in units of the training set's own."""
-
-
-class Mixture(NamedTuple):
-    """Gaussian mixture over scaled labels l or, with `bend`, over y = l - bend @ v(l).
-
-    Rows of `bend` that are not zero belong to labels whose mean is quadratic in the others; they
-    look at these only, so that l = y + bend @ v(y) and densities of l and y are the same.
-    """
-
-    weight: Float[Array, "component"]
-    mean: Float[Array, "component label"]
-    covariance: Float[Array, "component label label"]
-    bend: Float[Array, "label feature"] | None = None
-
-    def log_prob(self, scaled: Float[Array, "label"]) -> Float[Array, ""]:
-        """Log density at one vector of scaled labels."""
-        even = straightened(scaled, self.bend)
-        return logsumexp(jnp.log(self.weight) + _log_normal(even[None], self.mean, self.covariance))
-
-    def distance(self, scaled: Float[Array, "label"]) -> Float[Array, ""]:
-        """Mahalanobis distance to the nearest component."""
-        offset = straightened(scaled, self.bend)[None] - self.mean
-        solved = jnp.linalg.solve(self.covariance, offset[..., None])[..., 0]
-        return jnp.sqrt(jnp.min(jnp.sum(offset * solved, axis=-1)))
-
-    def with_tail(self, share: float, width: float) -> "Mixture":
-        """Give a share of the weight to one Gaussian, `width` times as wide as the whole."""
-        mean = self.weight @ self.mean
-        away = self.mean - mean[None]
-        between = jnp.einsum("c,ci,cj->ij", self.weight, away, away)
-        whole = between + jnp.einsum("c,cij->ij", self.weight, self.covariance)
-        return Mixture(
-            jnp.append((1 - share) * jnp.asarray(self.weight), share),
-            jnp.concatenate([self.mean, mean[None]]),
-            jnp.concatenate([self.covariance, width**2 * whole[None]]),
-            self.bend,
-        )
-
-    def less(self, covariance: Float[Array, "label label"]) -> "Mixture":
-        """Take a covariance out of every component, of which a tenth at least is kept."""
-        root = np.linalg.cholesky(np.asarray(self.covariance))
-        half = np.linalg.solve(root, np.broadcast_to(np.asarray(covariance), root.shape))
-        share, axes = np.linalg.eigh(np.linalg.solve(root, np.swapaxes(half, 1, 2)))
-        left = root @ (axes * np.sqrt(np.maximum(1.0 - share, 0.1))[:, None])
-        return self._replace(covariance=jnp.asarray(left @ np.swapaxes(left, 1, 2)))
-
-    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
-        """All parts by name, as `of_arrays` takes them."""
-        parts = self._asdict().items()
-        return {f"{prefix}_{name}": np.asarray(part) for name, part in parts if part is not None}
-
-    @classmethod
-    def of_arrays(cls, arrays: dict[str, np.ndarray], prefix: str) -> "Mixture | None":
-        """Read what `arrays` gave; None where there is nothing of it."""
-        if f"{prefix}_weight" not in arrays:
-            return None
-        weight, mean, covariance = (arrays[f"{prefix}_{name}"] for name in cls._fields[:3])
-        return cls(weight, mean, covariance, arrays.get(f"{prefix}_bend"))
-
-    def labels_of(self, even: Float[np.ndarray, "star label"]) -> Float[np.ndarray, "star label"]:
-        """Scaled labels of coordinates y, such as `mean`."""
-        if self.bend is None:
-            return np.asarray(even)
-        return np.asarray(even + features(jnp.asarray(even)) @ jnp.asarray(self.bend).T)
-
-
-def straightened(
-    scaled: Float[Array, "label *batch"], bend: Float[Array, "label feature"] | None
-) -> Float[Array, "label *batch"]:
-    """Coordinates y of scaled labels."""
-    if bend is None:
-        return scaled
-    v = feature_rows(scaled)
-    turned = jnp.asarray(bend, scaled.dtype) @ v.reshape(len(v), -1)
-    return scaled - turned.reshape(scaled.shape)
 
 
 def fit_population(scaled: StarLabels, variance: StarLabels) -> Mixture:
@@ -134,7 +57,8 @@ def fit_population(scaled: StarLabels, variance: StarLabels) -> Mixture:
     rows = ((0, pad), (0, 0))
     found = _maximise(jnp.pad(scaled, rows), jnp.pad(variance, rows), use, start)
     heaviest = np.argsort(-np.asarray(found.weight), kind="stable")
-    return Mixture(*(part[heaviest] for part in found[:3]))
+    parts = (found.weight, found.mean, found.covariance)
+    return Mixture(*(part[heaviest] for part in parts))
 
 
 def fit_bent_population(

@@ -1,13 +1,15 @@
 """Mass and surface gravity of a giant from its oscillations: the seismic scaling relations."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
-from bayescannon.errors import UserError
-from bayescannon.labels.table import UNITS, read_column
+from bayescannon.columns import with_errors
+from bayescannon.tables import as_table
+from bayescannon.units import scale_of
 
 NUMAX_SUN = 3140.0
 """Frequency of the Sun's maximum oscillation power [uHz], as in Eq. 3."""
@@ -33,7 +35,7 @@ def uncorrected(table: Table) -> np.ndarray:
 
 
 def seismic_mass(
-    table: Table,
+    table: Any,
     *,
     correct_numax: Correction = uncorrected,
     correct_dnu: Correction = uncorrected,
@@ -42,7 +44,7 @@ def seismic_mass(
 
     Parameters
     ----------
-    table : Table
+    table : Table or data frame
         With `numax` [uHz], `dnu` [uHz] and `teff` [K], a row a star, and for errors
         `numax_err`, `dnu_err` and `teff_err`. Columns may have other units of that kind.
     correct_numax, correct_dnu : callable
@@ -68,13 +70,13 @@ def seismic_mass(
 
 
 def seismic_logg(
-    table: Table, *, correct_numax: Correction = uncorrected
+    table: Any, *, correct_numax: Correction = uncorrected
 ) -> tuple[np.ndarray, np.ndarray]:
     """Surface gravity from numax and Teff: g ~ numax Teff^1/2 (Kjeldsen & Bedding 1995).
 
     Parameters
     ----------
-    table : Table
+    table : Table or data frame
         With `numax` [uHz] and `teff` [K], and for errors `numax_err` and `teff_err`.
     correct_numax : callable
         As for `seismic_mass`.
@@ -94,25 +96,20 @@ def seismic_logg(
 
 
 def _relation(
-    table: Table, powers: np.ndarray, correct_numax: Correction, correct_dnu: Correction
+    table: Any, powers: np.ndarray, correct_numax: Correction, correct_dnu: Correction
 ) -> tuple[np.ndarray, np.ndarray]:
     """Product of powers of the measurements in solar units, and its relative error."""
     quantities = (
         ("numax", u.uHz, NUMAX_SUN, correct_numax),
         ("dnu", u.uHz, DNU_SUN, correct_dnu),
-        ("teff", UNITS["teff"], TEFF_SUN, uncorrected),
+        ("teff", u.K, TEFF_SUN, uncorrected),
     )
+    table = as_table(table)
     log, variance = np.zeros(len(table)), np.zeros(len(table))
     for (name, unit, sun, correct), power in zip(quantities, powers, strict=True):
         if not power:
             continue
-        if name not in table.colnames:
-            raise UserError(
-                f"the table has no column {name!r}; it has: {', '.join(table.colnames)}"
-            )
-        measured = read_column(table, name, unit)
-        error = read_column(table, f"{name}_err", unit, optional=True)
-        measured = np.where(measured > 0, measured, np.nan)
+        measured, error = with_errors(table, name, scale_of(unit))
         factor = np.broadcast_to(np.asarray(correct(table), float), measured.shape)
         log += power * np.log(np.where(factor > 0, factor, np.nan) * measured / sun)
         variance += (power * np.where(error >= 0, error, np.nan) / measured) ** 2

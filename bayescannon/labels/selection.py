@@ -1,15 +1,19 @@
 """The stars that Ness et al. (2016, Section 4) give ages to: like the training set, or why not."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from astropy import units as u
-from astropy.table import Column, Table
+from astropy.table import Table
 
+from bayescannon.columns import find, numbers
 from bayescannon.errors import UserError
 from bayescannon.labels.cuts import CUTS
-from bayescannon.labels.population import Mixture, fit_population
-from bayescannon.labels.table import read_column
+from bayescannon.labels.mixture import Mixture
+from bayescannon.labels.population import fit_population
+from bayescannon.star_ids import as_ids
+from bayescannon.tables import as_table
+from bayescannon.words import plural
 
 BOX = ("teff", "logg", "feh", "afe")
 """Cuts of `labels.cuts.CUTS` that make the box of the training labels."""
@@ -38,12 +42,12 @@ class CarbonNitrogenRegion(NamedTuple):
     """Log density of the abundances, given [Fe/H], on the contour."""
 
     @classmethod
-    def fit(cls, training: Table) -> "CarbonNitrogenRegion":
+    def fit(cls, training: Any) -> "CarbonNitrogenRegion":
         """Draw the contour that holds 95 % of the training stars.
 
         Parameters
         ----------
-        training : Table
+        training : Table or data frame
             `feh`, `c_m`, `n_m` [dex]; stars without one of them are left out.
 
         Raises
@@ -54,29 +58,33 @@ class CarbonNitrogenRegion(NamedTuple):
         points = _points(training)
         points = points[np.isfinite(points).all(axis=1)]
         if len(points) < 50:
-            raise UserError(f"{len(points)} stars have feh, c_m and n_m: a region needs 50")
+            raise UserError(
+                f"{plural(len(points), 'star')} with feh, c_m and n_m: a region needs 50"
+            )
         middle, spread = points.mean(axis=0), points.std(axis=0)
         scaled = (points - middle) / spread
-        density = Mixture(*map(np.asarray, fit_population(scaled, np.zeros_like(scaled))[:3]))
+        density = fit_population(scaled, np.zeros_like(scaled))
         region = cls(middle, spread, density, -np.inf)
         return region._replace(lowest=float(np.quantile(region.log_density(points), 1 - INSIDE)))
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """Log density of ([C/N], [(C+N)/M]) given [Fe/H] at points (star, 3); NaN stays NaN."""
         scaled = (points - self.middle) / self.spread
-        return _log_mixture(self.density, scaled, 3) - _log_mixture(self.density, scaled, 1)
+        weight, mean, covariance = self.density.weight, self.density.mean, self.density.covariance
+        of_feh = Mixture(weight, mean[:, :1], covariance[:, :1, :1])
+        return np.asarray(self.density.log_prob(scaled.T) - of_feh.log_prob(scaled[:, :1].T))
 
-    def holds(self, table: Table) -> np.ndarray:
+    def holds(self, table: Any) -> np.ndarray:
         """Say which stars of a table with `feh`, `c_m`, `n_m` lie inside, bool (star,)."""
         return self.log_density(_points(table)) >= self.lowest
 
 
-def paper_selection(table: Table, region: CarbonNitrogenRegion | None = None) -> Table:
+def paper_selection(table: Any, region: CarbonNitrogenRegion | None = None) -> Table:
     """Say for each star whether the paper's selection takes it, and if not, why.
 
     Parameters
     ----------
-    table : Table
+    table : Table or data frame
         `star_id`; `teff` [K], `logg`, `feh`, `afe` [dex], or, as in our catalogues, `teff_q50` and
         so on; with a region `c_m` and `n_m` [dex] as well (`read_all_star` has them).
     region : CarbonNitrogenRegion, optional
@@ -99,41 +107,32 @@ def paper_selection(table: Table, region: CarbonNitrogenRegion | None = None) ->
     not define its region of [C/N] and [(C+N)/M]; ours is a contour of the training set's density
     of both at the star's [Fe/H]. Cuts in chi2 are columns and flags of the catalogue.
     """
-    plain = Table({name: _column(table, name) for name in ("star_id", *BOX)})
+    table = as_table(table)
+    needed = BOX if region is None else (*BOX, "c_m", "n_m")
+    plain = Table({name: table[_column(table, name)] for name in ("star_id", *needed)}, copy=False)
     passes = {name: CUTS[name].passes(plain) for name in BOX}
     if region is not None:
-        abundances = {name: _column(table, name) for name in ("c_m", "n_m")}
-        passes["carbon_nitrogen"] = region.holds(Table({"feh": plain["feh"], **abundances}))
+        passes["carbon_nitrogen"] = region.holds(plain)
     why_not = [
         ",".join(name for name, passed in zip(passes, star, strict=True) if not passed)
         for star in zip(*passes.values(), strict=True)
     ]
     return Table(
         {
-            "star_id": plain["star_id"],
+            "star_id": as_ids(plain["star_id"]),
             "selected": np.logical_and.reduce(list(passes.values())),
             "why_not": np.array(why_not, str),
         }
     )
 
 
-def _column(table: Table, name: str) -> Column | u.Quantity:
-    for known in (name, f"{name}_q50"):
-        if known in table.colnames:
-            return table[known]
-    raise UserError(f"the selection needs a column {name!r} (or '{name}_q50')")
+def _column(table: Table, name: str) -> str:
+    found = find(table, name, f"{name}_q50")
+    if found is None:
+        raise UserError(f"the selection needs a column {name!r} (or '{name}_q50')")
+    return found
 
 
-def _points(table: Table) -> np.ndarray:
-    feh, c_m, n_m = (read_column(table, name, u.dex) for name in ("feh", "c_m", "n_m"))
+def _points(table: Any) -> np.ndarray:
+    feh, c_m, n_m = (numbers(as_table(table), name, u.dex) for name in ("feh", "c_m", "n_m"))
     return np.column_stack([feh, *carbon_and_nitrogen(c_m, n_m)])
-
-
-def _log_mixture(density: Mixture, scaled: np.ndarray, first: int) -> np.ndarray:
-    """Log density of the first so many coordinates at points (star, ...)."""
-    x = scaled[:, None, :first] - density.mean[None, :, :first]
-    covariance = density.covariance[:, :first, :first]
-    chi2 = np.einsum("sci,cij,scj->sc", x, np.linalg.inv(covariance), x)
-    log_det = np.linalg.slogdet(2 * np.pi * covariance)[1]
-    with np.errstate(invalid="ignore"):  # NaN where an abundance is not known
-        return np.logaddexp.reduce(np.log(density.weight) - 0.5 * (chi2 + log_det), axis=1)

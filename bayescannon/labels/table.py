@@ -2,13 +2,17 @@
 
 import os
 import warnings
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
-from bayescannon.errors import UserError
+from bayescannon.columns import find, need, with_errors, words
+from bayescannon.errors import DataWarning, UserError
+from bayescannon.star_ids import as_ids, match
+from bayescannon.tables import as_table, read_table
+from bayescannon.units import Scale, scale_of
 
 UNITS = {
     "teff": u.K,
@@ -23,40 +27,44 @@ UNITS = {
 LOGARITHM_OF = {"ln_mass": ("mass", u.Msun), "ln_age": ("age", u.Gyr)}
 """Labels that are natural logarithms, and the column (with its unit) that can stand for them."""
 
+STATE_WORDS = {
+    "rgb": ("rgb", "rgb/agb", "red giant branch", "1"),
+    "rc": (
+        *("rc", "clump", "red clump", "red-clump", "red_clump", "cheb", "heb", "2cl", "2"),
+        *("secondary clump", "rc/2cl", "core-he-burning", "core helium burning"),
+    ),
+    "": ("", "0", "-1", "-99", "-999", "-9999", "unknown", "unk", "u", "amb", "ambiguous", "?"),
+}
+"""Evolutionary states as catalogues write them, in lower case: `1` and `2` as APOKASC does; a
+shell-burning star (`RGB/AGB`) counts as one of the giant branch."""
+
 
 def read_labels(path: str | os.PathLike) -> Table:
-    """Read a label table with astropy (ECSV, FITS, VOTable, CSV).
+    """Read a label table: ECSV, CSV, TSV, FITS, VOTable, Parquet; text also compressed.
 
     Raises
     ------
     UserError
         If the file is missing or no table.
     """
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such label table")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", u.UnitsWarning)  # units are judged column by column
-            return Table.read(path)
-    except Exception as error:  # astropy's readers raise nearly every kind
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: not a table that astropy can read ({reason})") from error
+    return read_table(path, what="label table")
 
 
-def label_arrays(
-    table: Table, names: tuple[str, ...], star_id: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def label_arrays(table: Any, names: tuple[str, ...], star_id: Any) -> tuple[np.ndarray, np.ndarray]:
     """Take labels and their errors out of a table, in the order of the stars.
 
     Parameters
     ----------
-    table : Table
+    table : Table or data frame
         With `star_id`, a column for each label and, where known, `<name>_err`. For `ln_mass`
-        a column `mass` [Msun] will do, for `ln_age` a column `age` [Gyr].
+        a column `mass` [Msun] will do, for `ln_age` a column `age` [Gyr]. Units are converted
+        (an error without one has its label's); what is masked, not finite or a survey's "none"
+        (-9999, 99.99, 1e20) is missing.
     names : sequence of str (label,)
         Which labels.
     star_id : array of str (star,)
-        Which stars.
+        Which stars. A further spectrum of star X (`X#2`) takes the labels of X unless the table
+        has a row of its own for it.
 
     Returns
     -------
@@ -66,85 +74,91 @@ def label_arrays(
     Raises
     ------
     UserError
-        If a column is missing, has an unusable unit, or a star is absent or listed twice.
+        If a column is missing or has an unusable unit, a star is absent or listed twice, or the
+        error of a label that is known is not positive.
     """
+    table, star_id = as_table(table), as_ids(star_id)
     rows = _rows(table, star_id)
-    columns = [_label(table, name) for name in names]
-    labels = np.stack([value[rows] for value, _ in columns], axis=1)
-    errors = np.stack([error[rows] for _, error in columns], axis=1)
+    labels, errors = np.full((2, len(rows), len(names)), np.nan)
+    for i, name in enumerate(names):
+        values, sizes = label_column(table, name)
+        labels[:, i], errors[:, i] = values[rows], sizes[rows]
+        wrong = np.isfinite(labels[:, i]) & ((errors[:, i] <= 0) | np.isinf(errors[:, i]))
+        if wrong.any():
+            first = int(np.argmax(wrong))
+            raise UserError(
+                f"the error of label {name!r} is {errors[first, i]:g} for star "
+                f"'{star_id[first]}' ({wrong.sum()} in all): give a positive one, or leave it "
+                "empty where it is not known"
+            )
     return labels, errors
 
 
-def evolutionary_states(table: Table, star_id: np.ndarray) -> np.ndarray | None:
+def label_column(table: Table, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read one label and its errors, (row,) each, in its unit; NaN where the table says nothing.
+
+    Raises
+    ------
+    UserError
+        If there is no such column, or it has an unusable unit.
+    """
+    if name not in LOGARITHM_OF:
+        unit = UNITS.get(name)
+        return with_errors(table, name, None if unit is None else scale_of(unit))
+    linear, unit = LOGARITHM_OF[name]
+    found = need(table, name, linear)
+    logarithm = Scale(unit, 1.0)
+    if found.lower() == linear:
+        return with_errors(table, found, logarithm, Scale(unit))
+    return with_errors(table, found, logarithm)
+
+
+def evolutionary_states(table: Any, star_id: Any) -> np.ndarray | None:
     """Take `state` or `evstate` out of a table: `rgb`, `rc`, or "" where it says neither.
 
     Parameters and errors are those of `label_arrays`; None where there is no such column.
+
+    Warns
+    -----
+    DataWarning
+        Of words that are not known (`STATE_WORDS`).
     """
-    name = next((n for n in ("state", "evstate") if n in table.colnames), None)
+    table = as_table(table)
+    name = find(table, "state", "evstate")
     if name is None:
         return None
-    column = np.ma.filled(np.ma.asarray(table[name]).astype(str), "")[_rows(table, star_id)]
-    state = np.char.lower(np.char.strip(column))
-    return np.where(np.isin(state, ["rgb", "rc"]), state, "")
+    return known_states(words(table, name)[_rows(table, as_ids(star_id))])
+
+
+def known_states(given: np.ndarray) -> np.ndarray:
+    """Map words for evolutionary states, (star,), to `rgb`, `rc` or ""; warns of unknown ones."""
+    meaning = {word: state for state, words in STATE_WORDS.items() for word in words}
+    lower = np.char.lower(np.char.strip(np.asarray(given, str)))
+    lower = np.array([word.removesuffix(".0") for word in lower.tolist()], str)
+    unknown = sorted(set(lower.tolist()) - set(meaning))
+    if unknown:
+        warnings.warn(
+            f"evolutionary states {', '.join(map(repr, unknown[:9]))} are not known: they count "
+            "as no state; write rgb or rc",
+            DataWarning,
+            stacklevel=2,
+        )
+    return np.array([meaning.get(word, "") for word in lower.tolist()], "U3")
 
 
 def _rows(table: Table, star_id: np.ndarray) -> np.ndarray:
-    if "star_id" not in table.colnames:
+    if find(table, "star_id") is None:
         raise UserError("the label table has no column 'star_id': name the stars in it")
-    listed = [str(name) for name in table["star_id"]]
-    place = {name: row for row, name in enumerate(listed)}
-    if len(place) < len(listed):
-        twice = next(name for row, name in enumerate(listed) if place[name] != row)
-        raise UserError(f"star_id {twice!r} stands twice in the label table: keep one row a star")
-    absent = [name for name in star_id if name not in place]
-    if absent:
+    listed = as_ids(table[need(table, "star_id")])
+    names, counts = np.unique(listed, return_counts=True)
+    if (counts > 1).any():
+        twice = names[counts > 1][0]
+        raise UserError(f"star_id '{twice}' stands twice in the label table: keep one row a star")
+    rows = match(listed, star_id)
+    if (rows < 0).any():
+        absent = np.asarray(star_id)[rows < 0]
         raise UserError(
             f"{len(absent)} stars of the spectra are not in the label table (first: '{absent[0]}'):"
             " add their rows or leave their spectra out"
         )
-    return np.array([place[name] for name in star_id], dtype=int)
-
-
-def _label(table: Table, name: str) -> tuple[np.ndarray, np.ndarray]:
-    if name in table.colnames:
-        unit = UNITS.get(name)
-        value = read_column(table, name, unit)
-        error = read_column(table, f"{name}_err", unit, optional=True)
-        return value, error
-    linear, unit = LOGARITHM_OF.get(name, ("", None))
-    if linear in table.colnames:
-        value = read_column(table, linear, unit)
-        error = read_column(table, f"{linear}_err", unit, optional=True)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            log = np.where(value > 0, np.log(value), np.nan)
-            return log, error / value
-    wanted = f"{name!r}" + (f" (or {linear!r})" if linear else "")
-    raise UserError(f"the label table has no column {wanted}; it has: {', '.join(table.colnames)}")
-
-
-def read_column(table: Table, name: str, unit, optional: bool = False) -> np.ndarray:
-    if optional and name not in table.colnames:
-        return np.full(len(table), np.nan)
-    column = table[name]
-    try:
-        masked = np.ma.asarray(getattr(column, "value", column)).astype(float)
-        values = np.ma.filled(masked, np.nan)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"column {name!r} must hold one number a star ({error})") from error
-    if column.unit is None or unit is None:
-        return np.asarray(values)
-    # FITS has no dex: what its readers do not know may still be a unit that we know
-    given = u.Unit(column.unit.to_string(), parse_strict="silent")  # ty: ignore[unknown-argument]
-    if isinstance(given, u.UnrecognizedUnit):
-        raise UserError(f"column {name!r} has the unknown unit {given.to_string()!r}; use {unit}")
-    try:
-        return np.asarray(values) * _factor(given, unit)
-    except u.UnitConversionError as error:
-        raise UserError(f"column {name!r} is in {given}, which is not a {unit}") from error
-
-
-def _factor(given, unit) -> float:
-    logarithmic = (u.dex, u.dimensionless_unscaled, u.dex(u.cm / u.s**2))
-    if unit in logarithmic and given in logarithmic:
-        return 1.0  # tables write dex, dex(cm/s2) or nothing for the same numbers
-    return (1.0 * given).to_value(unit)
+    return rows

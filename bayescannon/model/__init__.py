@@ -1,10 +1,9 @@
-"""Room 5: the trained model, its training from spectra and labels, and its folder on disk."""
+"""The trained model, its training from spectra and labels, and its folder on disk."""
 
 from bayescannon.model.by_state import AnyModel, StateModels, load
 from bayescannon.model.error import CoefficientNoise, LabelError
 from bayescannon.model.fit import train
 from bayescannon.model.model import Model
-from bayescannon.model.store import load_model, save_model
 
 __all__ = [
     "AnyModel",
@@ -13,7 +12,5 @@ __all__ = [
     "Model",
     "StateModels",
     "load",
-    "load_model",
-    "save_model",
     "train",
 ]

@@ -11,16 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 
+from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
-from bayescannon.labels import features, fit_logistic
+from bayescannon.files import output
+from bayescannon.labels import known_states
+from bayescannon.marks import STATE_MODELS
 from bayescannon.model.fit import train
 from bayescannon.model.learned import RIDGE
 from bayescannon.model.model import Model
-from bayescannon.model.states import STATES, StateRelation
-from bayescannon.model.store import load_model
+from bayescannon.model.store import CERTIFICATE, read_certificate
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
+from bayescannon.states import STATES, StateClassifier, StateRelation, fit_states, p_clump
 
 ODDS = "states.npz"
 
@@ -38,6 +40,8 @@ class StateModels:
         modelled, the labels that spectra show themselves.
     share_rc : float
         Share of clump stars in training.
+    certificate : Certificate or None
+        As of a `Model`.
     """
 
     rgb: Model
@@ -46,6 +50,7 @@ class StateModels:
     scale: np.ndarray
     log_odds: np.ndarray
     share_rc: float = 0.5
+    certificate: Certificate | None = None
 
     @property
     def name(self) -> str:
@@ -85,20 +90,33 @@ class StateModels:
 
     def p_rc(self, inputs: np.ndarray) -> np.ndarray:
         """P(rc) of inputs (star, input); an input that is NaN counts as its training mean."""
-        scaled = np.nan_to_num((inputs - self.pivot) / self.scale)
-        # beyond the training range a quadratic would be sure of anything
-        odds = features(jnp.asarray(np.clip(scaled, -4, 4))) @ jnp.asarray(self.log_odds)
-        return np.asarray(1 / (1 + jnp.exp(-odds)))
+        pivot, scale, log_odds = map(jnp.asarray, (self.pivot, self.scale, self.log_odds))
+        return np.asarray(p_clump(StateClassifier(pivot, scale, log_odds), jnp.asarray(inputs)))
 
-    def save(self, folder: str | os.PathLike) -> None:
-        """Write `rgb/`, `rc/` and `states.npz` into a folder, made if it is not there."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        for state, model in zip(STATES, self.parts, strict=True):
-            model.save(folder / state)
+    def save(self, folder: str | os.PathLike, overwrite: bool = False) -> None:
+        """Write `rgb/`, `rc/`, `states.npz`, the recipe and the card into a folder.
+
+        Parameters
+        ----------
+        folder : path
+        overwrite : bool
+            Replace models by state that are there, once the new ones are complete.
+
+        Raises
+        ------
+        UserError
+            If something else is there, or nothing may be written there.
+        """
         odds = {name: getattr(self, name) for name in ("pivot", "scale", "log_odds", "share_rc")}
-        with write_beside(folder / ODDS) as beside, beside.open("wb") as file:
-            np.savez(file, allow_pickle=False, **odds)
+        with output(folder, STATE_MODELS, overwrite) as beside:
+            beside.mkdir()
+            for state, model in zip(STATES, self.parts, strict=True):
+                model.save(beside / state)
+            (beside / "recipe.toml").write_text(self.rgb.recipe.dumps(), encoding="utf-8")
+            (beside / "CARD.md").write_text(self.rgb.card, encoding="utf-8")
+            np.savez(beside / ODDS, allow_pickle=False, **odds)
+            if self.certificate is not None:
+                (beside / CERTIFICATE).write_text(self.certificate.to_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "StateModels":
@@ -109,8 +127,8 @@ class StateModels:
         with np.load(folder / ODDS) as stored:
             pivot, scale, log_odds = (stored[k] for k in ("pivot", "scale", "log_odds"))
             share = float(stored["share_rc"]) if "share_rc" in stored else 0.5
-        rgb, rc = (load_model(folder / state) for state in STATES)
-        return cls(rgb, rc, pivot, scale, log_odds, share)
+        rgb, rc = (Model.load(folder / state) for state in STATES)
+        return cls(rgb, rc, pivot, scale, log_odds, share, read_certificate(folder))
 
 
 AnyModel = Model | StateModels
@@ -140,7 +158,8 @@ def states_of(model: AnyModel) -> StateModels | None:
     report = (model.report or {}).get("states", {})
     rgb, rc = (_of_state(model, getattr(model.states, s), report.get(s, {})) for s in STATES)
     log_odds = np.asarray(model.states.log_odds)
-    return StateModels(rgb, rc, pivot, scale, log_odds, model.states.share_rc)
+    share = model.states.share_rc
+    return StateModels(rgb, rc, pivot, scale, log_odds, share, model.certificate)
 
 
 def _of_state(model: Model, relation: StateRelation, report: dict) -> Model:
@@ -174,15 +193,14 @@ def train_by_state(
     spectra, labels, recipe
         As for `train`.
     state : array of str (star,)
-        `rgb` or `rc`.
+        `rgb` or `rc`, or another of `labels.table.STATE_WORDS`.
     """
-    state = np.char.lower(np.asarray(state, str))
+    state = known_states(state)
     if not np.isin(state, STATES).all():
         raise UserError(f"states must be {' or '.join(STATES)} for every training star")
     flux, ivar = spectra.arrays()
     complete = (ivar > 0).all(axis=1)
-    pivot, scale = flux[complete].mean(axis=0), flux[complete].std(axis=0)
-    v = features(jnp.asarray((flux[complete] - pivot) / scale))
-    log_odds = np.asarray(fit_logistic(v, state[complete] == "rc", RIDGE))
+    found = fit_states(flux[complete], state[complete] == "rc", RIDGE)
+    pivot, scale, log_odds = map(np.asarray, (found.pivot, found.scale, found.log_odds))
     rgb, rc = (train(spectra[np.flatnonzero(state == s)], labels, recipe) for s in STATES)
     return StateModels(rgb, rc, pivot, scale, log_odds, float(np.mean(state == "rc")))

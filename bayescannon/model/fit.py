@@ -10,16 +10,22 @@ from astropy.table import Table
 
 from bayescannon.errors import UserError
 from bayescannon.labels import (
+    check_labels,
     evolutionary_states,
     fit_population,
     label_arrays,
     learn_scaling,
     n_features,
+    tell_oddities,
 )
+from bayescannon.model.card import with_certificate
+from bayescannon.model.checks import check_normalised, error_sources
 from bayescannon.model.learned import Learned, budget_warnings, from_exact, from_noisy
 from bayescannon.model.model import Model, stated_errors
+from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
+from bayescannon.spectra.photons import photon_ivar
 from bayescannon.training import DEGREES_OF_FREEDOM, Round, fit_channels
 
 
@@ -56,17 +62,29 @@ def train(
     Raises
     ------
     UserError
-        If stars and labels do not match, a label is constant or unknown for all, or there are
-        fewer stars than coefficients.
+        If stars and labels do not match, labels are unknown, constant or depend on each other,
+        there are too few stars, or spectra are not normalised.
+
+    Warns
+    -----
+    DataWarning
+        Of labels far from all others, and of errors that lack or are larger than the spread.
     """
+    require_float64()
     start = time.perf_counter()
     names, settings = recipe.labels.names, recipe.training
     values, errors = label_arrays(labels, names, spectra.star_id)
     flux, ivar = spectra.arrays()
+    if spectra.channel is None:
+        check_normalised(flux, ivar)
+    ivar[ivar < recipe.pixels.max_error**-2.0] = 0.0
+    ivar = photon_ivar(ivar, recipe.errors)
     known = np.isfinite(values)
     enough = known.any(axis=1) if settings.noisy_labels else known.all(axis=1)
     use = enough & (ivar > 0).any(axis=1)
-    _check(values, use & known.all(axis=1), recipe)
+    check_labels(names, values, use & known.all(axis=1), recipe.labels.degree)
+    tell_oddities(names, values, errors, spectra.star_id)
+    missing = (~known).sum(axis=0).tolist()
     values, errors, flux, ivar = (a[use] for a in (values, errors, flux, ivar))
     scaling = learn_scaling(values)
     scaled = scaling.to_scaled(values)
@@ -83,9 +101,8 @@ def train(
     said: dict[str, Any] = {
         "stars": int(use.sum()),
         "stars_left_out": int((~use).sum()),
-        "missing_labels": {
-            n: int(c) for n, c in zip(names, (~known[use]).sum(axis=0), strict=True)
-        },
+        "missing_labels": dict(zip(names, missing, strict=True)),
+        "label_errors": error_sources(errors, recipe),
         "scatter_percentiles_5_50_95": _percentiles(learned.arrays["scatter"]),
         **learned.report,
         "seconds": time.perf_counter() - start,
@@ -105,7 +122,7 @@ def train(
         population=fit_population(
             jnp.asarray(scaled[complete]), jnp.asarray(learned.variance[complete])
         ),
-        card=_card(recipe, values, said),
+        card=with_certificate(_card(recipe, values, said), None),
         report=said,
         **learned.arrays,
     )
@@ -158,21 +175,6 @@ def _from_channels(flux, ivar, scaled, variance, scaling, recipe: Recipe) -> Lea
 def _percentiles(scatter: np.ndarray) -> list[float] | None:
     positive = scatter[scatter > 0]
     return np.percentile(positive, [5, 50, 95]).tolist() if positive.size else None
-
-
-def _check(values: np.ndarray, complete: np.ndarray, recipe: Recipe) -> None:
-    names = recipe.labels.names
-    for name, column in zip(names, values.T, strict=True):
-        if not np.isfinite(column).any():
-            raise UserError(f"label {name!r} is NaN for every star: drop it from the recipe")
-        if np.nanstd(column) <= 1e-12 * max(1.0, np.nanmax(np.abs(column))):
-            raise UserError(f"label {name!r} is the same for every star: drop it from the recipe")
-    needed = n_features(len(names), recipe.labels.degree) + 2
-    if complete.sum() < needed:
-        raise UserError(
-            f"{complete.sum()} stars have all labels and a spectrum, but {len(names)} labels of "
-            f"degree {recipe.labels.degree} need at least {needed}: add stars or drop labels"
-        )
 
 
 def _card(recipe: Recipe, values: np.ndarray, report: dict) -> str:

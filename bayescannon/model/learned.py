@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from bayescannon.labels import features, fit_bent_population, fit_logistic, n_features
+from bayescannon.labels import features, fit_bent_population, n_features
 from bayescannon.model.error import Chi2Law, CoefficientNoise, LabelError, signal_to_noise
-from bayescannon.model.states import STATES, StateRelation, States
 from bayescannon.recipe import Recipe
+from bayescannon.states import STATES, StateRelation, States, fit_logistic
 from bayescannon.training import (
     Choice,
     Joint,

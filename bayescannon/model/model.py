@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 
+from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.labels import Mixture, Scaling, features, n_features
 from bayescannon.model.error import Chi2Law, CoefficientNoise, LabelError
-from bayescannon.model.states import States
+from bayescannon.model.store import Parts, read_folder, write_folder
 from bayescannon.recipe import Recipe
+from bayescannon.states import States
+
+PLAIN = ("label_range", "coefficients", "scatter", "usable", "factors")
+"""Arrays that every model has as attributes."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class Model:
         What the model was trained on, for what, and its limits (Markdown).
     report : dict
         What training reported.
+    certificate : Certificate or None
+        What held-out stars say of its intervals (`certify`); None where nobody has looked.
 
     Raises
     ------
@@ -86,6 +93,7 @@ class Model:
     channel: tuple[str, ...] | None = None
     card: str = ""
     report: dict | None = None
+    certificate: Certificate | None = None
 
     def __post_init__(self) -> None:
         n_label, n_pixel = len(self.recipe.labels.names), len(self.scatter)
@@ -122,11 +130,24 @@ class Model:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:12]
 
-    def save(self, folder: str | os.PathLike) -> None:
-        """Write a model folder: recipe, arrays, card; an existing one is replaced."""
-        from bayescannon.model.store import save_model
+    def save(self, folder: str | os.PathLike, overwrite: bool = False) -> None:
+        """Write a model folder: recipe, arrays, card.
 
-        save_model(self, folder)
+        Parameters
+        ----------
+        folder : path
+        overwrite : bool
+            Replace a model that is there, once the new one is complete.
+
+        Raises
+        ------
+        UserError
+            If something else is there, or nothing may be written there.
+        """
+        info = {"id": self.id, "channel": self.channel, "report": self.report}
+        more = (self.card, self.uncertainty, self.certificate)
+        parts = Parts(self.recipe, self.arrays(), info, *more)
+        write_folder(folder, parts, overwrite)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Model:
@@ -137,21 +158,31 @@ class Model:
         UserError
             If it is no model folder, is damaged, or was written by a newer version.
         """
-        from bayescannon.model.store import load_model
+        return read_folder(folder, cls._of_parts)
 
-        return load_model(folder)
+    @classmethod
+    def _of_parts(cls, parts: Parts) -> Model:
+        given, channel = parts.arrays, parts.info.get("channel")
+        return cls(
+            recipe=parts.recipe,
+            scaling=Scaling(given["pivot"], given["scale"]),
+            wavelength=given.get("wavelength"),
+            population=Mixture.of_arrays(given, "population"),
+            label_error=LabelError.of_arrays(given),
+            coefficient_noise=CoefficientNoise.of_arrays(given),
+            chi2_law=Chi2Law.of_arrays(given),
+            states=States.of_arrays(given),
+            uncertainty=parts.uncertainty,
+            channel=tuple(channel) if channel else None,
+            card=parts.card,
+            report=parts.info.get("report"),
+            certificate=parts.certificate,
+            **{name: given[name] for name in PLAIN},
+        )
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays by name that decide a posterior: what `id` is made of."""
-        arrays = {
-            "pivot": self.scaling.pivot,
-            "scale": self.scaling.scale,
-            "label_range": self.label_range,
-            "coefficients": self.coefficients,
-            "scatter": self.scatter,
-            "usable": self.usable,
-            "factors": self.factors,
-        }
+        arrays = self.scaling._asdict() | {name: getattr(self, name) for name in PLAIN}
         if self.wavelength is not None:
             arrays["wavelength"] = self.wavelength
         if self.population is not None:
@@ -222,19 +253,6 @@ class Model:
         variance = noise + self.scatter**2 + np.sum(self.factors**2, axis=1)
         return np.where(self.usable, np.sqrt(variance), np.nan)
 
-    def drawn(self, seed: int) -> Model:
-        """Draw a model from the posterior of the coefficients.
-
-        Raises
-        ------
-        UserError
-            If the model was stored without `uncertainty`.
-        """
-        values, axes = np.linalg.eigh(self._uncertainty)
-        noise = np.random.default_rng(seed).normal(size=self.coefficients.shape)
-        noise = np.einsum("pij,pj->pi", axes, np.sqrt(np.maximum(values, 0.0)) * noise)
-        return replace(self, coefficients=self.coefficients + noise, uncertainty=None)
-
     def label_errors(self, stated: np.ndarray) -> np.ndarray:
         """Random errors of catalogue labels as training found them.
 
@@ -275,11 +293,12 @@ class Model:
 
 
 def stated_errors(errors: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Label errors before training: the recipe's, else the table's; a gap takes the median."""
+    """Label errors before training: the table's, else the recipe's; a gap takes the median."""
     out = errors.copy()
     for i, name in enumerate(recipe.labels.names):
-        if name in recipe.training.label_errors and recipe.training.noisy_labels:
-            out[:, i] = recipe.training.label_errors[name]
         known = np.isfinite(out[:, i])
-        out[:, i] = np.where(known, out[:, i], np.median(out[known, i]) if known.any() else 0.0)
+        stand_in = np.median(out[known, i]) if known.any() else 0.0
+        if recipe.training.noisy_labels:
+            stand_in = recipe.training.label_errors.get(name, stand_in)
+        out[:, i] = np.where(known, out[:, i], stand_in)
     return out

@@ -1,23 +1,27 @@
-"""Model folders: `recipe.toml`, `arrays.npz`, `model.json`, `CARD.md`, `uncertainty.npz`."""
+"""Model folders: `recipe.toml`, `arrays.npz`, `model.json`, `CARD.md`, `uncertainty.npz`,
+`certificate.json`."""
 
 import json
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from bayescannon.batches import unpack
-from bayescannon.errors import UserError
-from bayescannon.files import write_beside
-from bayescannon.labels import Mixture, Scaling
-from bayescannon.model.error import Chi2Law, CoefficientNoise, LabelError
-from bayescannon.model.model import Model
-from bayescannon.model.states import States
+from bayescannon.calibration import Certificate
+from bayescannon.errors import UserError, reason
+from bayescannon.files import output
+from bayescannon.marks import MODEL
+from bayescannon.model.error import LabelError
 from bayescannon.recipe import Recipe
 
 FORMAT = 4
 """Version of the folder's layout. Raise it with a line in `UPGRADES` when the layout changes."""
+
+CERTIFICATE = "certificate.json"
 
 
 def _with_label_error(info: dict, arrays: dict) -> tuple[dict, dict]:
@@ -33,28 +37,45 @@ UPGRADES: dict = {1: lambda *old: old, 2: lambda *old: old, 3: _with_label_error
 """For each old format, a function from (info, arrays) of that format to those of the next one."""
 
 
-def save_model(model: Model, folder: str | os.PathLike) -> None:
-    """Write a model folder; an existing one is replaced once the new one is complete."""
-    info = {
-        "format": FORMAT,
-        "id": model.id,
-        "channel": model.channel,
-        "report": model.report,
-    }
-    with write_beside(folder) as beside:
+class Parts(NamedTuple):
+    """What a model folder holds."""
+
+    recipe: Recipe
+    arrays: dict[str, np.ndarray]
+    """Those that decide a posterior, by name."""
+    info: dict
+    """What JSON can hold: id, names of channels, report of the training."""
+    card: str
+    uncertainty: np.ndarray | None
+    """Covariance of the coefficients (pixel, feature, feature)."""
+    certificate: Certificate | None
+
+
+def write_folder(folder: str | os.PathLike, parts: Parts, overwrite: bool = False) -> None:
+    """Write a model folder; see `Model.save`."""
+    info = {"format": FORMAT} | parts.info
+    with output(folder, MODEL, overwrite) as beside:
         beside.mkdir()
-        (beside / "recipe.toml").write_text(model.recipe.dumps(), encoding="utf-8")
-        (beside / "CARD.md").write_text(model.card, encoding="utf-8")
+        (beside / "recipe.toml").write_text(parts.recipe.dumps(), encoding="utf-8")
+        (beside / "CARD.md").write_text(parts.card, encoding="utf-8")
         (beside / "model.json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
-        np.savez_compressed(beside / "arrays.npz", allow_pickle=False, **model.arrays())
-        if model.uncertainty is not None:
-            row, column = np.triu_indices(model.uncertainty.shape[1])
-            packed = model.uncertainty[:, row, column].astype(np.float32)
+        if parts.certificate is not None:
+            (beside / CERTIFICATE).write_text(parts.certificate.to_json(), encoding="utf-8")
+        np.savez_compressed(beside / "arrays.npz", allow_pickle=False, **parts.arrays)
+        if parts.uncertainty is not None:
+            row, column = np.triu_indices(parts.uncertainty.shape[1])
+            packed = parts.uncertainty[:, row, column].astype(np.float32)
             np.savez_compressed(beside / "uncertainty.npz", allow_pickle=False, packed=packed)
 
 
-def load_model(folder: str | os.PathLike) -> Model:
-    """Read a model folder.
+def read_folder[M](folder: str | os.PathLike, assemble: Callable[[Parts], M]) -> M:
+    """Read a model folder and make the model.
+
+    Parameters
+    ----------
+    folder : path
+    assemble : callable
+        Makes the model of the parts; its errors, too, mean a damaged folder.
 
     Raises
     ------
@@ -80,35 +101,27 @@ def load_model(folder: str | os.PathLike) -> Model:
                 raise UserError(f"{folder}: model format {version} was never used: damaged?")
             info, arrays = UPGRADES[version](info, arrays)
             version += 1
-        return _assemble(folder, info, arrays)
+        card = folder / "CARD.md"
+        parts = Parts(
+            recipe=Recipe.load(folder / "recipe.toml"),
+            arrays=arrays,
+            info=info,
+            card=card.read_text(encoding="utf-8") if card.is_file() else "",
+            uncertainty=_uncertainty(folder / "uncertainty.npz"),
+            certificate=read_certificate(folder),
+        )
+        return assemble(parts)
     except UserError as error:
         text = str(error)
         raise UserError(text if text.startswith(str(folder)) else f"{folder}: {text}") from error
     except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{folder}: damaged model folder ({error})") from error
+        raise UserError(f"{folder}: damaged model folder ({reason(error)})") from error
 
 
-def _assemble(folder: Path, info: dict, arrays: dict[str, np.ndarray]) -> Model:
-    card = folder / "CARD.md"
-    return Model(
-        recipe=Recipe.load(folder / "recipe.toml"),
-        scaling=Scaling(arrays["pivot"], arrays["scale"]),
-        label_range=arrays["label_range"],
-        wavelength=arrays.get("wavelength"),
-        coefficients=arrays["coefficients"],
-        scatter=arrays["scatter"],
-        usable=arrays["usable"],
-        factors=arrays["factors"],
-        population=Mixture.of_arrays(arrays, "population"),
-        label_error=LabelError.of_arrays(arrays),
-        coefficient_noise=CoefficientNoise.of_arrays(arrays),
-        chi2_law=Chi2Law.of_arrays(arrays),
-        states=States.of_arrays(arrays),
-        uncertainty=_uncertainty(folder / "uncertainty.npz"),
-        channel=tuple(info["channel"]) if info.get("channel") else None,
-        card=card.read_text(encoding="utf-8") if card.is_file() else "",
-        report=info.get("report"),
-    )
+def read_certificate(folder: Path) -> Certificate | None:
+    """Read the certificate in a model folder; None where there is none."""
+    path = folder / CERTIFICATE
+    return Certificate.from_json(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _uncertainty(path: Path) -> np.ndarray | None:

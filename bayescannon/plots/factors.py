@@ -17,12 +17,8 @@ LEAST = 0.1
 
 
 @styled
-def draw(
-    model: Model,
-    windows: Mapping[str, np.ndarray] | None = None,
-    *,
-    note: str = "",
-    fig: Figure | None = None,
+def draw_factors(
+    model: Model, windows: Mapping[str, np.ndarray] | None = None, *, note: str = ""
 ) -> Figure:
     """Draw the residual factors of a model against wavelength, the strongest on top.
 
@@ -36,8 +32,6 @@ def draw(
         elements, at most three, that the factor projects on most.
     note : str
         What kind of data the model was trained on (`semi-synthetic`).
-    fig : Figure, optional
-        Empty figure to draw in.
 
     Returns
     -------
@@ -51,7 +45,7 @@ def draw(
     """
     wavelength = axis(model)
     n_factor = model.factors.shape[1]
-    fig = canvas(fig, 11, 1.2 + 1.35 * max(n_factor, 1))
+    fig = canvas(11, 1.2 + 1.35 * max(n_factor, 1))
     axes = fig.subplots(max(n_factor, 1), 1, sharex=True, squeeze=False)[:, 0]
     axes[-1].set_xlabel(r"vacuum wavelength [$\AA$]")
     axes[-1].set_xlim(wavelength[0], wavelength[-1])

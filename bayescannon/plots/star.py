@@ -8,11 +8,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 
 from bayescannon import flags
+from bayescannon.calibration import NO_CERTIFICATE
 from bayescannon.errors import UserError
 from bayescannon.model import Model
-from bayescannon.plots import age_posteriors, corner_star, spectrum
-from bayescannon.plots.names import number, unit
-from bayescannon.plots.style import styled
+from bayescannon.plots.ages import draw_age_axes
+from bayescannon.plots.labels import draw_corner
+from bayescannon.plots.spectra import draw_spectrum
+from bayescannon.plots.style import number, styled, unit
 from bayescannon.plots.windows import paper_windows
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array
@@ -31,7 +33,7 @@ STATISTICS = {
 
 
 @styled
-def draw(
+def draw_star(
     model: Model,
     spectra: Spectra,
     post: xr.DataTree,
@@ -72,18 +74,18 @@ def draw(
     height = 2.7 * rows + 1.0
     fig = Figure(figsize=(13.0, height + 9.0), layout="constrained")
     top, bottom = np.ravel(np.asarray(fig.subfigures(2, 1, height_ratios=[height, 9.0])))
-    spectrum.draw(model, flux, ivar, mean, centres, star_id=star_id, note=note, fig=top)
+    draw_spectrum(model, flux, ivar, mean, centres, star_id=star_id, note=note, fig=top)
     left, right = bottom.subfigures(1, 2, width_ratios=[9.0, 4.0])
     draws = np.stack([array(post, f"posterior/{k}")[..., where] for k in model.labels], axis=-1)
     best = array(post, "point/map")[where]
-    _place(left, corner_star.draw(draws.reshape(-1, len(model.labels)), model.labels, best))
+    _place(left, draw_corner(draws.reshape(-1, len(model.labels)), model.labels, best))
     age, words = right.subplots(2, 1, height_ratios=[1.0, 2.2])
     if ages is None:
         age.set_axis_off()
     else:
         row = _row(array(ages, "posterior/star"), star_id, "ages")
         values = array(ages, "posterior/age")[..., row].reshape(-1, 1)
-        age_posteriors.draw(values, [""], heading="", ax=age)
+        draw_age_axes(age, values, [""])
         age.set_title("age posterior", loc="left")
     fig.suptitle("")
     words.set_axis_off()
@@ -112,7 +114,8 @@ def _place(where: SubFigure, picture: Figure) -> None:
 def _words(post: xr.DataTree, model: Model, star: int) -> str:
     mean = array(post, "point/mean")[star]
     sd = np.sqrt(np.diag(array(post, "point/cov")[star]))
-    lines = [f"{post.attrs['method']}, prior {post.attrs['prior']}", ""]
+    lines = [f"{post.attrs['method']}, prior {post.attrs['prior']}"]
+    lines += [*textwrap.wrap(post.attrs.get("certificate", NO_CERTIFICATE), 44), ""]
     for name, middle, width in zip(model.labels, mean, sd, strict=True):
         kind = unit(name).split(",")[0]
         word = name.replace("_", " ")

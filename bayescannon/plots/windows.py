@@ -1,4 +1,4 @@
-"""Where in the spectrum the information of a label sits: the strongest pixels, found."""
+"""Where in the spectrum the information of a label sits: the strongest pixels, and windows."""
 
 import numpy as np
 
@@ -124,3 +124,14 @@ def broken(wavelength: np.ndarray, values: np.ndarray) -> np.ndarray:
     if step.size:
         values[1:][step > 3 * np.median(step)] = np.nan
     return values
+
+
+PAPER_STAR = {"teff": 4843.0, "logg": 2.5, "feh": -0.06, "afe": 0.04, "ln_mass": 0.0}
+"""The paper's star; its mass is 1.0 Msun."""
+
+
+def unlike_paper_star(labels: np.ndarray, model: Model) -> np.ndarray:
+    """Squared distance of labels (star, label) from the paper's star, in scaled labels, (star,)."""
+    pivots = zip(model.labels, model.scaling.pivot, strict=True)
+    wanted = np.array([PAPER_STAR.get(name, pivot) for name, pivot in pivots])
+    return np.sum(((labels - wanted) / model.scaling.scale) ** 2, axis=1)

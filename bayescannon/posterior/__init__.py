@@ -1,4 +1,4 @@
-"""Room 6: posteriors of the labels, by the exact summary of each spectrum."""
+"""Posteriors of the labels, by the exact summary of each spectrum."""
 
 from bayescannon.posterior.likelihood import Summary, log_likelihood, quadratic_form, summarise
 from bayescannon.posterior.newton import Laplace, laplace, log_posterior

@@ -7,8 +7,9 @@ import numpy as np
 from scipy.special import expit, logit
 
 from bayescannon.keys import star_keys
+from bayescannon.labels import WhiteMixture
 from bayescannon.model.by_state import StateModels
-from bayescannon.posterior.prior import Prior, WhiteMixture
+from bayescannon.posterior.prior import Prior
 from bayescannon.posterior.result import Block
 from bayescannon.spectra import Spectra
 

@@ -10,13 +10,13 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from bayescannon.batches import map_stars
 from bayescannon.labels import features
 from bayescannon.model import LabelError
 from bayescannon.posterior.likelihood import STARS_AT_ONCE
-from bayescannon.typing import Array, StarLabels
+from bayescannon.typing import Array
 
 LEAST_LEVERAGE = 1e-4
 STREAM = 7
@@ -74,34 +74,3 @@ def _added(keys, draws, known, law, degrees, degree: int) -> Array:
 def _root(covariance: Float[Array, "label label"]) -> jax.Array:
     values, axes = np.linalg.eigh(np.asarray(covariance))
     return jnp.asarray(axes * np.sqrt(np.maximum(values, 0.0)))
-
-
-def error_of_mean(
-    error: LabelError,
-    scaled: StarLabels,
-    weight: Float[np.ndarray, "star"],
-    cell: Int[np.ndarray, "star"],
-) -> Float[np.ndarray, "cell label"]:
-    """Sd of the label scale's error in the mean of many stars: they share it.
-
-    Parameters
-    ----------
-    error : LabelError
-    scaled : (star, label)
-    weight : (star,)
-        Of each star in its cell's mean.
-    cell : (star,)
-        Counted from 0; -1 for none.
-
-    Returns
-    -------
-    (cell, label), in scaled labels
-        The scale's error is linear in v(l), so it is that of the mean v.
-    """
-    here = cell >= 0
-    v = np.asarray(features(jnp.asarray(scaled[here])))
-    total = np.zeros((int(cell.max(initial=-1)) + 1, v.shape[1]))
-    np.add.at(total, cell[here], weight[here, None] * v)
-    mean = total / np.bincount(cell[here])[:, None]
-    size = np.sqrt(np.einsum("ci,ij,cj->c", mean, error.leverage, mean) + error.shared)
-    return size[:, None] * np.sqrt(np.diagonal(error.scale_covariance))[None]

@@ -99,11 +99,11 @@ def sampling_flags(star: dict[str, np.ndarray], n_draw: int) -> dict[Flag, np.nd
     n_draw : int
         Draws that each star publishes.
     """
-    walked = np.isfinite(star["rhat"])  # the draws are NUTS's, whatever k-hat said before
+    chains = np.isfinite(star["rhat"])  # the draws are NUTS's, whatever k-hat said before
     return {
         Flag.SEVERAL_MODES: star["n_modes"] > 1,
-        Flag.HIGH_KHAT: (star["khat"] > MAX_KHAT) & ~walked,
-        Flag.LOW_ESS: star["ess"] < np.where(walked, MIN_ESS, MIN_ESS_WEIGHTED) * n_draw,
+        Flag.HIGH_KHAT: (star["khat"] > MAX_KHAT) & ~chains,
+        Flag.LOW_ESS: star["ess"] < np.where(chains, MIN_ESS, MIN_ESS_WEIGHTED) * n_draw,
         Flag.HIGH_RHAT: star["rhat"] > MAX_RHAT,
         Flag.DIVERGENT: star["divergences"] > 0,
         Flag.NOT_GAUSSIAN: star["shift"] > MAX_SHIFT,
@@ -170,7 +170,8 @@ def _flag(model: Model, block: Block, converged: np.ndarray, limit) -> Block:
         Flag.NOT_CONVERGED: ~converged & ~empty,
         **{flag: where & ~empty for flag, where in sampling_flags(star, n_draw).items()},
     }
-    for array in (block.draws, *block[1:6]):
+    b = block
+    for array in (b.draws, b.log_prior, b.log_likelihood, b.best, b.mean, b.cov):
         array[lost] = np.nan
     for name in ("chi2", "chi2_full", "distance", "p_outside"):
         star[name] = np.where(empty, np.nan, star[name])

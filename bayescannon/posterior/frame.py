@@ -13,14 +13,14 @@ import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Bool, Float
 
-from bayescannon.labels import features
+from bayescannon.labels import WhiteMixture, features
 from bayescannon.posterior.likelihood import Summary
 from bayescannon.posterior.newton import Laplace
-from bayescannon.posterior.prior import Prior, WhiteMixture
+from bayescannon.posterior.prior import Prior
 from bayescannon.typing import Array
 
 WITHIN, SMALL = 3.0, 1e-3
-"""A maximum is covered by draws around the middle when it lies within so many sd of it; one that
+"""A maximum is covered by draws around the middle when it lies within `WITHIN` sd of it; one that
 holds less than this share of the posterior need not be."""
 
 

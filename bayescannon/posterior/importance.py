@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.special import gammaln
 from scipy.stats import f as fisher
 
 from bayescannon.batches import map_stars
-from bayescannon.labels import feature_rows, features, monomials
+from bayescannon.labels import WhiteMixture, feature_rows, features, monomials
 from bayescannon.posterior.frame import Frame
 from bayescannon.posterior.likelihood import (
     STARS_AT_ONCE,
@@ -29,7 +29,7 @@ from bayescannon.posterior.likelihood import (
     log_likelihood_of_draws,
 )
 from bayescannon.posterior.newton import Laplace
-from bayescannon.posterior.prior import Prior, WhiteMixture
+from bayescannon.posterior.prior import Prior
 from bayescannon.posterior.psis import smooth_weights
 from bayescannon.typing import Array
 
@@ -96,7 +96,20 @@ def importance(
 def importance_of_modes(
     keys: jax.Array, summary: Summary, fit: Laplace, prior: Prior, draws: int, degree: int
 ) -> Weighted:
-    """Do the same around all maxima of each star, as `fit` holds them."""
+    """Sample the posterior of every star around its maxima, by importance resampling.
+
+    Parameters
+    ----------
+    keys, summary, prior, draws, degree
+        As in `importance`.
+    fit : Laplace
+        Holds the maxima of each star.
+
+    Returns
+    -------
+    Weighted
+        Equally weighted draws of scaled labels, k-hat, and the effective number of proposals.
+    """
     n, n_label = max(draws * PROPOSALS_PER_DRAW, MIN_PROPOSALS), fit.mean.shape[1]
 
     def one_star(given):
@@ -255,15 +268,19 @@ def _interpolation(n_label: int, degree: int) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _resample(log_ratio: Float[Array, "n"], shift: Array, draws: int) -> tuple[Array, Array, Array]:
-    """Choose proposals by their smoothed weights; give positions, k-hat and effective number.
-
-    Systematic resampling: the published draws are spread as evenly as the proposals, and one
-    appears twice only when its weight asks for it. They come in a random order.
-    """
+    """Choose proposals by their smoothed weights; give positions, k-hat and effective number."""
     log_weight, khat = smooth_weights(log_ratio)
     weight = jnp.exp(log_weight)
-    place = ((jnp.arange(draws, dtype=float) + shift) / draws).astype(weight.dtype)
-    chosen = jnp.clip(jnp.searchsorted(jnp.cumsum(weight), place), 0, weight.size - 1)
+    chosen = systematic(weight, shift, draws)
     order = jnp.asarray(np.random.default_rng(1).permutation(draws))
     turned = jnp.roll(order, jnp.asarray(shift * 1e6, int) % draws)
     return chosen[turned], khat.astype(float), (1.0 / jnp.sum(weight**2)).astype(float)
+
+
+def systematic(weight: Float[Array, "n"], shift: Array, draws: int) -> Int[Array, "draws"]:
+    """Positions of evenly spread draws by weights that add up to 1, in rising order.
+
+    One appears twice only when its weight asks for it. `shift`, 0 to 1, is the random number.
+    """
+    place = ((jnp.arange(draws, dtype=float) + shift) / draws).astype(weight.dtype)
+    return jnp.clip(jnp.searchsorted(jnp.cumsum(weight), place), 0, weight.size - 1)

@@ -110,7 +110,19 @@ def summarise(
 
 @jax.jit
 def compress(flux: StarPixels, ivar: StarPixels, model: PixelModel) -> Summary:
-    """Do the same for many blocks of stars and one model."""
+    """Compress the spectra of one of many blocks of stars, as `summarise` does.
+
+    Parameters
+    ----------
+    flux, ivar : (star, pixel)
+    model : PixelModel
+        Made once for all blocks.
+
+    Returns
+    -------
+    Summary
+        For each star, float64.
+    """
     n_feature, n_factor = model.coefficients.shape[1], model.factors.shape[1]
     kind = flux.dtype
     basis = jnp.concatenate([model.coefficients, model.factors], axis=1).astype(kind)
@@ -136,22 +148,47 @@ def compress(flux: StarPixels, ivar: StarPixels, model: PixelModel) -> Summary:
     gram, right, c, n_pixel, noise, log_norm = map_stars(one_star, (flux, ivar), SPECTRA_AT_ONCE)
     gram = unpack(gram, n_feature + n_factor)
     a_diagonal, b_diagonal = gram[:, :n_feature, :n_feature], right[:, :n_feature]
-    # Woodbury: what the factors explain is taken out as a Schur complement
-    inner = jnp.eye(n_factor)[None] + gram[:, n_feature:, n_feature:]
-    factor = jnp.linalg.cholesky(inner)
-    across = solve_triangular(factor, gram[:, n_feature:, :n_feature], lower=True)
-    along = solve_triangular(factor, right[:, n_feature:, None], lower=True)[..., 0]
-    log_det = 2 * jnp.sum(jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)), axis=1)
+    a, b, c_full, log_norm = integrate_out(
+        (a_diagonal, b_diagonal, c, log_norm),
+        gram[:, n_feature:, n_feature:],
+        gram[:, n_feature:, :n_feature],
+        right[:, n_feature:],
+    )
     doubt = noise[:, None, None] * model.noise.feature[None]
-    return Summary(
-        a=a_diagonal - jnp.einsum("ski,skj->sij", across, across) + doubt,
-        b=b_diagonal - jnp.einsum("ski,sk->si", across, along) - doubt[:, :, 0],
-        c=c - jnp.sum(along**2, axis=1) + doubt[:, 0, 0],
-        log_norm=log_norm - 0.5 * log_det,
-        n_pixel=n_pixel,
-        a_diagonal=a_diagonal,
-        b_diagonal=b_diagonal,
-        c_diagonal=c,
+    a, b, c_full = a + doubt, b - doubt[:, :, 0], c_full + doubt[:, 0, 0]
+    return Summary(a, b, c_full, log_norm, n_pixel, a_diagonal, b_diagonal, c)
+
+
+def integrate_out(
+    form: tuple[Array, Array, Array, Array],
+    inner: Float[Array, "star column column"],
+    across: Float[Array, "star column feature"],
+    along: Float[Array, "star column"],
+) -> tuple[Array, Array, Array, Array]:
+    """Integrate unit Gaussian amplitudes of some columns out of stars' quadratic forms (Woodbury).
+
+    Parameters
+    ----------
+    form : tuple of arrays
+        A (star, feature, feature), b (star, feature), c and log_norm (star,), without the columns.
+    inner, across, along
+        Products of the columns among themselves, with the features and with the data.
+
+    Returns
+    -------
+    tuple of arrays
+        A, b, c and log_norm with the columns integrated out: a Schur complement.
+    """
+    a, b, c, log_norm = form
+    root = jnp.linalg.cholesky(jnp.eye(inner.shape[1])[None] + inner)
+    across = solve_triangular(root, across, lower=True)
+    along = solve_triangular(root, along[..., None], lower=True)[..., 0]
+    log_det = jnp.sum(jnp.log(jnp.diagonal(root, axis1=1, axis2=2)), axis=1)
+    return (
+        a - jnp.einsum("ski,skj->sij", across, across),
+        b - jnp.einsum("ski,sk->si", across, along),
+        c - jnp.sum(along**2, axis=1),
+        log_norm - log_det,
     )
 
 

@@ -128,7 +128,7 @@ def _one_chain(potential, n_label: int, draws: int, stride: Stride, key: jax.Arr
         inverse_mass_matrix=jnp.ones(n_label),
         max_tree_depth=stride.max_tree_depth,
     )
-    begin, walk = jax.random.split(key)
+    begin, run = jax.random.split(key)
     # chains start apart, so that R-hat can tell whether they meet
     start = 1.5 * jax.random.normal(begin, (n_label,))
 
@@ -137,5 +137,5 @@ def _one_chain(potential, n_label: int, draws: int, stride: Stride, key: jax.Arr
         return state, (state.z, state.diverging)
 
     # one loop for warm-up and draws: compiling the kernel once takes half as long as twice
-    _, kept = lax.scan(advance, kernel.init(walk, 0, start, (), {}), length=WARM_UP + draws)
+    _, kept = lax.scan(advance, kernel.init(run, 0, start, (), {}), length=WARM_UP + draws)
     return jax.tree.map(lambda a: a[WARM_UP:], kept)

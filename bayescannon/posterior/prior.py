@@ -5,11 +5,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import logsumexp
 from jaxtyping import Float
 
 from bayescannon.errors import UserError
-from bayescannon.labels import Mixture, straightened
+from bayescannon.labels import Mixture, WhiteMixture
 from bayescannon.model import Model
 from bayescannon.typing import Array
 
@@ -37,83 +36,6 @@ class SoftBox(NamedTuple):
         """Minus the Hessian of the log density."""
         beyond = (scaled < self.low) | (scaled > self.high)
         return jnp.diag(jnp.where(beyond, self.edge**-2.0, 0.0))
-
-
-class WhiteMixture(NamedTuple):
-    """A Gaussian mixture ready to be evaluated often: nothing is factorised any more."""
-
-    log_weight: Float[Array, "component"]
-    mean: Float[Array, "component label"]
-    inverse_root: Float[Array, "component label label"]
-    bend: Float[Array, "label feature"] | None = None
-    """See `Mixture`."""
-
-    @classmethod
-    def of(cls, mixture: Mixture) -> "WhiteMixture":
-        """Invert the Cholesky factors of all components."""
-        inverse_root = jnp.linalg.inv(jnp.linalg.cholesky(jnp.asarray(mixture.covariance)))
-        log_det = jnp.sum(jnp.log(jnp.diagonal(inverse_root, axis1=1, axis2=2)), axis=1)
-        constant = 0.5 * mixture.mean.shape[1] * jnp.log(2 * jnp.pi)
-        log_weight = jnp.log(jnp.asarray(mixture.weight)) + log_det - constant
-        bend = None if mixture.bend is None else jnp.asarray(mixture.bend)
-        return cls(log_weight, jnp.asarray(mixture.mean), inverse_root, bend)
-
-    def around(self, x: Float[Array, "label"]) -> "WhiteMixture":
-        """The same to first order around scaled labels x, without a bend."""
-        if self.bend is None:
-            return self
-        even, slope = straightened(x, self.bend), self._slope(x)
-        back = jnp.linalg.inv(slope)
-        mean = x[None] + (self.mean - even[None]) @ back.T
-        return WhiteMixture(self.log_weight, mean, self.inverse_root @ slope)
-
-    def _slope(self, x: Float[Array, "label"]) -> Float[Array, "label label"]:
-        return jax.jacfwd(lambda at: straightened(at, self.bend))(x)
-
-    def log_prob(self, scaled: Float[Array, "label *batch"]) -> Float[Array, "*batch"]:
-        """Log density."""
-        return logsumexp(self._log_terms(straightened(scaled, self.bend)), axis=0)
-
-    def log_prob_along(
-        self,
-        mean: Float[Array, "label"],
-        frame: Float[Array, "label label"],
-        rows: Float[Array, "monomial draw"],
-    ) -> Float[Array, "draw"]:
-        """Log density at mean + frame @ points, in the precision of `rows`.
-
-        Only without a bend. `rows` are the points' monomials up to degree 2 (`feature_rows`):
-        where many stars share the points, all that is left is one product with each star's few
-        polynomials.
-        """
-        turned = self.inverse_root @ frame
-        off = jnp.einsum("cij,cj->ci", self.inverse_root, mean[None] - self.mean)
-        i, j = np.triu_indices(len(mean))
-        twice = np.where(i == j, 1.0, 2.0)[None]
-        square = jnp.einsum("cki,ckj->cij", turned, turned)[:, i, j] * twice
-        linear = 2 * jnp.einsum("cki,ck->ci", turned, off)
-        distance = jnp.concatenate([jnp.sum(off**2, axis=1, keepdims=True), linear, square], axis=1)
-        log_terms = self.log_weight[:, None].astype(rows.dtype) - 0.5 * (
-            distance.astype(rows.dtype) @ rows
-        )
-        return logsumexp(log_terms, axis=0)
-
-    def curvature(self, scaled: Float[Array, "label"]) -> Float[Array, "label label"]:
-        """Precision of the components, by their share here: minus the Hessian's convex part."""
-        here = self.around(scaled)
-        share = jax.nn.softmax(here._log_terms(scaled))
-        return jnp.einsum("c,cij,cik->jk", share, here.inverse_root, here.inverse_root)
-
-    def _log_terms(self, scaled: Array) -> Array:
-        n_component, n_label = self.mean.shape
-        # one product for all components
-        inverse_root = self.inverse_root.astype(scaled.dtype)
-        turned = inverse_root.reshape(-1, n_label) @ scaled
-        white = turned.reshape(n_component, n_label, *scaled.shape[1:])
-        tail = [1] * (jnp.ndim(scaled) - 1)
-        middle = jnp.einsum("cij,cj->ci", inverse_root, self.mean.astype(scaled.dtype))
-        distance = jnp.sum((white - middle.reshape(*middle.shape, *tail)) ** 2, axis=1)
-        return self.log_weight.astype(scaled.dtype).reshape(-1, *tail) - 0.5 * distance
 
 
 @jax.tree_util.register_pytree_node_class

@@ -10,8 +10,10 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, reason
+from bayescannon.marks import MARK_OF_STORES
 from bayescannon.model.by_state import AnyModel
+from bayescannon.model.card import verdict_of
 from bayescannon.trees import array
 
 
@@ -29,16 +31,17 @@ class Block(NamedTuple):
 
 
 def attributes(model: AnyModel, method: str, prior: str, seed: int) -> dict:
-    """Say what made a posterior: enough to make it again."""
+    """Say what made a posterior, enough to make it again, in values that netCDF can hold."""
     packages = ("bayescannon", "jax", "numpyro", "numpy")
     return {
         "model": model.name,
         "model_id": model.id,
+        "certificate": verdict_of(model.certificate),
         "labels": list(model.labels),
         "method": method,
         "prior": prior,
         "seed": seed,
-        "versions": {name: version(name) for name in packages},
+        "versions": [f"{name} {version(name)}" for name in packages],
     }
 
 
@@ -46,19 +49,17 @@ def to_datatree(block: Block, star_id: np.ndarray, attrs: dict) -> xr.DataTree:
     """Arrange arrays in the groups `posterior`, `sample_stats` and `point`."""
     labels = attrs["labels"]
     chain, draw = (np.arange(n) for n in block.draws.shape[1:3])
-    draws, log_prior, log_like = (np.moveaxis(a, 0, 2) for a in block[:3])
     sampled = ("chain", "draw", "star")
     coords = {"chain": chain, "draw": draw, "star": np.asarray(star_id, str)}
+    draws = np.moveaxis(block.draws, 0, 2)
     posterior = xr.Dataset(
         {name: (sampled, draws[..., i]) for i, name in enumerate(labels)}, coords=coords
     )
+    of_draws = {"log_prior": block.log_prior, "log_likelihood": block.log_likelihood}
+    of_draws |= {} if block.rc is None else {"rc": block.rc}
     stats = xr.Dataset(
-        {
-            "log_prior": (sampled, log_prior),
-            "log_likelihood": (sampled, log_like),
-            **({} if block.rc is None else {"rc": (sampled, np.moveaxis(block.rc, 0, 2))}),
-            **{name: ("star", values) for name, values in block.per_star.items()},
-        },
+        {name: (sampled, np.moveaxis(values, 0, 2)) for name, values in of_draws.items()}
+        | {name: ("star", values) for name, values in block.per_star.items()},
         coords=coords,
     )
     point = xr.Dataset(
@@ -84,7 +85,9 @@ class TreeWriter:
     """Write blocks of stars to a Zarr store that was made in its full size.
 
     Draws are stored as they are: their last digits are noise, which no codec makes shorter. A
-    chunk holds the stars of one block, so that several processes may write at once.
+    chunk holds the stars of one block, so that several processes may write at once. xarray's
+    `to_zarr(region=...)` gives the same bytes, but opens the store anew for every group: it took
+    0.65 s where this takes 0.42 s for 1024 stars.
 
     Parameters
     ----------
@@ -146,9 +149,10 @@ def open_posterior(path: str | os.PathLike) -> xr.DataTree:
     try:
         tree = xr.open_datatree(path, engine="zarr", chunks=None, consolidated=False)
     except (ValueError, KeyError, OSError) as error:
-        raise UserError(f"{path}: not a posterior store ({error})") from error
+        raise UserError(f"{path}: not a posterior store ({reason(error)})") from error
     if "posterior" not in tree.children:
         raise UserError(f"{path}: a Zarr store, but it holds no group 'posterior'")
+    tree.attrs.pop(MARK_OF_STORES, None)  # says whose store it is, not what made the draws
     return tree
 
 

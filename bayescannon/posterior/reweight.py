@@ -1,5 +1,7 @@
 """Another prior for posteriors that are already there: no spectrum is touched."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,9 @@ import xarray as xr
 from bayescannon.errors import UserError
 from bayescannon.flags import Flag
 from bayescannon.keys import star_generator
+from bayescannon.posterior.importance import systematic
 from bayescannon.posterior.methods import MIN_ESS_WEIGHTED
+from bayescannon.precision import require_float64
 from bayescannon.trees import array
 
 
@@ -36,6 +40,7 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
     UserError
         If the new prior cannot be used.
     """
+    require_float64()
     names = [str(name) for name in array(post, "point/parameter")]
     stats = post["sample_stats"].to_dataset()
     draws = np.stack([array(post, f"posterior/{name}") for name in names], axis=-1)
@@ -51,9 +56,10 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
     chosen = _resample(weight, stats["star"].values, seed)
 
     def pick(values: xr.DataArray) -> xr.DataArray:
-        flat = values.transpose("chain", "draw", "star").values.reshape(-1, shape[-1])
+        values = values.transpose("chain", "draw", "star")
+        flat = values.values.reshape(-1, shape[-1])
         kept = np.where(np.isfinite(share), np.take_along_axis(flat, chosen, axis=0), np.nan)
-        return xr.DataArray(kept.reshape(shape), dims=("chain", "draw", "star"))
+        return values.copy(data=kept.reshape(shape))
 
     posterior = post["posterior"].to_dataset().map(pick)
     new = stats.assign(log_prior=(("chain", "draw", "star"), log_new))
@@ -96,14 +102,11 @@ def _log_density(prior, draws: np.ndarray, names: list[str]) -> np.ndarray:
 
 def _resample(weight: np.ndarray, star_id: np.ndarray, seed: int) -> np.ndarray:
     """Systematic resampling of (draw, star): positions, in random order."""
-    n = len(weight)
-    chosen = np.empty(weight.shape, int)
-    for star, name in enumerate(star_id):
-        rng = star_generator(seed, str(name))
-        place = (np.arange(n) + rng.uniform()) / n
-        found = np.searchsorted(np.cumsum(weight[:, star]), place)
-        chosen[:, star] = rng.permutation(np.minimum(found, n - 1))
-    return chosen
+    rngs = [star_generator(seed, str(name)) for name in star_id]
+    shift = jnp.asarray([rng.uniform() for rng in rngs])
+    choose = jax.vmap(partial(systematic, draws=len(weight)))
+    rising = np.asarray(choose(jnp.asarray(weight.T), shift))
+    return np.stack([rng.permutation(row) for rng, row in zip(rngs, rising, strict=True)], axis=1)
 
 
 def _moments(post: xr.DataTree, posterior: xr.Dataset, names: list[str]) -> xr.Dataset:

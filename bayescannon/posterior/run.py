@@ -13,9 +13,10 @@ from threadpoolctl import threadpool_limits
 
 from bayescannon.batches import in_threads, map_stars
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import output, resolved
 from bayescannon.flags import Flag
 from bayescannon.keys import star_keys
+from bayescannon.marks import POSTERIOR
 from bayescannon.model import Model
 from bayescannon.model.by_state import AnyModel, StateModels, parts_of, states_of
 from bayescannon.posterior.by_state import (
@@ -42,7 +43,9 @@ from bayescannon.posterior.methods import SAMPLERS, Problem
 from bayescannon.posterior.newton import laplace
 from bayescannon.posterior.prior import Prior, apparent_prior, make_prior
 from bayescannon.posterior.result import Block, TreeWriter, attributes, open_posterior, to_datatree
+from bayescannon.precision import require_float64
 from bayescannon.spectra import Spectra
+from bayescannon.spectra.photons import photon_ivar
 from bayescannon.trees import release
 
 MAX_STARTS = 3
@@ -61,6 +64,7 @@ def infer(
     seed: int = 0,
     out: str | os.PathLike | None = None,
     progress: Callable[[int], None] | None = None,
+    overwrite: bool = False,
 ) -> xr.DataTree:
     """Sample the posterior of the labels of every star.
 
@@ -86,6 +90,8 @@ def infer(
         Stream the blocks to this Zarr store; what is returned then reads from it lazily.
     progress : callable, optional
         Called with the number of stars done.
+    overwrite : bool
+        Replace a posterior store that is at `out`; nothing else is ever replaced.
 
     Returns
     -------
@@ -103,8 +109,10 @@ def infer(
     Raises
     ------
     UserError
-        If grids differ, or method, prior or draws cannot be used. A bad star is flagged.
+        If grids differ, if method, prior or draws cannot be used, or `out` may not be written. A
+        bad star is flagged.
     """
+    require_float64()
     if method not in SAMPLERS:
         raise UserError(f"method {method!r} is unknown: use one of {', '.join(SAMPLERS)}")
     if draws < 2:
@@ -123,7 +131,7 @@ def infer(
         whole = np.arange(len(spectra)) if order is None else order
         block = _joined(_blocks(block_of, together, progress), whole)
         return to_datatree(block, spectra.star_id, attrs)
-    with write_beside(out) as beside:
+    with output(out, POSTERIOR, overwrite) as beside:
         writer, done = None, 0
         for block in _blocks(block_of, spectra, progress):
             stars = slice(done, done + len(block.mean))
@@ -132,7 +140,7 @@ def infer(
             writer.write(tree, done)
             done = stars.stop
             release(tree)
-    return open_posterior(out)
+    return open_posterior(resolved(out))
 
 
 def _blocks(block_of, spectra: Spectra, progress) -> Iterator[Block]:
@@ -234,7 +242,9 @@ def _infer_block(
 ) -> Block:
     n_star = len(spectra)
     missing = _block_size(spectra) - n_star
-    arrays = spectra.arrays(spectra.precision)
+    recipe = parts[0].model.recipe
+    flux, ivar = spectra.arrays(spectra.precision, recipe.pixels.max_error)
+    arrays = (flux, photon_ivar(ivar, recipe.errors))
     if missing:
         arrays = tuple(np.pad(a, ((0, missing), (0, 0))) for a in arrays)
     flux, ivar = map(jnp.asarray, arrays)

@@ -18,7 +18,7 @@ SNR = (20.0, 400.0)
 """Range of the signal-to-noise ratio per pixel, uniform in its logarithm."""
 
 
-class MadeStars(NamedTuple):
+class SimulatedStars(NamedTuple):
     """Stars whose labels are known."""
 
     labels: Float[np.ndarray, "star label"]
@@ -27,7 +27,7 @@ class MadeStars(NamedTuple):
     spectra: Spectra
 
 
-def make_stars(
+def simulate_stars(
     model: Model,
     n: int,
     seed: int = 0,
@@ -35,7 +35,7 @@ def make_stars(
     labels: Float[np.ndarray, "star label"] | None = None,
     rc: Bool[np.ndarray, "star"] | None = None,
     first: int = 0,
-) -> MadeStars:
+) -> SimulatedStars:
     """Draw labels from the `population` prior and spectra from the model.
 
     Residual factors and the uncertainty of the label scale are drawn for each star, too.
@@ -69,7 +69,8 @@ def make_stars(
         if model.population is None:
             raise UserError(f"model {model.name!r} does not know its training labels")
         prior = population_prior(model.population)
-    weight, mean, covariance = (np.asarray(part) for part in prior[:3])
+    parts = (prior.weight, prior.mean, prior.covariance)
+    weight, mean, covariance = map(np.asarray, parts)
     root = np.linalg.cholesky(covariance)
     star_id = [f"made-{i:06d}" for i in range(first, first + n)]
     scaled, snr = np.empty((n, len(model.labels))), np.empty(n)
@@ -96,12 +97,12 @@ def make_stars(
     ivar = np.where(model.usable, snr[:, None] ** 2, 0.0)
     axis = {"channel": model.channel}
     spectra = Spectra(model.wavelength, np.where(model.usable, flux, 0.0), ivar, star_id, **axis)
-    return MadeStars(labels, snr, spectra)
+    return SimulatedStars(labels, snr, spectra)
 
 
-def _of_states(states: StateModels, n: int, seed: int, prior, labels, rc) -> MadeStars:
+def _of_states(states: StateModels, n: int, seed: int, prior, labels, rc) -> SimulatedStars:
     """Make every star in both states, and keep the one it is in."""
-    a, b = (make_stars(part, n, seed, prior, labels) for part in states.parts)
+    a, b = (simulate_stars(part, n, seed, prior, labels) for part in states.parts)
     if rc is None:
         levels = [star_generator(seed, f"state of {name}").uniform() for name in a.spectra.star_id]
         rc = np.array(levels) < states.share_rc
@@ -110,4 +111,4 @@ def _of_states(states: StateModels, n: int, seed: int, prior, labels, rc) -> Mad
     axis = {"channel": states.channel}
     flux = np.where(chosen, other, flux)
     spectra = Spectra(states.wavelength, flux, ivar, a.spectra.star_id, **axis)
-    return MadeStars(np.where(chosen, b.labels, a.labels), a.snr, spectra)
+    return SimulatedStars(np.where(chosen, b.labels, a.labels), a.snr, spectra)

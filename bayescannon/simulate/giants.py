@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from astropy.table import Table
 
-from bayescannon.labels import fit_logistic, monomials
+from bayescannon.labels import monomials
+from bayescannon.states import fit_logistic
 
 MASS_ERROR_SHARE = 0.65
 """Share of the quoted mass errors that is taken out as noise.
@@ -56,7 +57,7 @@ class Giants(NamedTuple):
     def draw(self, rng: np.random.Generator, preference: float = 0.0) -> Drawn:
         """Draw one star from the smoothed sample and the conditional, inside the real ranges.
 
-        With a `preference` (see `World`), not every star drawn is kept.
+        With a `preference` (see `Scenario`), not every star drawn is kept.
         """
         while True:
             drawn = self._draw(rng)

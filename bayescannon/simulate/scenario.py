@@ -1,4 +1,4 @@
-"""Made worlds that differ from the plain mock: where posteriors are put to the test."""
+"""Scenarios that differ from the plain mock: where posteriors are put to the test."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,7 +13,7 @@ SATURATION = 0.5
 """No line gets deeper than this [flux]: depth d becomes SATURATION * tanh(d / SATURATION)."""
 
 
-class World(NamedTuple):
+class Scenario(NamedTuple):
     """How a mock differs from the plain one."""
 
     curved: bool = False

@@ -18,7 +18,7 @@ from bayescannon.keys import star_generator
 from bayescannon.labels import UNITS
 from bayescannon.model import Model
 from bayescannon.simulate.giants import Giants, fit_giants
-from bayescannon.simulate.scenario import World, curve
+from bayescannon.simulate.scenario import Scenario, curve
 from bayescannon.spectra import Spectra
 
 BASE_MODEL = "apogee-dr12-four-label"
@@ -41,15 +41,15 @@ MASS_ERROR = 0.12
 """Random error of ln mass of `mock` stars that are handed out as training stars."""
 
 
-class Made(NamedTuple):
-    """A semi-synthetic set: spectra, the labels handed out (with errors), and what went in."""
+class Simulation(NamedTuple):
+    """A semi-synthetic set: spectra, labels with errors as a catalogue has them, and the truth."""
 
     spectra: Spectra
     labels: Table
     truth: Table
 
 
-def make_apokasc(seed: int = 0) -> Made:
+def make_apokasc(seed: int = 0) -> Simulation:
     """Make spectra for the 1502 real giants with [C/M] and [N/M].
 
     The first four labels handed out have added errors (25 K, 0.02, 0.015, 0.015 dex); the mass is
@@ -62,15 +62,15 @@ def make_apokasc(seed: int = 0) -> Made:
     rng = [star_generator(seed, name) for name in star_id]
     handed = truth.copy()
     handed[:, :4] += np.stack([r.normal(size=4) for r in rng]) * LABEL_ERROR
-    spectra = make_spectra(star_id, giants.labels, giants.carbon_nitrogen, giants.snr, rng)
-    return Made(
+    spectra = simulate_spectra(star_id, giants.labels, giants.carbon_nitrogen, giants.snr, rng)
+    return Simulation(
         spectra,
         _table(star_id, handed, giants.ln_mass_error, giants.state, giants.snr),
         _table(star_id, truth, None, giants.state, giants.snr, giants.carbon_nitrogen),
     )
 
 
-def make_mock(n_star: int, seed: int = 0, world: World | None = None) -> Made:
+def make_mock(n_star: int, seed: int = 0, scenario: Scenario | None = None) -> Simulation:
     """Make stars whose truth is known.
 
     The four labels are a smoothed resampling of the 1502 real ones inside the training range;
@@ -84,22 +84,22 @@ def make_mock(n_star: int, seed: int = 0, world: World | None = None) -> Made:
         How many.
     seed : int
         Also part of the star ids: sets of different seeds share no star.
-    world : World, optional
+    scenario : Scenario, optional
         What is to be different: spectra that are not quadratic, wrong photon errors, another
         population, masses that follow from ages.
     """
-    world, giants = world or World(), real_giants()
+    scenario, giants = scenario or Scenario(), real_giants()
     star_id = np.array([f"mock-{seed}-{i:07d}" for i in range(n_star)])
     rng = [star_generator(seed, name) for name in star_id]
-    drawn = [giants.draw(r, world.preference) for r in rng]
+    drawn = [giants.draw(r, scenario.preference) for r in rng]
     labels = np.array([d.labels for d in drawn]).reshape(n_star, 4)
     ln_mass = np.array([d.ln_mass for d in drawn])
     carbon_nitrogen = np.array([d.carbon_nitrogen for d in drawn]).reshape(n_star, 2)
     state = np.array([d.state for d in drawn], "U3")
     snr = np.array([d.snr for d in drawn])
     ln_age = None
-    if world.age is not None:
-        old, (ln_mass, ln_age) = ln_mass, world.age(labels, state, np.random.default_rng(seed))
+    if scenario.age is not None:
+        old, (ln_mass, ln_age) = ln_mass, scenario.age(labels, state, np.random.default_rng(seed))
         carbon_nitrogen = carbon_nitrogen + giants.response(state) * (ln_mass - old)[:, None]
     truth = np.column_stack([labels, ln_mass])
     noise = np.stack([r.normal(size=5) for r in rng]) if n_star else np.zeros((0, 5))
@@ -108,8 +108,8 @@ def make_mock(n_star: int, seed: int = 0, world: World | None = None) -> Made:
     true = _table(star_id, truth, None, state, snr, carbon_nitrogen)
     if ln_age is not None:
         true["ln_age"] = ln_age
-    return Made(
-        make_spectra(star_id, labels, carbon_nitrogen, snr, rng, world),
+    return Simulation(
+        simulate_spectra(star_id, labels, carbon_nitrogen, snr, rng, scenario),
         _table(star_id, handed, error, state, snr),
         true,
     )
@@ -151,9 +151,11 @@ def _base_model() -> Model:
     return Model.load(model_path(BASE_MODEL))
 
 
-def make_spectra(star_id, labels, carbon_nitrogen, snr, rng, world: World | None = None) -> Spectra:
+def simulate_spectra(
+    star_id, labels, carbon_nitrogen, snr, rng, scenario: Scenario | None = None
+) -> Spectra:
     """Make spectra of given stars: labels (star, 4), residuals of [C/M] and [N/M], S/N."""
-    world = world or World()
+    scenario = scenario or Scenario()
     model, windows = _base_model(), element_windows()
     cn = np.stack([windows["sensitivity_dr16_C"], windows["sensitivity_dr16_N"]])
     others = [w for name, w in windows.items() if len(name) <= 2 and name not in ("C", "N")]
@@ -168,13 +170,13 @@ def make_spectra(star_id, labels, carbon_nitrogen, snr, rng, world: World | None
         hidden = np.stack([r.normal(scale=HIDDEN_SD, size=len(others)) for r in rng[block]])
         clean = model.predict(labels[block]) - CN_DEPTH * carbon_nitrogen[block] @ cn
         clean -= WINDOW_DEPTH * hidden @ np.stack(others)
-        if world.curved:
+        if scenario.curved:
             clean = curve(model, labels[block], clean)
         for row, (star, r) in enumerate(zip(clean, rng[block], strict=True), start):
             # scatter and photon noise are both Gaussian: one draw of their sum
             noise = np.hypot(scatter, sigma[row]) * r.standard_normal(n_pixel, np.float32)
             flux[row] = np.where(usable, star + noise, 0.0)
-            ivar[row] = np.where(usable, (world.quoted * sigma[row]) ** -2, 0.0)
+            ivar[row] = np.where(usable, (scenario.quoted * sigma[row]) ** -2, 0.0)
     return Spectra(model.wavelength, flux, ivar, star_id)
 
 

@@ -1,4 +1,4 @@
-"""Room 1: files of spectra, the grids they lie on, and the container that all other rooms take."""
+"""Files of spectra, the grids they lie on, and the container that all other modules take."""
 
 from bayescannon.spectra.bits import AspcapFlag, PixelBit, StarFlag
 from bayescannon.spectra.container import STARS_PER_CHUNK, Spectra

@@ -4,11 +4,14 @@ import os
 import warnings
 
 import numpy as np
-from astropy.io import fits
+from astropy.table import Table
 
+from bayescannon.columns import find, flag_bits, numbers, plain
 from bayescannon.errors import UserError
 from bayescannon.spectra.bits import AspcapFlag, StarFlag, bits
 from bayescannon.spectra.container import Spectra
+from bayescannon.star_ids import unique_ids
+from bayescannon.tables import naming, read_table
 
 CHANNELS = ("teff_spec", "logg_spec", "m_h", "a_m", "c_m", "n_m")
 """Calibrated Teff [1000 K] and log g [dex, cgs]; [M/H], [alpha/M], [C/M], [N/M] [dex]."""
@@ -30,7 +33,6 @@ ERROR = np.array([0.003, 0.003, 0.003, 0.003, 0.01, 0.01])
 """Error given to each channel: the labels are the catalogue's own values, and quoted errors of
 the first four are floors of the calibration. [C/M], [N/M]: at least this, else as quoted."""
 USED_ERRORS = ("c_m", "n_m")
-MISSING = -999.0
 BAD_STAR = ("BAD_PIXELS", "VERY_BRIGHT_NEIGHBOR", "LOW_SNR", "BAD_RV_COMBINATION", "RV_FAIL")
 BAD_ASPCAP = ("STAR_BAD", "NO_ASPCAP_RESULT")
 TOLERANCE = 0.03
@@ -76,6 +78,7 @@ def read_abundances(
     Parameters
     ----------
     path : path
+        FITS, also compressed, or a table of its columns in another format.
     training : Spectra, optional
         Channels of the training stars: zero points of [C/M], [N/M] are compared with theirs.
     shift : bool
@@ -85,7 +88,7 @@ def read_abundances(
     -------
     Spectra
         Channels `CHANNELS`; ivar 0 for -9999, NaN, or a `<PARAMETER>_BAD` flag. A repeated
-        APOGEE_ID becomes `ID.2`, `ID.3` in order of rows. Column `bad_star`.
+        APOGEE_ID becomes `ID#2`, `ID#3` in order of rows. Column `bad_star`.
 
     Raises
     ------
@@ -96,35 +99,22 @@ def read_abundances(
     -----
     ZeroPointWarning
     """
-    try:
-        with fits.open(path, memmap=True) as hdus:
-            rows = hdus[1].data
-            if "APOGEE_ID" not in rows.names:
-                raise UserError(f"{path}: has no column APOGEE_ID: not an allStar table")
-            star_id = unique_ids(np.char.strip(np.asarray(rows["APOGEE_ID"], str)))
-            values, errors = (
-                np.column_stack([_read(rows, name, suffix, path) for name in CHANNELS])
-                for suffix in ("", "_ERR")
-            )
-            bad_star, bad = _flags(rows)
-    except (OSError, IndexError, AttributeError, TypeError) as error:
-        raise UserError(f"{path}: no such file, or not a FITS table ({error})") from error
+    named = [name for names in COLUMNS.values() for name in names]
+    vectors = ("APOGEE_ID", "STARFLAG", "ASPCAPFLAG", "PARAM", "FPARAM")
+    rows = read_table(path, ("APOGEE_ID",), (*vectors, *named, *(f"{n}_ERR" for n in named)))
+    star_id = find(rows, "APOGEE_ID")
+    if star_id is None:
+        raise UserError(f"{path}: has no column APOGEE_ID: not an allStar table")
+    with naming(path):
+        values, errors = (
+            np.column_stack([_read(rows, name, suffix) for name in CHANNELS])
+            for suffix in ("", "_ERR")
+        )
+        bad_star, bad = _flags(rows)
+        names = unique_ids(rows[star_id])
     values[bad] = np.nan
-    spectra = to_channels(values, errors, star_id, {"bad_star": bad_star})
+    spectra = to_channels(values, errors, names, {"bad_star": bad_star})
     return spectra if training is None else on_scale(spectra, training, shift)
-
-
-def unique_ids(names: np.ndarray) -> np.ndarray:
-    """Append .2, .3, ... to the second and later rows of an id."""
-    _, group, count = np.unique(names, return_inverse=True, return_counts=True)
-    if (count == 1).all():
-        return names
-    order = np.argsort(group, kind="stable")
-    first = np.concatenate([[0], np.cumsum(count)[:-1]])
-    place = np.empty(len(names), int)
-    place[order] = np.arange(len(names)) - np.repeat(first, count)
-    words = np.char.add(np.char.add(names, "."), (place + 1).astype(str))
-    return np.where(place > 0, words, names)
 
 
 def zero_points(spectra: Spectra, training: Spectra) -> dict[str, float]:
@@ -170,31 +160,26 @@ def _quadratic(x: np.ndarray) -> np.ndarray:
     return np.column_stack([np.ones(len(x)), x, x[:, i] * x[:, j]])
 
 
-def _read(rows, name: str, suffix: str, path) -> np.ndarray:
-    for column in COLUMNS[name]:
-        if column + suffix in rows.names:
-            return _clean(rows[column + suffix])
+def _read(rows: Table, name: str, suffix: str) -> np.ndarray:
+    found = find(rows, *(column + suffix for column in COLUMNS[name]))
+    if found is not None:
+        return numbers(rows, found)
     if suffix:
         return np.full(len(rows), np.nan)
-    for vector in ("PARAM", "FPARAM"):
-        if name in PARAM_INDEX and vector in rows.names:
-            return _clean(rows[vector][:, PARAM_INDEX[name]])
-    raise UserError(f"{path}: has no column {' or '.join(COLUMNS[name])} (nor FPARAM)")
+    vector = find(rows, "PARAM", "FPARAM")
+    if vector is None or name not in PARAM_INDEX or rows[vector].ndim != 2:
+        raise UserError(f"has no column {' or '.join(COLUMNS[name])} (nor FPARAM)")
+    return numbers(Table({vector: plain(rows[vector])[:, PARAM_INDEX[name]]}), vector)
 
 
-def _clean(values) -> np.ndarray:
-    values = np.asarray(values, float)
-    return np.where(values > MISSING, values, np.nan)
-
-
-def _flags(rows) -> tuple[np.ndarray, np.ndarray]:
+def _flags(rows: Table) -> tuple[np.ndarray, np.ndarray]:
     """Stars to mark (star,), and values not to use (star, channel)."""
     bad_star = np.zeros(len(rows), bool)
     bad = np.zeros((len(rows), len(CHANNELS)), bool)
-    if "STARFLAG" in rows.names:
-        bad_star |= (np.asarray(rows["STARFLAG"], np.int64) & bits(StarFlag, BAD_STAR)) != 0
-    if "ASPCAPFLAG" in rows.names:
-        flags = np.asarray(rows["ASPCAPFLAG"], np.int64)
+    if find(rows, "STARFLAG"):
+        bad_star |= (flag_bits(rows, "STARFLAG", "STARFLAG")[0] & bits(StarFlag, BAD_STAR)) != 0
+    if find(rows, "ASPCAPFLAG"):
+        flags = flag_bits(rows, "ASPCAPFLAG", "ASPCAPFLAG")[0]
         bad_star |= (flags & bits(AspcapFlag, BAD_ASPCAP)) != 0
         words = ("TEFF_BAD", "LOGG_BAD", "M_H_BAD", "ALPHA_M_BAD", "C_M_BAD", "N_M_BAD")
         for i, word in enumerate(words):

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
-import zarr
 from astropy.table import Table
 
-from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.columns import plain
+from bayescannon.errors import UserError, reason
+from bayescannon.files import output
+from bayescannon.marks import SPECTRA
 from bayescannon.spectra import tables
+from bayescannon.spectra.dataset import axis_of, check_unique, open_dataset, plain_words
 from bayescannon.spectra.grid import apogee_wavelength, pixel_index, pixel_index_of_size, place
 from bayescannon.spectra.resample import resample_flux
+from bayescannon.spectra.single import unit_for_single
+from bayescannon.star_ids import as_ids
+from bayescannon.words import plural
 
 STARS_PER_CHUNK = 512
+UNIT = "flux_unit"
+"""Attribute of a store whose fluxes are in another unit than they were given in."""
 
 
 class Spectra:
@@ -25,13 +33,14 @@ class Spectra:
     Parameters
     ----------
     wavelength : array (pixel,) or None
-        Rest-frame vacuum wavelength [Angstrom], increasing. None with `channel` instead.
+        Rest-frame vacuum wavelength [Angstrom, or with a unit], increasing. None with `channel`
+        instead.
     flux : array (star, pixel)
         Continuum-normalised flux (or the value of each channel).
     ivar : array (star, pixel)
         Inverse variance of `flux`; 0 marks a value that was not measured.
     star_id : array of str (star,)
-        Unique names.
+        Unique names: of words, bytes or integers. Further spectra of star X are `X#2`, `X#3`.
     channel : sequence of str (pixel,), optional
         Names of the "pixels" when they are no wavelengths (catalogue abundances).
     columns : mapping of str to array (star,), optional
@@ -44,27 +53,30 @@ class Spectra:
 
     Notes
     -----
-    A flux or ivar that is not finite, or an ivar below zero, reads as not measured.
+    A flux or ivar that is masked or not finite, or an ivar below zero, reads as not measured.
     A store that was opened stays on disk: slices are lazy, `flux` and `ivar` load.
     """
 
     def __init__(self, wavelength, flux, ivar, star_id, *, channel=None, columns=None):
-        star_id = np.atleast_1d(np.asarray(star_id, str))
+        star_id = as_ids(star_id)
+        masks = [a.mask for a in (flux, ivar) if isinstance(a, np.ma.MaskedArray)]
         flux, ivar = np.atleast_2d(np.asarray(flux)), np.atleast_2d(np.asarray(ivar))
-        axis = _axis(wavelength, channel)
+        axis = axis_of(wavelength, channel)
         expected = (len(star_id), axis.size)
         for name, array in (("flux", flux), ("ivar", ivar)):
             if array.shape != expected:
                 raise UserError(
                     f"{name} has shape {array.shape}, but star_id and the axis ask for {expected}"
                 )
-        _check_unique(star_id)
+        for mask in masks:
+            ivar = np.where(mask, 0, ivar)
+        check_unique(star_id)
         self.data = xr.Dataset(
             {"flux": (("star", "pixel"), flux), "ivar": (("star", "pixel"), ivar)},
             coords={"star_id": ("star", star_id), axis.name: ("pixel", axis.values)},
         )
         for name, values in dict(columns or {}).items():
-            values = np.asarray(values)
+            values = np.ma.getdata(plain(np.ma.asarray(values)))
             if name in (*self.data, *self.data.coords) or values.shape[:1] != star_id.shape:
                 raise UserError(f"column {name!r} has shape {values.shape}: give one row a star")
             dims = ("star", *(f"{name}_{k}" for k in range(1, values.ndim)))
@@ -90,34 +102,33 @@ class Spectra:
         UserError
             If there is no such store, or it holds something else.
         """
-        if not Path(path).is_dir():
-            raise UserError(f"{path}: no such spectra store; make one with `bayescannon ingest`")
-        try:
-            # consolidated metadata, where there are some, are what the last commit of an ingest saw
-            consolidated = "consolidated_metadata" in (Path(path) / "zarr.json").read_text()
-            data = xr.open_zarr(path, chunks=None, consolidated=consolidated)
-            # not numpy's new strings: np.unique of a few hundred of them ends the process
-            _check_unique(_words(data.star_id.values))
-            data[["flux", "ivar"]]  # a KeyError where this is something else
-            _check_chunks(Path(path), consolidated)
-            return cls._of(data)
-        except (KeyError, AttributeError, ValueError, FileNotFoundError) as error:
-            if isinstance(error, UserError):
-                raise
-            raise UserError(f"{path}: not a spectra store ({error})") from error
+        return cls._of(open_dataset(Path(path)))
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike, overwrite: bool = False) -> None:
         """Write a Zarr store, float32, chunked by star.
 
         Parameters
         ----------
         path : path
-            Folder to write; an existing one is replaced once the new one is complete.
+            Folder to write.
+        overwrite : bool
+            Replace a spectra store that is there, once the new one is complete.
+
+        Raises
+        ------
+        UserError
+            If something else is there, nothing may be written there, or the values of a star
+            span more than single precision holds.
+
+        Notes
+        -----
+        Fluxes that single precision cannot hold with their ivar, such as those in erg/s/cm2/A,
+        are stored in another unit, a power of two that `open` puts back.
         """
-        data = self.data.astype("float32").drop_encoding()
+        data = self._in_single().drop_encoding()
         chunk = {"star": min(STARS_PER_CHUNK, max(len(self), 1)), "pixel": data.sizes["pixel"]}
         encoding = {name: {"chunks": tuple(chunk.values())} for name in ("flux", "ivar")}
-        with write_beside(path) as beside:
+        with output(path, SPECTRA, overwrite) as beside:
             data.to_zarr(
                 beside, mode="w", consolidated=False, encoding=encoding, write_empty_chunks=True
             )
@@ -131,13 +142,18 @@ class Spectra:
             rows = [int(rows)]
         return Spectra._of(self.data.isel(star=rows))
 
+    def every(self, stride: int) -> Spectra:
+        """Keep every `stride`-th pixel; a store stays lazy."""
+        return self if stride == 1 else Spectra._of(self.data.isel(pixel=slice(None, None, stride)))
+
     def __repr__(self) -> str:
-        return f"<Spectra: {len(self)} stars x {self.data.sizes['pixel']} pixels>"
+        stars, pixels = plural(len(self), "star"), plural(self.data.sizes["pixel"], "pixel")
+        return f"<Spectra: {stars} x {pixels}>"
 
     @property
     def star_id(self) -> np.ndarray:
         """Names of the stars, (star,)."""
-        return _words(self.data.star_id.values)
+        return plain_words(self.data.star_id.values)
 
     @property
     def wavelength(self) -> np.ndarray | None:
@@ -161,36 +177,56 @@ class Spectra:
 
     @property
     def precision(self) -> np.dtype:
-        """What the fluxes are held in: float32 in a store."""
-        return self.data.flux.dtype
+        """What the fluxes are held in: float32 in a store, unless that cannot hold them."""
+        return np.dtype(float) if UNIT in self.data.attrs else self.data.flux.dtype
 
-    def arrays(self, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:
+    def arrays(self, dtype=np.float64, max_error=np.inf) -> tuple[np.ndarray, np.ndarray]:
         """Load (flux, ivar); values that were not measured are set to 0 in both.
+
+        Parameters
+        ----------
+        dtype : numpy dtype
+        max_error : float
+            A value whose error is larger, in the unit of flux, is not measured.
 
         Raises
         ------
         UserError
             If a store is damaged.
         """
+        dtype = np.result_type(dtype, self.precision) if UNIT in self.data.attrs else dtype
         try:
             flux = self.data.flux.values.astype(dtype)
             ivar = self.data.ivar.values.astype(dtype)
         except (OSError, RuntimeError, ValueError) as error:  # a damaged chunk, says its codec
             first, last = self.star_id[[0, -1]]
             raise UserError(
-                f"the spectra of stars {first} to {last} cannot be read ({error}): "
+                f"the spectra of stars {first} to {last} cannot be read ({reason(error)}): "
                 "restore the store"
             ) from error
-        bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0))
+        bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0) & (ivar >= max_error**-2.0))
         flux[bad] = 0.0
         ivar[bad] = 0.0
-        return flux, ivar
+        unit = self.data.attrs.get(UNIT, 1)
+        return (flux, ivar) if unit == 1 else (flux * unit, ivar / unit**2)
+
+    def _in_single(self) -> xr.Dataset:
+        """Give all data in single precision, in a unit that it can hold."""
+        with np.errstate(over="ignore"):  # what was not measured may be any number
+            single = self.data.astype("float32")
+        flux, ivar = self.arrays()
+        unit = unit_for_single(flux, ivar, self.star_id)
+        if unit == 1 and UNIT not in self.data.attrs:
+            return single
+        stored = {"flux": flux / unit, "ivar": ivar * unit**2}
+        columns = {name: (("star", "pixel"), np.float32(v)) for name, v in stored.items()}
+        return self.data.assign(columns).assign_attrs({UNIT: unit})
 
     @property
     def columns(self) -> dict[str, np.ndarray]:
         """What else is known of each star: name to array (star, ...); ingested stores have some."""
         axes = {"star_id", "wavelength", "channel"}
-        return {str(k): _words(v.values) for k, v in self.data.coords.items() if k not in axes}
+        return {str(k): plain_words(v.values) for k, v in self.data.coords.items() if k not in axes}
 
     @property
     def bad_star(self) -> np.ndarray | None:
@@ -198,13 +234,15 @@ class Spectra:
         return self.data["bad_star"].values if "bad_star" in self.data.coords else None
 
     @classmethod
-    def from_table(cls, table: Table) -> Spectra:
+    def from_table(cls, table: Any) -> Spectra:
         """Take spectra from a table with one row a star; see `tables.from_table`."""
         return cls(**tables.from_table(table))
 
     def to_table(self) -> Table:
         """Lay out as a table with one row a star; see `tables.to_table`."""
-        return tables.to_table(self)
+        name = tables.AXES[self.wavelength is None]
+        values = self.data[name].values
+        return tables.to_table(name, values, *self.arrays(), self.star_id, self.columns)
 
     @classmethod
     def from_specutils(cls, spectrum, star_id) -> Spectra:
@@ -213,7 +251,7 @@ class Spectra:
 
     def to_specutils(self):
         """View as one specutils `Spectrum`, flux (star, pixel); see `tables.to_specutils`."""
-        return tables.to_specutils(self)
+        return tables.to_specutils(self.wavelength, *self.arrays(), self.star_id)
 
     def to_grid(self, size: int, resample: bool = False) -> Spectra:
         """Move to another APOGEE grid.
@@ -253,49 +291,5 @@ class Spectra:
         """Median signal-to-noise per measured pixel, (star,); 0 for a star without any."""
         flux, ivar = self.arrays()
         ratio = np.where(ivar > 0, flux * np.sqrt(ivar), np.nan)
-        some = np.isfinite(ratio).any(axis=1)
-        out = np.zeros(len(self))
-        out[some] = np.nanmedian(ratio[some], axis=1)
-        return out
-
-
-def _check_chunks(path: Path, consolidated: bool) -> None:
-    """Zarr reads a chunk that is lost as a chunk of nothing: that must not go unseen."""
-    group = zarr.open_group(path, mode="r", use_consolidated=consolidated)
-    for name in ("flux", "ivar"):
-        array = group[name]
-        assert isinstance(array, zarr.Array)
-        lost = array.nchunks - array.nchunks_initialized
-        if lost > 0:
-            raise UserError(
-                f"{path}: {name} lacks {lost} of {array.nchunks} chunks; restore the store, or "
-                "make it again"
-            )
-
-
-def _words(values: np.ndarray) -> np.ndarray:
-    """Strings of any length (as stores keep them) as numpy's plain ones; others as they are."""
-    return np.array(values.tolist(), str) if values.dtype.kind in "TO" else values
-
-
-def _axis(wavelength, channel) -> xr.DataArray:
-    if (wavelength is None) == (channel is None):
-        raise UserError("give either wavelength or channel names, not both and not neither")
-    if channel is not None:
-        names = np.asarray(channel, str)
-        _check_unique(names, "channel")
-        return xr.DataArray(names, dims="pixel", name="channel")
-    values = np.asarray(wavelength, float)
-    if values.ndim != 1 or not (np.isfinite(values).all() and (np.diff(values) > 0).all()):
-        raise UserError("wavelength must be one-dimensional, finite and increasing")
-    return xr.DataArray(values, dims="pixel", name="wavelength")
-
-
-def _check_unique(names: np.ndarray, what: str = "star_id") -> None:
-    values, counts = np.unique(names, return_counts=True)
-    if (counts > 1).any():
-        repeated = values[counts > 1]
-        raise UserError(
-            f"{what} '{repeated[0]}' appears {counts.max()} times ({repeated.size} repeat): "
-            "make them unique, for example by appending the field"
-        )
+        ratio[~(ivar > 0).any(axis=1)] = 0.0
+        return np.nanmedian(ratio, axis=1)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.polynomial import chebyshev
 
-import bayescannon.precision  # noqa: F401
+from bayescannon.precision import require_float64
 from bayescannon.typing import Array, Factors, StarPixels
 
 FAR_BELOW_ZERO = -5.0
@@ -72,6 +72,7 @@ def solve_continuum(
     degree : int
         Degree of the polynomial.
     """
+    require_float64()
     where = np.flatnonzero(continuum)
     basis = design(chip, degree)[where]
     on_chip = (chip[where][:, None] == np.unique(chip)).astype(float)

@@ -5,6 +5,7 @@ import io
 import math
 import os
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +30,9 @@ _GZIP = b"\x1f\x8b"
 
 CARD, BLOCK = 80, 2880
 END = b"END".ljust(CARD)
+COMBINED = 2
+"""Rows of combined spectra at the beginning of an apStar file with several visits."""
+VISIT_SNR = b"SNRVIS"
 WANTED = {key.ljust(8) for key in (b"NAXIS", b"OBJID", b"OBJ", b"SNR", b"STARFLAG")}
 
 
@@ -70,6 +74,24 @@ def read_spectrum(
     UserError
         If the file is missing, damaged, or of another kind.
     """
+    return _read(path, bad_pixel, resample, lambda n: [0])[0]
+
+
+def read_visits(
+    path: str | os.PathLike, bad_pixel: int = BAD_PIXEL, resample: bool = False
+) -> list[RawSpectrum]:
+    """Read the single visits of an apStar or asStar file, from its third row on.
+
+    Two combined spectra stand before them. A file of fewer rows has one visit, its first row.
+    Parameters and errors are those of `read_spectrum`; `snr` is that of the visit.
+    """
+    return _read(path, bad_pixel, resample, lambda n: list(range(COMBINED, n)) or [0])
+
+
+def _read(
+    path: str | os.PathLike, bad_pixel: int, resample: bool, wanted: Callable[[int], list[int]]
+) -> list[RawSpectrum]:
+    """Read the rows that are wanted of a file of n rows."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file")
@@ -78,35 +100,40 @@ def read_spectrum(
         plain = gzip.decompress(stored) if stored.startswith(_GZIP) else stored
         with ignored(module="astropy"):  # the survey's own headers break the standard's letter
             head, stop = _primary(plain)
-            star = _parse(_images(plain, stop), bad_pixel, resample)
+            images = _images(plain, stop)
+            if len({image.rows.shape[1] for image in images}) > 1:
+                raise UserError("flux, error and mask have different numbers of pixels")
+            rows = wanted(min(len(image.rows) for image in images))
+            stars = [_parse(images, row, bad_pixel, resample) for row in rows]
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except Exception as error:  # a parser that meets damaged bytes may raise anything
         reason = f"{error}".splitlines()[0] if f"{error}" else type(error).__name__
         raise UserError(f"{path}: damaged or not a FITS file ({reason})") from error
-    return RawSpectrum(
-        _star_id(path, head),
-        *star,
-        snr=_number(head.get("SNR"), math.nan),
-        star_flags=int(_number(head.get("STARFLAG"), 0)),
-        checksum=xxh3_128_hexdigest(stored),
-    )
+    name, flags = _star_id(path, head), int(_number(head.get("STARFLAG"), 0))
+    checksum = xxh3_128_hexdigest(stored)
+    keys = ["SNR" if row < COMBINED else f"SNRVIS{row - COMBINED + 1}" for row in rows]
+    snr = [_number(head.get(key), math.nan) for key in keys]
+    return [
+        RawSpectrum(name, *star, snr=ratio, star_flags=flags, checksum=checksum)
+        for star, ratio in zip(stars, snr, strict=True)
+    ]
 
 
 class Image(NamedTuple):
-    """The first row of an image, the combined spectrum, and the header of all."""
+    """All rows of an image (row, pixel), as stored, and their header."""
 
-    row: np.ndarray
+    rows: np.ndarray
     header: fits.Header
 
 
 def _parse(
-    images: list[Image], bad_pixel: int, resample: bool
+    images: list[Image], row: int, bad_pixel: int, resample: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
-    (flux, header), (error, _), (third, about_third) = images
-    if not flux.shape == error.shape == third.shape:
-        raise UserError("flux, error and mask have different numbers of pixels")
-    is_ap_star = np.issubdtype(third.dtype, np.integer)
+    native = (i.rows[row].astype(i.rows.dtype.newbyteorder("=")) for i in images)
+    flux, error, third = native
+    header, _, about_third = (image.header for image in images)
+    is_ap_star, third = _as_mask(third)
     if not is_ap_star and "mask" in str(about_third.get("BUNIT", "")).lower():
         raise UserError("the pixel mask in HDU 3 is not of integers")
     good = np.isfinite(flux) & np.isfinite(error) & (error > 0)
@@ -119,6 +146,20 @@ def _parse(
     ivar[~good] = 0.0
     flux = np.where(good, flux, 0.0).astype(float)
     return *_on_grid(header, flux, ivar, resample), not is_ap_star
+
+
+def _as_mask(third: np.ndarray) -> tuple[bool, np.ndarray]:
+    """Say whether HDU 3 is a pixel mask, and give its bits.
+
+    Some tools store a mask as floats: whole numbers, which the best-fit model of an aspcapStar
+    file never is (but for a model that is 1 everywhere). What is not finite has every bit.
+    """
+    if np.issubdtype(third.dtype, np.integer):
+        return True, third
+    known = np.isfinite(third)
+    values = third[known]
+    whole = values.size > 0 and (values == np.round(values)).all() and (values != 1).any()
+    return bool(whole), np.where(known, third, -1).astype(np.int64) if whole else third
 
 
 def _images(plain: bytes, start: int) -> list[Image]:
@@ -135,8 +176,8 @@ def _images(plain: bytes, start: int) -> list[Image]:
             return _images_by_astropy(plain)
         if len(plain) < stop + layout.size:
             raise UserError("ends before its data do")
-        row = np.frombuffer(plain, layout.dtype, layout.pixels, stop)
-        images.append(Image(row.astype(layout.dtype.newbyteorder("=")), layout.header))
+        rows = np.frombuffer(plain, layout.dtype, layout.size // layout.dtype.itemsize, stop)
+        images.append(Image(rows.reshape(-1, layout.pixels), layout.header))
         start = stop + -(-layout.size // BLOCK) * BLOCK
     return images
 
@@ -184,13 +225,13 @@ def _images_by_astropy(plain: bytes) -> list[Image]:
         except IndexError:
             few = f"has {len(hdus)} HDUs; an apStar or aspcapStar file has 4 or more"
             raise UserError(few) from None
-        return [Image(_first_row(image.data), image.header) for image in found]
+        return [Image(_rows(image.data), image.header) for image in found]
 
 
-def _first_row(data) -> np.ndarray:
+def _rows(data) -> np.ndarray:
     if data is None or np.ndim(data) not in (1, 2) or not np.issubdtype(data.dtype, np.number):
         raise UserError("an image of numbers was expected in HDUs 1 to 3")
-    return np.asarray(data if np.ndim(data) == 1 else data[0]).astype(data.dtype.newbyteorder("="))
+    return np.atleast_2d(np.asarray(data))
 
 
 def _on_grid(header: fits.Header, flux, ivar, resample: bool):
@@ -224,7 +265,7 @@ def _primary(plain: bytes) -> tuple[dict, int]:
     found = {}
     for start in range(0, len(plain), CARD):
         card = plain[start : start + CARD]
-        if card[:8] in WANTED:
+        if card[:8] in WANTED or card.startswith(VISIT_SNR):
             parsed = fits.Card.fromstring(card)
             found[parsed.keyword] = parsed.value
         elif card == END:

@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from astropy.table import Table
 
+from bayescannon.columns import find, flag_bits, numbers, plain, words
 from bayescannon.errors import UserError
 from bayescannon.spectra.bits import AspcapFlag, StarFlag, bits
+from bayescannon.star_ids import star_of, unique_ids
+from bayescannon.tables import as_table, naming, read_table
 
 NAMES = {
     "star_id": ("APOGEE_ID",),
@@ -37,9 +39,7 @@ NAMES = {
 }
 """Our names, and those of the releases from the newest to the oldest."""
 
-MISSING = -999.0
-"""ASPCAP's values for "none" (-9999, and -9999.99 in later releases) lie below this."""
-
+WORDS = ("telescope", "field", "file")
 RELEASES = ("dr12", "dr17")
 KINDS = ("aspcapStar", "apStar")
 
@@ -54,7 +54,8 @@ def read_all_star(
     Parameters
     ----------
     path : path
-        `allStar-*.fits`, also compressed. Only the columns that are used are read.
+        `allStar-*.fits`, also compressed, or a table of its columns in another format. Of FITS
+        only the columns that are used are read.
     bad_star_flags, bad_aspcap_flags : iterable of str
         Names of the bits that make a star unfit to train on; a recipe's `[pixels]` has them.
 
@@ -63,7 +64,7 @@ def read_all_star(
     Table
         Columns as in `NAMES`, where the release has them, in its order of rows; NaN where it
         gives no value; `bad_star` where one of the named bits is set. A star that was observed
-        in several fields has a row for each.
+        in several fields has a row for each: `X`, `X#2`, `X#3` in order of rows.
 
     Raises
     ------
@@ -74,43 +75,42 @@ def read_all_star(
         ("star_flags", bits(StarFlag, bad_star_flags, "pixels.bad_star_flags")),
         ("aspcap_flags", bits(AspcapFlag, bad_aspcap_flags, "pixels.bad_aspcap_flags")),
     )
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such file")
+    wanted = [name for theirs in NAMES.values() for name in theirs]
+    rows = read_table(path, NAMES["star_id"], wanted)
     table = Table()
-    try:
-        with fits.open(path, memmap=True) as hdus:
-            rows = hdus[1].data
-            for ours, theirs in NAMES.items():
-                found = [name for name in theirs if name in rows.names]
-                if found:
-                    table[ours] = _column(rows[found[0]])
-    except Exception as error:  # as in `read_spectrum`
-        reason = f"{error}".splitlines()[0] if f"{error}" else type(error).__name__
-        raise UserError(f"{path}: damaged or not a FITS table ({reason})") from error
+    with naming(path):
+        for ours, theirs in NAMES.items():
+            name = find(rows, *theirs)
+            if name is not None:
+                table[ours] = _column(rows, ours, name)
     if "star_id" not in table.colnames:
         raise UserError(f"{path}: has no column APOGEE_ID: not an allStar table")
-    table["bad_star"] = False
+    table["bad_star"] = np.zeros(len(rows), bool)
     for name, bad in marks:
         if name in table.colnames:
-            table["bad_star"] |= (table[name].astype(np.int64) & bad) != 0
+            table["bad_star"] |= (table[name] & bad) != 0
     return table
 
 
-def _column(values) -> np.ndarray:
-    if values.dtype.kind in "SU":
-        return np.char.strip(np.asarray(values, str))
-    values = np.asarray(values).astype(values.dtype.newbyteorder("="))
-    if values.dtype.kind == "f":
-        return np.where(values > MISSING, values, np.nan)
-    return values
+def _column(rows: Table, ours: str, name: str) -> np.ndarray:
+    if ours == "star_id":
+        return unique_ids(rows[name])
+    if ours.endswith("_flags"):
+        return flag_bits(rows, name, name.upper())[0]
+    values = plain(rows[name])
+    if values.dtype.kind == "i":
+        return np.ma.getdata(values)
+    if ours in WORDS or (ours == "location_id" and values.dtype.kind == "U"):
+        return words(rows, name)
+    return numbers(rows, name).astype(values.dtype if values.dtype.kind == "f" else float)
 
 
-def survey_paths(table: Table, release: str, kind: str = "aspcapStar") -> list[str]:
+def survey_paths(table: Any, release: str, kind: str = "aspcapStar") -> list[str]:
     """Say where the survey keeps the spectra of stars, relative to its `sas` folder.
 
     Parameters
     ----------
-    table : Table
+    table : Table or data frame
         Rows of `read_all_star`, or a table with `star_id` and `field`; with `telescope` where it
         is not the 2.5 m at Apache Point. DR12 files by `location_id`: given instead of `field`,
         or a number in `field`, serves as well.
@@ -132,10 +132,15 @@ def survey_paths(table: Table, release: str, kind: str = "aspcapStar") -> list[s
         raise UserError(f"release {release!r} is unknown: use {' or '.join(RELEASES)}")
     if kind not in KINDS:
         raise UserError(f"kind {kind!r} is unknown: use {' or '.join(KINDS)}")
-    if "star_id" not in table.colnames or not {"field", "location_id"} & set(table.colnames):
+    table = as_table(table)
+    columns = {n: find(table, n) for n in ("star_id", "field", "location_id", "telescope")}
+    known = {name: words(table, theirs) for name, theirs in columns.items() if theirs is not None}
+    if "star_id" not in known or not {"field", "location_id"} & set(known):
         raise UserError("survey paths need the columns star_id and field (or location_id)")
+    known["star_id"] = np.array([star_of(name) for name in known["star_id"]], str)
     path = _dr12 if release.lower() == "dr12" else _dr17
-    return [path(dict(zip(table.colnames, row, strict=True)), kind) for row in table]
+    rows = zip(*known.values(), strict=True)
+    return [path(dict(zip(known, row, strict=True)), kind) for row in rows]
 
 
 def _dr12(row: dict, kind: str) -> str:

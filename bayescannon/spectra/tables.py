@@ -1,97 +1,117 @@
 """Spectra as astropy tables and as specutils' `Spectrum`, there and back."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from astropy import units as u
 from astropy.nddata import InverseVariance
 from astropy.table import Table
 
+from bayescannon.columns import need, plain
 from bayescannon.errors import UserError
 from bayescannon.spectra.resample import require_specutils
-
-if TYPE_CHECKING:
-    from bayescannon.spectra.container import Spectra
+from bayescannon.star_ids import as_ids, fits_ids
+from bayescannon.tables import as_table
+from bayescannon.units import in_angstrom
 
 AXES = ("wavelength", "channel")
 
 
-def to_table(spectra: Spectra) -> Table:
+def to_table(
+    name: str,
+    axis: np.ndarray,
+    flux: np.ndarray,
+    ivar: np.ndarray,
+    star_id: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+) -> Table:
     """Lay out spectra as a table that FITS can hold (ECSV only some 5000 pixels of it).
+
+    Parameters
+    ----------
+    name : {"wavelength", "channel"}
+        What the axis is.
+    axis : (pixel,)
+        Wavelengths [Angstrom], or names of channels.
+    flux, ivar : (star, pixel)
+    star_id : (star,)
+    columns : mapping of str to (star,)
+        Further columns.
 
     Returns
     -------
     Table
         One row a star: `star_id`; `wavelength` [Angstrom] or `channel`, `flux` and `ivar` of
-        shape (pixel,) each; and whatever `spectra.columns` has.
+        shape (pixel,) each; and the further columns.
     """
-    flux, ivar = spectra.arrays()
-    is_wavelength = spectra.wavelength is not None
-    values = np.asarray(spectra.wavelength if is_wavelength else spectra.channel)
-    axis = Table.Column(np.tile(values, (len(spectra), 1)), name=AXES[not is_wavelength])
-    axis.unit = u.AA if is_wavelength else None
-    table = Table([spectra.star_id, axis, flux, ivar], names=("star_id", axis.name, "flux", "ivar"))
-    for name, values in spectra.columns.items():
+    column = Table.Column(np.tile(axis, (len(star_id), 1)), name=name)
+    column.unit = u.AA if name == "wavelength" else None
+    names = ("star_id", name, "flux", "ivar")
+    table = Table([fits_ids(star_id), column, flux, ivar], names=names)
+    for name, values in columns.items():
         table[name] = values
     return table
 
 
-def from_table(table: Table) -> dict[str, Any]:
+def from_table(table: Any) -> dict[str, Any]:
     """Find the arguments of `Spectra` in a table with one row a star.
 
     Parameters
     ----------
     table : Table
-        `star_id`; `wavelength` (Angstrom unless it has a unit) or `channel`, alike in every row;
-        `flux`; and `ivar` or the standard deviation `flux_err`. Other columns are kept.
+        Names in any case: `star_id`; `wavelength` (Angstrom unless it has a unit) or `channel`,
+        alike in every row; `flux`; and `ivar` or the standard deviation `flux_err`. Other columns
+        are kept.
 
     Raises
     ------
     UserError
         If a column is missing, or rows lie on different wavelengths.
     """
-    axes = [name for name in AXES if name in table.colnames]
-    errors = [name for name in ("ivar", "flux_err") if name in table.colnames]
-    for found, needed in (
-        (axes, "wavelength or channel"),
-        (errors, "ivar or flux_err"),
-        ([name for name in ("star_id",) if name in table.colnames], "star_id"),
-        ([name for name in ("flux",) if name in table.colnames], "flux"),
-    ):
-        if not found:
-            raise UserError(f"the table has no column {needed}; it has {', '.join(table.colnames)}")
-    axis = np.atleast_2d(_plain(table[axes[0]], u.AA if axes[0] == "wavelength" else None))
-    if len(axis) == 0 or (axis != axis[0]).any():
-        raise UserError(f"column {axes[0]!r} must be there and be the same in every row")
-    ivar = _plain(table[errors[0]])
-    if errors[0] == "flux_err":
+    table = as_table(table)
+    star_id, flux = need(table, "star_id"), need(table, "flux")
+    error, axis = need(table, "ivar", "flux_err"), need(table, *AXES)
+    is_wavelength = axis.lower() == "wavelength"
+    values = table[axis]
+    if is_wavelength and getattr(values, "unit", None) is not None:
+        values = in_angstrom(values)
+    rows = np.atleast_2d(_values(values))
+    if len(rows) == 0 or (rows != rows[0]).any():
+        raise UserError(f"column {axis!r} must be there and be the same in every row")
+    ivar = _values(table[error])
+    if error.lower() == "flux_err":
         with np.errstate(divide="ignore"):
             ivar = np.where(ivar > 0, ivar**-2.0, 0.0)
-    used = {"star_id", "flux", axes[0], errors[0]}
+    used = {star_id, flux, error, axis}
     return {
-        "wavelength": axis[0] if axes[0] == "wavelength" else None,
-        "channel": axis[0] if axes[0] == "channel" else None,
-        "flux": _plain(table["flux"]),
+        "wavelength": rows[0] if is_wavelength else None,
+        "channel": None if is_wavelength else rows[0],
+        "flux": _values(table[flux]),
         "ivar": ivar,
-        "star_id": np.asarray(table["star_id"], str),
-        "columns": {name: _plain(table[name]) for name in table.colnames if name not in used},
+        "star_id": as_ids(table[star_id]),
+        "columns": {name: _values(table[name]) for name in table.colnames if name not in used},
     }
 
 
-def _plain(column, unit: u.UnitBase | None = None) -> np.ndarray:
+def _values(column) -> np.ndarray:
     """Values without mask or unit; what is masked becomes NaN where that is possible."""
-    if unit is not None and getattr(column, "unit", None) is not None:
-        column = u.Quantity(column).to_value(unit)
-    values = np.ma.asarray(getattr(column, "value", column))
-    if values.dtype.kind == "S":  # what FITS gives for words
-        return np.char.decode(np.ma.getdata(values), "ascii")
-    return np.ma.getdata(values if values.dtype.kind != "f" else values.filled(np.nan))
+    values = plain(column)
+    return values.filled(np.nan) if values.dtype.kind == "f" else np.ma.getdata(values)
 
 
-def to_specutils(spectra: Spectra):
+def to_specutils(
+    wavelength: np.ndarray | None, flux: np.ndarray, ivar: np.ndarray, star_id: np.ndarray
+):
     """View spectra as one specutils `Spectrum`, flux (star, pixel).
+
+    Parameters
+    ----------
+    wavelength : (pixel,) or None
+        [Angstrom].
+    flux, ivar : (star, pixel)
+    star_id : (star,)
+        Goes to `meta`.
 
     Raises
     ------
@@ -99,15 +119,14 @@ def to_specutils(spectra: Spectra):
         If specutils is not installed, or the axis is not wavelength.
     """
     specutils = require_specutils()
-    if spectra.wavelength is None:
+    if wavelength is None:
         raise UserError("channels have no wavelength: there is no Spectrum of them")
-    flux, ivar = spectra.arrays()
     return specutils.Spectrum(
-        spectral_axis=spectra.wavelength * u.AA,
+        spectral_axis=wavelength * u.AA,
         flux=flux * u.dimensionless_unscaled,
         uncertainty=InverseVariance(ivar),
         mask=ivar == 0,
-        meta={"star_id": spectra.star_id},
+        meta={"star_id": star_id},
     )
 
 
@@ -135,5 +154,5 @@ def from_specutils(spectrum, star_id) -> dict[str, Any]:
         "wavelength": np.array(wavelength[order]),
         "flux": np.atleast_2d(flux)[:, order],
         "ivar": np.atleast_2d(ivar)[:, order],
-        "star_id": np.atleast_1d(np.asarray(star_id, str)),
+        "star_id": as_ids(star_id),
     }

@@ -1,4 +1,4 @@
-"""Room 4: training of every pixel. Arrays in, arrays out."""
+"""Training of every pixel. Arrays in, arrays out."""
 
 from bayescannon.training.budget import ErrorBudget, Residuals, fit_budget
 from bayescannon.training.channels import DEGREES_OF_FREEDOM, ChannelFit, fit_channels

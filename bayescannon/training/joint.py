@@ -1,7 +1,7 @@
 """Joint training: latent labels, residual factors, shrunk coefficients and scatter together.
 
 Expectation-maximisation with three departures from the textbook, each for a reason that data
-showed (see docs/training.md):
+showed (see docs/explanation/training.md):
 
 - a star's catalogue labels count for what they are worth beside those that its spectrum shows
   once both the catalogue and the model may err; what its spectrum shows is inferred from

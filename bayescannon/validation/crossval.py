@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -12,16 +13,21 @@ import numpy as np
 import xarray as xr
 from astropy.table import Table
 
-from bayescannon.calibration import Judged, judge, thin
+from bayescannon.calibration import Judged, convolve, judge, mixed_errors, thin
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
-from bayescannon.labels import label_arrays
+from bayescannon.files import output, resolved, work_in, write_beside
+from bayescannon.labels import label_arrays, stars_needed
+from bayescannon.marks import ARRAYS, FOLDS
 from bayescannon.model import Model, train
 from bayescannon.model.by_state import parts_of
 from bayescannon.posterior import infer, stack_draws
+from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array, point_sd
+
+FINGERPRINT = "fingerprint"
+"""File in a folder of folds: which data and settings they are of."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +70,35 @@ class CrossValidation:
     @property
     def statistics(self) -> dict[str, Judged]:
         """Bias, rms, robust scatter, z-width, coverage and slopes, convolved with `error`."""
-        columns = (self.truth, self.mean, self.sd, self.q16, self.q84, self.error)
+        error, draws = np.nan_to_num(self.error), np.swapaxes(self.draws, 0, 1).astype(float)
+        draws = convolve(draws, mixed_errors(error, self.degrees, len(draws)))
+        q16, q84 = np.quantile(draws, [0.16, 0.84], axis=0)
+        columns = (self.truth, self.mean, np.hypot(self.sd, error), q16, q84)
         return {name: judge(*(c[:, i] for c in columns)) for i, name in enumerate(self.labels)}
 
-    def save(self, path: str | os.PathLike) -> None:
-        """Write all of it, draws included, as a compressed `.npz`."""
+    def save(self, path: str | os.PathLike, overwrite: bool = False) -> None:
+        """Write all of it, draws included, as a compressed `.npz`.
+
+        Parameters
+        ----------
+        path : path
+        overwrite : bool
+            Replace a cross-validation that is there; nothing else is ever replaced.
+
+        Raises
+        ------
+        UserError
+            If something else is there, or nothing may be written there.
+        """
         columns = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
-        with write_beside(path) as beside, beside.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **columns)
+        with output(path, ARRAYS, overwrite) as beside:
+            np.savez_compressed(beside, allow_pickle=False, bayescannon=ARRAYS.name, **columns)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> CrossValidation:
         """Read what `save` wrote."""
         with np.load(path) as stored:
-            columns = dict(stored)
+            columns = {name: stored[name] for name in stored if name != "bayescannon"}
         columns.setdefault("degrees", np.full(columns["error"].shape, np.inf))
         return cls(labels=tuple(map(str, columns.pop("labels"))), **columns)
 
@@ -125,46 +146,89 @@ def cross_validate(
     Raises
     ------
     UserError
-        If there are fewer than two folds, fewer stars than folds, or the folder holds folds of
+        If there are fewer than two folds, too few stars for them, or the folder holds folds of
         other data or settings.
     """
-    if not 2 <= folds <= len(spectra):
-        raise UserError(f"folds is {folds}: use 2 to the number of stars ({len(spectra)})")
+    require_float64()
     names = recipe.labels.names
+    check_folds(labels, recipe, spectra.star_id, folds)
     handed, stated = label_arrays(labels, names, spectra.star_id)
     judged_by, _ = label_arrays(labels if truth is None else truth, names, spectra.star_id)
     fold = assign_folds(handed[:, -1], folds, seed)
-    kept = None
-    if folder is not None:
-        kept = Path(folder)
-        _claim(kept, _fingerprint(recipe, spectra, handed, folds, seed))
+    fingerprint = _fingerprint(recipe, spectra, handed, folds, seed)
     parts: dict[str, np.ndarray] = {}
-    for k in range(folds):
-        test = np.flatnonzero(fold == k)
-        path = None if kept is None else kept / f"fold-{k:03d}.npz"
-        if path is None or not path.is_file():
-            model = train(spectra[np.flatnonzero(fold != k)], labels, recipe)
-            post = infer(model, spectra[test], method="importance", seed=seed)
-            found = posterior_columns(post, names) | {
-                "chi2_red": array(post, "sample_stats/chi2") / array(post, "sample_stats/dof"),
-                "distance": array(post, "sample_stats/distance"),
-                "flags": array(post, "sample_stats/flags"),
-                "draws": np.swapaxes(thin(stack_draws(post, names)), 0, 1).astype(np.float32),
-            }
-            found |= _label_errors(model, stated[test], post)
-            if path is not None:
-                with write_beside(path) as beside, beside.open("wb") as file:
-                    np.savez(file, allow_pickle=False, **found)
-        else:
-            with np.load(path) as stored:
-                found = dict(stored)
-        for name, values in found.items():
-            parts.setdefault(name, np.zeros((len(spectra), *values.shape[1:]), values.dtype))
-            parts[name][test] = values
-        if progress is not None:
-            progress(k + 1)
+    with nullcontext() if folder is None else _kept_in(folder, fingerprint) as kept:
+        for k in range(folds):
+            test = np.flatnonzero(fold == k)
+            path = None if kept is None else kept / f"fold-{k:03d}.npz"
+            if path is None or not path.is_file():
+                train_set = spectra[np.flatnonzero(fold != k)]
+                found = _one_fold(train_set, spectra[test], labels, stated[test], recipe, seed)
+                if path is not None:
+                    with write_beside(path) as beside:
+                        np.savez(beside, allow_pickle=False, **found)
+            else:
+                with np.load(path) as stored:
+                    found = dict(stored)
+            for name, values in found.items():
+                parts.setdefault(name, np.zeros((len(spectra), *values.shape[1:]), values.dtype))
+                parts[name][test] = values
+            if progress is not None:
+                progress(k + 1)
     parts["error"] = np.where(judged_by == handed, parts["error"], 0.0)
     return CrossValidation(names, spectra.star_id, fold, judged_by, **parts)
+
+
+def remove_folds(folder: str | os.PathLike) -> None:
+    """Remove what `cross_validate` kept in a folder, and the folder unless it holds more."""
+    folder = resolved(folder)
+    for path in [*folder.glob("fold-*.npz"), folder / FINGERPRINT]:
+        path.unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _one_fold(
+    training: Spectra, test: Spectra, labels: Table, stated: np.ndarray, recipe: Recipe, seed: int
+) -> dict[str, np.ndarray]:
+    """Train without a fold and infer it: what is kept of it, (star, ...)."""
+    model = train(training, labels, recipe)
+    post, names = infer(model, test, method="importance", seed=seed), recipe.labels.names
+    found = posterior_columns(post, names) | {
+        "chi2_red": array(post, "sample_stats/chi2") / array(post, "sample_stats/dof"),
+        "distance": array(post, "sample_stats/distance"),
+        "flags": array(post, "sample_stats/flags"),
+        "draws": np.swapaxes(thin(stack_draws(post, names)), 0, 1).astype(np.float32),
+    }
+    return found | _label_errors(model, stated, post)
+
+
+def check_folds(labels: Table, recipe: Recipe, star_id: np.ndarray, folds: int) -> None:
+    """Refuse folds in which training is known to fail, before anything runs.
+
+    Parameters
+    ----------
+    labels, recipe
+        As for `train`.
+    star_id : (star,)
+    folds : int
+
+    Raises
+    ------
+    UserError
+        If folds are fewer than two, more than there are stars, or leave too few to train on.
+    """
+    if not 2 <= folds <= len(star_id):
+        raise UserError(f"folds is {folds}: use 2 to the number of stars ({len(star_id)})")
+    values, _ = label_arrays(labels, recipe.labels.names, star_id)
+    complete = int(np.isfinite(values).all(axis=1).sum())
+    needed = stars_needed(len(recipe.labels.names), recipe.labels.degree)
+    left = complete - -(-complete // folds)
+    if left < needed:
+        raise UserError(
+            f"{complete} stars have all labels: {folds} folds leave {left} to train on, but "
+            f"{needed} are needed: add stars, use more folds, or train without a certificate"
+        )
 
 
 def _label_errors(model: Model, stated: np.ndarray, post: xr.DataTree) -> dict[str, np.ndarray]:
@@ -201,19 +265,20 @@ def _fingerprint(recipe: Recipe, spectra: Spectra, handed, folds: int, seed: int
     return digest.hexdigest()
 
 
-def _claim(folder: Path, fingerprint: str) -> None:
-    """Make the folder ours, or see that it already is."""
-    mark = folder / "fingerprint"
-    if mark.is_file():
-        if mark.read_text(encoding="utf-8") != fingerprint:
+@contextmanager
+def _kept_in(folder: str | os.PathLike, fingerprint: str) -> Generator[Path]:
+    """Hold the folder where folds are kept; refuse one of another cross-validation."""
+    with work_in(folder, FOLDS, FINGERPRINT) as kept:
+        mark = kept / FINGERPRINT
+        if not mark.is_file():
+            with write_beside(mark) as beside:
+                beside.write_text(fingerprint, encoding="utf-8")
+        elif mark.read_text(encoding="utf-8") != fingerprint:
             raise UserError(
                 f"{folder}: holds folds of other data or settings, or of another version; "
                 "remove it or name another folder"
             )
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with write_beside(mark) as beside:
-        beside.write_text(fingerprint, encoding="utf-8")
+        yield kept
 
 
 def posterior_columns(post: xr.DataTree, names: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ import xarray as xr
 from bayescannon.ages.states import clump_probability
 from bayescannon.calibration import Inflation, inflate, inflation_design
 from bayescannon.errors import UserError
+from bayescannon.precision import require_float64
 from bayescannon.trees import array
 
 LABELS = ("teff", "logg", "feh", "afe", "ln_mass")
@@ -39,6 +40,7 @@ def recalibrate(
     UserError
         If the posterior lacks a label, or has been recalibrated before.
     """
+    require_float64()
     if "inflation" in post.attrs:
         raise UserError("this posterior is recalibrated already: use the one that `infer` gave")
     names = [str(name) for name in array(post, "point/parameter")]

@@ -1,4 +1,4 @@
-"""Mock stars drawn from an age prior, judged under it: are the age posteriors honest?
+"""Mock stars drawn from an age prior, judged under it: are the age posteriors calibrated?
 
 Labels are those of the real giants that ship. State, age, mass lost and place within the clump are
 drawn; mass and metallicity are measured with correlated errors. Coverage is binned on what is
@@ -13,7 +13,8 @@ import xarray as xr
 from jaxtyping import Bool, Float
 
 from bayescannon.ages.draws import salaris
-from bayescannon.ages.grid import Parsec, evaluate
+from bayescannon.ages.grid import Parsec
+from bayescannon.ages.interpolation import evaluate
 from bayescannon.ages.mixture import QUANTITIES
 from bayescannon.ages.posterior import (
     MASS_LOSS_SCATTER,
@@ -23,9 +24,10 @@ from bayescannon.ages.posterior import (
     state_tables,
 )
 from bayescannon.ages.run import infer_ages
-from bayescannon.ages.states import default_classifier, known_states, p_clump
+from bayescannon.ages.states import RIDGE, default_classifier, known_states
 from bayescannon.calibration import LEVELS, coverage, crps, crps_normal, equal_bins, pit_of_draws
 from bayescannon.posterior.result import as_posterior
+from bayescannon.states import fit_states, p_clump
 from bayescannon.typing import Array, Stars
 
 N_AGE = 2048
@@ -209,3 +211,41 @@ def _point_crps(mock: MockAges, grid: Parsec) -> Stars:
         edge = np.where(too_heavy, grid.log_age[0], oldest)
         x[here] = np.where(np.isfinite(age), np.minimum(np.log10(age), oldest), edge)
     return crps_normal(x, np.full(len(x), POINT_ERROR), mock.x)
+
+
+class Reliability(NamedTuple):
+    """Whether predicted probabilities of held-out stars are calibrated."""
+
+    p: Stars
+    """Cross-validated P(rc)."""
+    rc: Bool[np.ndarray, "star"]
+    log_score: float
+    """Mean of -ln of the probability given to what came true; ln 2 for a coin."""
+    brier: float
+    """Mean squared difference between probability and truth; 1/4 for a coin."""
+    accuracy: float
+
+
+def measure_reliability(folds: int = 10, seed: int = 0) -> Reliability:
+    """Cross-validate the classifier on the stars of known state.
+
+    Parameters
+    ----------
+    folds, seed : int
+        Number of folds, and the seed that deals the stars out.
+    """
+    labels, rc = known_states()
+    fold = np.random.default_rng(seed).permutation(len(rc)) % folds
+    p = np.empty(len(rc))
+    for i in range(folds):
+        held_out = fold == i
+        classifier = fit_states(labels[~held_out], rc[~held_out], RIDGE)
+        p[held_out] = np.asarray(p_clump(classifier, labels[held_out]))
+    truth_given = np.clip(np.where(rc, p, 1 - p), 1e-12, 1.0)
+    return Reliability(
+        p,
+        rc,
+        float(-np.log(truth_given).mean()),
+        float(((p - rc) ** 2).mean()),
+        float(((p > 0.5) == rc).mean()),
+    )

@@ -3,13 +3,13 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from bayescannon.ages import AGE_PRIORS
-from bayescannon.cli.console import Seed, console, progress
+from bayescannon.cli.console import Seed, console, progress, text_table
+from bayescannon.cli.lazy import plain_app
 from studies.ages.check import BIN_TOLERANCE, PROBABILITIES, TOLERANCE, Check, self_check
 
-app = typer.Typer()
+app = plain_app()
 
 
 @app.command()
@@ -18,21 +18,19 @@ def check(
     prior: Annotated[str | None, typer.Option(help="Only this prior; all four without.")] = None,
     seed: Seed = 0,
 ) -> None:
-    """Draw mock stars from each age prior, and see whether their age posteriors are honest."""
+    """Draw mock stars from each age prior, and see whether their age posteriors are calibrated."""
     points = " / ".join(f"{100 * t:g}" for t in TOLERANCE)
-    shown = Table(
-        title=f"share of {stars} true ages inside intervals, in %",
-        caption=f"allowed misses: {points} points, {100 * BIN_TOLERANCE:g} in the worst bin (68 %);"
-        " CRPS in dex: ours, of the clipped point age, gain in standard errors",
-    )
     heads = ("prior", *(f"{100 * p:.0f}" for p in PROBABILITIES), "worst", "CRPS", "point", "gain")
-    for head in heads:
-        shown.add_column(head, justify="left" if head == "prior" else "right", no_wrap=True)
+    rows = []
     for name in (prior,) if prior else AGE_PRIORS:
         with progress(f"ages, {name}", stars) as update:
             result = self_check(stars, name, seed, progress=update)  # ty: ignore[invalid-argument-type]
-        shown.add_row(name, *_cells(result))
-    console.print(shown)
+        rows.append((name, *_cells(result)))
+    console.print(text_table(heads, rows, f"share of {stars} true ages inside intervals, in %"))
+    console.print(
+        f"allowed misses: {points} points, {100 * BIN_TOLERANCE:g} in the worst bin (68 %)\n"
+        "CRPS in dex: ours, of the clipped point age, gain in standard errors"
+    )
 
 
 def _cells(result: Check) -> list[str]:

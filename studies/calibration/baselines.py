@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from bayescannon.calibration import fit_formula
 from bayescannon.model import Model, train
-from bayescannon.simulate import Made
+from bayescannon.simulate import Simulation
 from bayescannon.validation.crossval import CrossValidation, cross_validate
+from studies.calibration.formula import fit_formula
 from studies.calibration.scenarios import formula_inputs, recipe
 
 CLIMATOLOGY, MARTIG, CANNON = "climatology", "quadratic formula", "plain Cannon"
 ROUGH = "quadratic formula, [C/M] and [N/M] to 0.05 dex"
-RIVALS = (CLIMATOLOGY, MARTIG, ROUGH, CANNON)
+BASELINES = (CLIMATOLOGY, MARTIG, ROUGH, CANNON)
 ABUNDANCE_ERROR = 0.05
 """Random error of [C/M] and [N/M] in the rougher variant [dex]: an assumption, no survey's."""
 INPUTS = {CLIMATOLOGY: [0, 1, 2, 3], MARTIG: [0, 1, 2, 4, 5]}
@@ -28,7 +28,7 @@ Forecast = tuple[np.ndarray, np.ndarray]
 """Mean and sd of ln mass, (star,) each."""
 
 
-def train_plain(training: Made, seed: int, folder: Path) -> tuple[Model, float]:
+def train_plain(training: Simulation, seed: int, folder: Path) -> tuple[Model, float]:
     """Train a plain Cannon; its model and the rms of its cross-validation in ln mass."""
     settings = recipe(plain=True)
     known = (training.spectra, training.labels, settings, FOLDS, seed)
@@ -37,14 +37,14 @@ def train_plain(training: Made, seed: int, folder: Path) -> tuple[Model, float]:
     return model, float(np.sqrt(np.nanmean((found.mean - found.truth)[:, -1] ** 2)))
 
 
-def mock_rivals(
-    training: Made, inputs: np.ndarray, plain: np.ndarray, plain_rms: float, seed: int
+def mock_baselines(
+    training: Simulation, inputs: np.ndarray, plain: np.ndarray, plain_rms: float, seed: int
 ) -> dict[str, Forecast]:
     """Forecast the true ln mass of test stars.
 
     Parameters
     ----------
-    training : Made
+    training : Simulation
         Handed-out labels and masses are fitted.
     inputs : (star, 6)
         See `formula_inputs`, of the test stars.
@@ -62,14 +62,18 @@ def mock_rivals(
     return out
 
 
-def fold_rivals(made: Made, ours: CrossValidation, folder: Path, seed: int) -> dict[str, Forecast]:
+def fold_baselines(
+    simulated: Simulation, ours: CrossValidation, folder: Path, seed: int
+) -> dict[str, Forecast]:
     """Forecast the catalogue's ln mass of stars in folds, each from the other folds."""
-    known = formula_inputs(made.truth)
+    known = formula_inputs(simulated.truth)
     settings, folds = recipe(plain=True), int(ours.fold.max()) + 1
-    cannon = cross_validate(made.spectra, made.labels, settings, folds, seed, folder=folder)
+    cannon = cross_validate(
+        simulated.spectra, simulated.labels, settings, folds, seed, folder=folder
+    )
     target, n = ours.truth[:, -1], len(ours.fold)
     rough = _roughened(known, np.random.default_rng(seed))
-    out = {name: (np.empty(n), np.empty(n)) for name in RIVALS}
+    out = {name: (np.empty(n), np.empty(n)) for name in BASELINES}
     off = cannon.mean[:, -1] - target
     for k in range(folds):
         test, rest = ours.fold == k, ours.fold != k

@@ -37,7 +37,7 @@ NOTHING = {"n": 0, "without": 1.0, "coverage": NO_COVERAGE.tolist(), "bins": {}}
 BAD_STAR = 3.0
 """A star is bad where a quantity is off by more sds than this."""
 CHANCE = 3.3
-"""A coverage may miss by so many binomial errors where few stars make that more than the limit."""
+"""Binomial errors that a coverage may miss by, where few stars make that more than the limit."""
 ENOUGH_ERRORS = 3.0
 """A score is better if by more standard errors than this."""
 
@@ -65,12 +65,12 @@ AFTER = Limits((0.03, 0.025, 0.015, 0.01), (0.90, 1.10))
 CATALOGUE_MASS = Limits(z=(0.93, 1.07), ks=0.049, beyond_five=0.01, rms=0.058 * np.log(10))
 
 
-def limits_of(world: str, quantity: str, after: bool = False) -> Limits:
+def limits_of(scenario: str, quantity: str, after: bool = False) -> Limits:
     """Look up the demands; `after` the recorded inflation there are stricter ones."""
-    if world == "known":
+    if scenario == "known":
         return EXACT
     if quantity == "ln_mass":
-        if world == "apokasc":
+        if scenario == "apokasc":
             return CATALOGUE_MASS
         return AFTER if after else MASS
     if quantity == "ln_age":
@@ -190,8 +190,8 @@ def misses(figures: dict, limits: Limits, n_quantity: int = 1) -> list[str]:
     return out
 
 
-def scores_of(sample: Sample, rivals: dict[str, np.ndarray]) -> dict[str, dict]:
-    """CRPS and log score of ln mass beside every rival's (2, star): mean and sd."""
+def scores_of(sample: Sample, baselines: dict[str, np.ndarray]) -> dict[str, dict]:
+    """CRPS and log score of ln mass beside every baseline's (2, star): mean and sd."""
     i = sample.names.tolist().index("ln_mass")
     truth, error = sample.truth[:, i], sample.mixed_error
     ours = {
@@ -199,7 +199,7 @@ def scores_of(sample: Sample, rivals: dict[str, np.ndarray]) -> dict[str, dict]:
         "log": log_score(sample.draws[..., i], truth, error[..., i]),
     }
     out: dict[str, dict] = {"ours": {k: float(np.nanmean(v)) for k, v in ours.items()}}
-    for name, (mean, sd) in rivals.items():
+    for name, (mean, sd) in baselines.items():
         theirs = {
             "crps": crps_normal(mean, sd, truth),
             "log": log_score_normal(mean, sd, truth),
@@ -217,7 +217,7 @@ def scores_of(sample: Sample, rivals: dict[str, np.ndarray]) -> dict[str, dict]:
 
 
 def beaten(scores: dict) -> dict[str, bool]:
-    """Whether both scores beat each rival by more than three standard errors."""
+    """Whether both scores beat each baseline by more than three standard errors."""
     return {
         name: all(kind["in_errors"] > ENOUGH_ERRORS for kind in found.values())
         for name, found in scores.items()

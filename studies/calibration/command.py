@@ -1,4 +1,4 @@
-"""`calibrate`: are the posteriors honest, and where not? In one command."""
+"""`calibrate`: are the posteriors calibrated, and where not? In one command."""
 
 import json
 import time
@@ -6,78 +6,90 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from bayescannon.cli.console import Seed, console, progress
+from bayescannon.cli.console import Seed, console, progress, text_table
+from bayescannon.cli.lazy import plain_app
 from bayescannon.errors import UserError
-from bayescannon.files import write_beside
+from bayescannon.files import work_in, write_beside
+from bayescannon.marks import CALIBRATION
 from studies.calibration.html import report
-from studies.calibration.report import assess, load_world
+from studies.calibration.report import judge_scenario, load_scenario
 from studies.calibration.runner import NAMES, part_folder, run_part
-from studies.calibration.scenarios import FULL, QUICK, WORLDS, Size
+from studies.calibration.scenarios import FULL, QUICK, SCENARIOS, Size
 
 RECORDED = "quadratic"
-"""World whose inflation is written for use."""
+"""Scenario whose inflation is written for use."""
 CAPTION = "intervals hold [%], z-width; after: with the recorded inflation"
 
-app = typer.Typer()
+app = plain_app()
 
 
 @app.command()
 def calibrate(
-    out: Annotated[Path, typer.Option(help="Folder to write; worlds that are there are kept.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; scenarios that are there are kept.")],
     quick: Annotated[
-        bool, typer.Option(help="Two minutes: few stars, every tenth pixel, one seed a world.")
+        bool,
+        typer.Option(
+            "--quick",
+            help="Ten minutes on two cores: few stars, every tenth pixel, one seed a scenario.",
+        ),
     ] = False,
-    world: Annotated[
+    scenario: Annotated[
         list[str] | None,
-        typer.Option(help=f"Only this one ({', '.join(NAMES)}); may be repeated."),
+        typer.Option(
+            "--scenario", "--world", help=f"Only this one ({', '.join(NAMES)}); may be repeated."
+        ),
     ] = None,
     seed: Seed = 0,
 ) -> None:
     """Judge posteriors where the truth is known, and write report.html and report.json.
 
-    Every world that is done is kept in OUT/worlds: the same command goes on where it stopped.
+    Every scenario that is done is kept in OUT/scenarios: the same command resumes.
     """
-    for name in world or ():
+    for name in scenario or ():
         if name not in NAMES:
-            raise UserError(f"--world {name} is unknown: use one of {', '.join(NAMES)}")
-    run(out, QUICK if quick else FULL, seed, world or list(NAMES), most_seeds=1 if quick else 3)
+            raise UserError(f"--scenario {name} is unknown: use one of {', '.join(NAMES)}")
+    with work_in(out, CALIBRATION) as folder:
+        most_seeds = 1 if quick else 3
+        run(folder, QUICK if quick else FULL, seed, scenario or list(NAMES), most_seeds)
 
 
 def run(out: Path, size: Size, seed: int, wanted: list[str], most_seeds: int = 3) -> dict:
-    """Run the wanted worlds, and report all that are complete; gives what the JSON holds."""
-    begin, kept = time.perf_counter(), out / "worlds"
+    """Run the wanted scenarios, and report all that are complete; gives what the JSON holds."""
+    begin, kept = time.perf_counter(), out / "scenarios"
     seeds = {
-        name: range(seed, seed + min(most_seeds, WORLDS[name].n_seed if name in WORLDS else 1))
+        name: range(
+            seed, seed + min(most_seeds, SCENARIOS[name].n_seed if name in SCENARIOS else 1)
+        )
         for name in NAMES
     }
     for name in (n for n in NAMES if n in wanted):
         for one in seeds[name]:
             with progress(f"{name}, seed {one}", 1) as update:
-                run_part(kept, name, size, one, lambda *_: None)
+                run_part(kept, name, size, one)
                 update(1)
     folders = {name: [part_folder(kept, name, size, s) for s in seeds[name]] for name in NAMES}
     done = {n: f for n, f in folders.items() if all((p / "about.json").is_file() for p in f)}
-    worlds, samples = {}, {}
+    scenarios, samples = {}, {}
     with progress("judging", len(done)) as update:
         for i, (name, parts) in enumerate(done.items()):
-            samples[name], rivals = load_world(parts)
-            worlds[name] = assess(name, samples[name], rivals, parts)
+            samples[name], baselines = load_scenario(parts)
+            scenarios[name] = judge_scenario(name, samples[name], baselines, parts)
             update(i + 1)
-    made = sum(about["seconds"] for found in worlds.values() for about in found["about"])
-    text = json.dumps({"seed": seed, "seconds": made, "worlds": worlds}, indent=1)
+    made = sum(about["seconds"] for found in scenarios.values() for about in found["about"])
+    ran = {"quick": size != FULL, "size": size._asdict(), "seed": seed, "seconds": made}
+    text = json.dumps(ran | {"scenarios": scenarios}, indent=1)
     _write(out / "report.json", text + "\n")
-    _write(out / "report.html", report(worlds, samples))
-    if RECORDED in worlds:
-        halves = worlds[RECORDED]["inflation"]
+    _write(out / "report.html", report(scenarios, samples, size))
+    if RECORDED in scenarios:
+        halves = scenarios[RECORDED]["inflation"]
         mean = {k: [sum(c) / len(c) for c in zip(*v, strict=True)] for k, v in halves.items()}
         _write(out / "inflation.json", json.dumps(mean, indent=1) + "\n")
-    _show(worlds)
+    _show(scenarios)
     console.print(
-        f"{out / 'report.html'}: {time.perf_counter() - begin:.0f} s now, worlds took {made:.0f} s"
+        f"{out / 'report.html'}: {time.perf_counter() - begin:.0f} s now, all of it {made:.0f} s"
     )
-    return worlds
+    return scenarios
 
 
 def _write(path: Path, text: str) -> None:
@@ -85,16 +97,15 @@ def _write(path: Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
-def _show(worlds: dict[str, dict]) -> None:
-    heads = ("quantity", "50", "68", "90", "95", "z", "68 after", "z after", "verdict")
-    for world, found in worlds.items():
-        table = Table(title=f"{world}: {found['title']}", caption=CAPTION)
-        for head in heads:
-            table.add_column(head, justify="left" if head == heads[0] else "right", no_wrap=True)
+def _show(scenarios: dict[str, dict]) -> None:
+    heads = ("quantity", "50", "68", "90", "95", "z", "68\nafter", "z\nafter", "checks")
+    for scenario, found in scenarios.items():
+        rows: list[tuple[str, ...]] = []
         for name, q in found["quantities"].items():
             b, a = q["before"], q["after"]
             held = [f"{100 * c:.1f}" for c in b["coverage"]]
             later = f"{100 * a['coverage'][1]:.1f}", f"{a['z']:.3f}"
             word = "breaks" if q["breaks"] else "holds"
-            table.add_row(name, *held, f"{b['z']:.3f}", *later, word)
-        console.print(table)
+            rows.append((name, *held, f"{b['z']:.3f}", *later, word))
+        console.print(text_table(heads, rows, f"{scenario}: {found['title']}"))
+    console.print(CAPTION)

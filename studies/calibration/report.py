@@ -1,4 +1,4 @@
-"""Everything that is said of one world: figures before and after recalibration, and words."""
+"""Everything that is said of one scenario: figures before and after recalibration, and words."""
 
 import json
 from pathlib import Path
@@ -16,32 +16,34 @@ from studies.calibration.checks import (
 )
 from studies.calibration.runner import FOLDS, KNOWN
 from studies.calibration.sample import Sample, join
-from studies.calibration.scenarios import WORLDS
+from studies.calibration.scenarios import SCENARIOS
 
 TITLES = {
     KNOWN: "inference alone: the model that made the stars is known",
     FOLDS: "real labels in folds: semi-synthetic spectra, real masses with their real errors",
-} | {name: setting.title for name, setting in WORLDS.items()}
+} | {name: setting.title for name, setting in SCENARIOS.items()}
 
 
-def load_world(folders: list[Path]) -> tuple[dict[str, Sample], dict[str, np.ndarray]]:
-    """Read samples and rivals of all seeds of a world."""
+def load_scenario(folders: list[Path]) -> tuple[dict[str, Sample], dict[str, np.ndarray]]:
+    """Read samples and baselines of all seeds of a scenario."""
     samples = {
         name: join([Sample.load(folder / f"{name}.npz") for folder in folders])
         for name in ("labels", "ages")
         if (folders[0] / f"{name}.npz").is_file()
     }
-    rivals: dict[str, list] = {}
+    baselines: dict[str, list] = {}
     for folder in folders:
-        if (folder / "rivals.npz").is_file():
-            with np.load(folder / "rivals.npz") as stored:
+        if (folder / "baselines.npz").is_file():
+            with np.load(folder / "baselines.npz") as stored:
                 for name in stored.files:
-                    rivals.setdefault(name, []).append(stored[name])
-    return samples, {name: np.concatenate(parts, axis=1) for name, parts in rivals.items()}
+                    baselines.setdefault(name, []).append(stored[name])
+    return samples, {name: np.concatenate(parts, axis=1) for name, parts in baselines.items()}
 
 
-def assess(world: str, samples: dict[str, Sample], rivals: dict, folders: list[Path]) -> dict:
-    """Judge a world.
+def judge_scenario(
+    scenario: str, samples: dict[str, Sample], baselines: dict, folders: list[Path]
+) -> dict:
+    """Judge a scenario.
 
     Returns
     -------
@@ -50,25 +52,25 @@ def assess(world: str, samples: dict[str, Sample], rivals: dict, folders: list[P
         `pit_map` (coverage), `breaks`, `breaks_after` (words); `scores`; `warnings` per sample;
         `inflation` (coefficients); `about` (each seed's run); `words`.
     """
-    out: dict = {"title": TITLES[world], "quantities": {}, "warnings": {}, "inflation": {}}
+    out: dict = {"title": TITLES[scenario], "quantities": {}, "warnings": {}, "inflation": {}}
     n_quantity = sum(len(s.names) for s in samples.values())
     for part, sample in samples.items():
-        before = figures_of(sample, ranked=world == KNOWN)
+        before = figures_of(sample, ranked=scenario == KNOWN)
         wide, coefficients = sample.inflated()
         after, mapped = figures_of(wide, ranked=False), pit_recalibrated(sample)
         for name, figures in before.items():
-            later = limits_of(world, name, after=True)._replace(uniform=False, rms=None)
+            later = limits_of(scenario, name, after=True)._replace(uniform=False, rms=None)
             out["quantities"][name] = {
                 "before": figures,
                 "after": after[name],
                 "pit_map": mapped[name],
-                "breaks": misses(figures, limits_of(world, name), n_quantity),
+                "breaks": misses(figures, limits_of(scenario, name), n_quantity),
                 "breaks_after": misses(after[name], later),
             }
         out["warnings"][part] = warnings_of(sample)
         out["inflation"] |= coefficients
-    if rivals:
-        out["scores"] = scores_of(samples["labels"], rivals)
+    if baselines:
+        out["scores"] = scores_of(samples["labels"], baselines)
         out["beaten"] = beaten(out["scores"])
     out["about"] = [json.loads((f / "about.json").read_text(encoding="utf-8")) for f in folders]
     out["words"] = in_words(out)
@@ -76,7 +78,7 @@ def assess(world: str, samples: dict[str, Sample], rivals: dict, folders: list[P
 
 
 def in_words(found: dict) -> list[str]:
-    """Say where a world holds and where it breaks, a line each."""
+    """Say where a scenario holds and where it breaks, a line each."""
     whole = [name for name, q in found["quantities"].items() if not q["breaks"]]
     lines = [f"Holds: {', '.join(whole) or 'nothing'}."]
     for name, q in found["quantities"].items():
@@ -93,7 +95,7 @@ def in_words(found: dict) -> list[str]:
         lines.append(
             f"Scores of ln mass do not beat by three standard errors: {', '.join(lost)}."
             if lost
-            else "Scores of ln mass beat every rival by more than three standard errors."
+            else "Scores of ln mass beat every baseline by more than three standard errors."
         )
     for part, w in found["warnings"].items():
         lines.append(

@@ -1,10 +1,9 @@
-"""Worlds that put posteriors to the test: made, trained, inferred, kept on disk as samples.
+"""Scenarios that put posteriors to the test: simulated, trained, inferred, kept on disk as samples.
 
 Nothing here is observed: spectra are semi-synthetic. `known` is made by the model that infers it.
 In the others a model is trained on noisy labels and judged on stars that it has not seen.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,15 +15,15 @@ from scipy.stats import norm
 from bayescannon.ages import Parsec, infer_ages
 from bayescannon.ages.draws import salaris
 from bayescannon.ages.posterior import MassDraws, age_density, quantiles, state_tables
-from bayescannon.ages.states import default_classifier, p_clump
+from bayescannon.ages.states import default_classifier
 from bayescannon.data import model_path
 from bayescannon.labels import label_arrays
 from bayescannon.model import Model
 from bayescannon.posterior import infer
 from bayescannon.recipe import Recipe
-from bayescannon.simulate import Made, World, make_mock
-from bayescannon.simulate.from_model import make_stars
-from bayescannon.spectra import Spectra
+from bayescannon.simulate import Scenario, Simulation, make_mock
+from bayescannon.simulate.from_model import simulate_stars
+from bayescannon.states import p_clump
 from bayescannon.trees import array
 from bayescannon.validation.recalibrate import LABELS
 from studies.ages.check import draw_ages
@@ -35,7 +34,7 @@ AGE_PRIOR = "flat-age"
 SHARP, N_SHARP = 0.002, 200
 """A known mass, as draws: sd in dex, and how many."""
 STARS_AT_ONCE = 2000
-"""Spectra of so many stars are made, inferred and forgotten."""
+"""Stars whose spectra are simulated and inferred at one time."""
 
 
 class Size(NamedTuple):
@@ -48,7 +47,7 @@ class Size(NamedTuple):
     """Of every trained model."""
     folds: int
     stride: int
-    """Every so many-th pixel is used in training."""
+    """Every `stride`-th pixel is used in training."""
 
 
 FULL = Size(1639, 20_000, 6700, 5, 1)
@@ -56,18 +55,18 @@ QUICK = Size(800, 1000, 1000, 2, 10)
 
 
 class Setting(NamedTuple):
-    """A world: what training meets, and what is judged."""
+    """A scenario: what training meets, and what is judged."""
 
     title: str
-    training: World
-    test: World
+    training: Scenario
+    test: Scenario
     n_seed: int = 1
     any_age: bool = False
     """Test stars have ages from `AGE_PRIOR`, whatever masses training knows at their labels."""
 
 
 def recipe(plain: bool = False) -> Recipe:
-    """Give the recipe of all worlds, or the plain Cannon's: exact labels, no shrinkage.
+    """Give the recipe of all scenarios, or the plain Cannon's: exact labels, no shrinkage.
 
     That of the shipped model, with the evolutionary states in it.
     """
@@ -78,17 +77,9 @@ def recipe(plain: bool = False) -> Recipe:
     return replace(ours, training=settings)
 
 
-def thinned(made: Made, stride: int) -> Made:
-    """Keep every so many-th pixel."""
-    return made._replace(spectra=every_pixel(made.spectra, stride))
-
-
-def every_pixel(spectra: Spectra, stride: int) -> Spectra:
-    """Keep every so many-th pixel."""
-    if stride == 1:
-        return spectra
-    flux, ivar = (a[:, ::stride] for a in spectra.arrays())
-    return Spectra(np.asarray(spectra.wavelength)[::stride], flux, ivar, spectra.star_id)
+def thinned(simulated: Simulation, stride: int) -> Simulation:
+    """Keep every `stride`-th pixel of a simulation."""
+    return simulated._replace(spectra=simulated.spectra.every(stride))
 
 
 def mass_from_age(labels: np.ndarray, state: np.ndarray, rng: np.random.Generator):
@@ -136,60 +127,61 @@ def age_from_mass(
 
 
 MASSIVE, OLD = 1.0, -1.0
-WORLDS = {
-    "quadratic": Setting("quadratic spectra, errors as quoted", World(), World(), 3),
+SCENARIOS = {
+    "quadratic": Setting("quadratic spectra, errors as quoted", Scenario(), Scenario(), 3),
     "curved": Setting(
-        "NON-quadratic: cubic and saturating terms", World(curved=True), World(curved=True)
+        "NON-quadratic: cubic and saturating terms", Scenario(curved=True), Scenario(curved=True)
     ),
     "errors-small": Setting(
         "photon errors quoted 20 % too small, in training and test",
-        World(quoted=0.8),
-        World(quoted=0.8),
+        Scenario(quoted=0.8),
+        Scenario(quoted=0.8),
     ),
     "errors-small-new": Setting(
-        "photon errors quoted 20 % too small, in the test stars only", World(), World(quoted=0.8)
+        "photon errors quoted 20 % too small, in the test stars only",
+        Scenario(),
+        Scenario(quoted=0.8),
     ),
     "shifted": Setting(
         "test stars older and more metal-poor than training",
-        World(preference=MASSIVE),
-        World(preference=OLD),
+        Scenario(preference=MASSIVE),
+        Scenario(preference=OLD),
     ),
     "any-age": Setting(
         "test stars of any age: masses that no training star has at such labels",
-        World(),
-        World(age=mass_from_age),
+        Scenario(),
+        Scenario(age=mass_from_age),
         any_age=True,
     ),
 }
 
 
-def run_known(size: Size, seed: int, progress: Callable[[int], None]) -> dict[str, Sample]:
+def run_known(size: Size, seed: int) -> dict[str, Sample]:
     """Judge stars made by the shipped model, labels from its prior, ages from theirs."""
     model = Model.load(model_path(RECIPE))
     labels, ages = [], []
     for start in range(0, size.known, STARS_AT_ONCE):
         n, part = min(STARS_AT_ONCE, size.known - start), seed * 1000 + start // STARS_AT_ONCE
-        made = make_stars(model, n, part)
-        post = infer(model, made.spectra, "importance", "population", seed=part)
-        labels.append(label_sample(post, made.labels, made.snr))
+        simulated = simulate_stars(model, n, part)
+        post = infer(model, simulated.spectra, "importance", "population", seed=part)
+        labels.append(label_sample(post, simulated.labels, simulated.snr))
         rng = np.random.default_rng([seed, part])
-        p_rc = np.asarray(p_clump(default_classifier(), made.labels[:, :4]))
+        p_rc = np.asarray(p_clump(default_classifier(), simulated.labels[:, :4]))
         state = np.where(rng.uniform(size=n) < p_rc, "RC", "RGB")
-        ln_mass, ln_age = mass_from_age(made.labels[:, :4], state, rng)
-        true = np.column_stack([made.labels[:, :4], ln_mass])
-        made = make_stars(model, n, part + 500, labels=true, rc=state == "RC")
-        ages.append(_flat_ages(model, made.spectra, ln_age, made.snr, part))
-        progress(start + n)
+        ln_mass, ln_age = mass_from_age(simulated.labels[:, :4], state, rng)
+        true = np.column_stack([simulated.labels[:, :4], ln_mass])
+        simulated = simulate_stars(model, n, part + 500, labels=true, rc=state == "RC")
+        ages.append(_flat_ages(model, simulated.spectra, ln_age, simulated.snr, part))
     return {"labels": join(labels), "ages": join(ages)}
 
 
-def make_training(setting: Setting, size: Size, seed: int) -> Made:
-    """Make the training set of a world."""
+def make_training(setting: Setting, size: Size, seed: int) -> Simulation:
+    """Make the training set of a scenario."""
     return thinned(make_mock(size.training, seed, setting.training), size.stride)
 
 
 class Trained(NamedTuple):
-    """What a world's models gave."""
+    """What a scenario's models gave."""
 
     samples: dict[str, Sample]
     inputs: np.ndarray
@@ -198,14 +190,7 @@ class Trained(NamedTuple):
     """(star,): ln mass by the plain Cannon."""
 
 
-def run_trained(
-    model: Model,
-    plain: Model,
-    setting: Setting,
-    size: Size,
-    seed: int,
-    progress: Callable[[int], None],
-) -> Trained:
+def run_trained(model: Model, plain: Model, setting: Setting, size: Size, seed: int) -> Trained:
     """Judge a trained model: labels under the population prior, ages under the prior they had."""
     labels, inputs, plain_mean, ages = [], [], [], []
     for part, start in enumerate(range(0, size.test, STARS_AT_ONCE)):
@@ -225,7 +210,6 @@ def run_trained(
         inputs.append(formula_inputs(test.truth))
         post = infer(plain, test.spectra, "laplace", "population", draws=8, seed=seed)
         plain_mean.append(array(post, "point/mean")[:, -1])
-        progress(start + n)
     samples = {"labels": join(labels), "ages": join(ages)}
     return Trained(samples, np.concatenate(inputs), np.concatenate(plain_mean))
 

@@ -4,23 +4,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, cast
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
 from bayescannon.ages import infer_ages
 from bayescannon.ages.population import age_likelihood
-from bayescannon.model import AnyModel, Model, train
+from bayescannon.labels import features
+from bayescannon.model import AnyModel, LabelError, Model, train
 from bayescannon.model.by_state import states_of
 from bayescannon.posterior import infer
-from bayescannon.posterior.convolve import error_of_mean
 from bayescannon.simulate import make_mock
 from bayescannon.trees import array, point_sd, release
-from studies.calibration.scenarios import every_pixel, recipe, thinned
+from bayescannon.typing import StarLabels
+from studies.calibration.scenarios import recipe, thinned
 from studies.galaxy import AgeMap, Cells, age_map
 from studies.galaxy.simulate import MockGalaxy
 
 AGE_PRIOR = "flat-age"
 STARS_AT_ONCE = 2048
-"""Spectra of so many stars are made, inferred and forgotten."""
+"""Stars whose spectra are simulated and inferred at one time."""
 AGE_PER_MASS = 3.0
 """log10 age falls by so much per dex of mass (isochrones, 1 to 2 Msun)."""
 
@@ -47,12 +50,13 @@ def train_by_mock(seed: int = 0, stride: int = 1, n_star: int = 1639) -> Model:
     """Train a model that knows the states on mock giants, every `stride`-th pixel.
 
     The mock Galaxy's masses come from the maker of `make_mock`: a model trained on `make_apokasc`
-    believes masses to follow from spectra more closely than they do there (docs/calibration.md).
+    believes masses to follow from spectra more closely than they do there
+    (docs/results/training.md).
     """
-    made = thinned(make_mock(n_star, seed), stride)
+    simulated = thinned(make_mock(n_star, seed), stride)
     ours = recipe()
     settings = replace(ours.training, by_state=True)
-    return train(made.spectra, made.labels, replace(ours, training=settings))
+    return train(simulated.spectra, simulated.labels, replace(ours, training=settings))
 
 
 def measure(
@@ -73,7 +77,7 @@ def measure(
     draws : int
         Age draws kept of each star.
     stride : int
-        Every so many-th pixel is used.
+        Every `stride`-th pixel is used.
     seed : int
     progress : callable, optional
         Called with the number of stars done.
@@ -84,7 +88,7 @@ def measure(
         rows = np.flatnonzero(np.asarray(galaxy.stars["sample"]) == name)
         for start in range(0, len(rows), STARS_AT_ONCE):
             block = slice(rows[start], rows[min(start + STARS_AT_ONCE, len(rows)) - 1] + 1)
-            spectra = every_pixel(galaxy.spectra(block), stride)
+            spectra = galaxy.spectra(block).every(stride)
             # flat: the label prior is divided out anyway
             post = infer(used, spectra, "importance", "flat", draws=draws, seed=seed)
             ages = infer_ages(post, prior=AGE_PRIOR, p_rc=p_rc)
@@ -164,3 +168,34 @@ def map_ages(
     """Map the ages of stars; with the model, errors include that of the mass scale."""
     shared = 0.0 if model is None else shared_error(model, stars, cells.cell)
     return age_map(age_likelihood(stars.age, prior), cells, shared, seed)
+
+
+def error_of_mean(
+    error: LabelError,
+    scaled: StarLabels,
+    weight: Float[np.ndarray, "star"],
+    cell: Int[np.ndarray, "star"],
+) -> Float[np.ndarray, "cell label"]:
+    """Sd of the label scale's error in the mean of many stars: they share it.
+
+    Parameters
+    ----------
+    error : LabelError
+    scaled : (star, label)
+    weight : (star,)
+        Of each star in its cell's mean.
+    cell : (star,)
+        Counted from 0; -1 for none.
+
+    Returns
+    -------
+    (cell, label), in scaled labels
+        The scale's error is linear in v(l), so it is that of the mean v.
+    """
+    here = cell >= 0
+    v = np.asarray(features(jnp.asarray(scaled[here])))
+    total = np.zeros((int(cell.max(initial=-1)) + 1, v.shape[1]))
+    np.add.at(total, cell[here], weight[here, None] * v)
+    mean = total / np.bincount(cell[here])[:, None]
+    size = np.sqrt(np.einsum("ci,ij,cj->c", mean, error.leverage, mean) + error.shared)
+    return size[:, None] * np.sqrt(np.diagonal(error.scale_covariance))[None]

@@ -14,18 +14,19 @@ from astropy.table import Table, vstack
 from scipy.spatial import KDTree
 
 from bayescannon.ages import Parsec, salaris
-from bayescannon.ages.grid import State, evaluate
+from bayescannon.ages.grid import State
+from bayescannon.ages.interpolation import evaluate
 from bayescannon.data import clump_ids
 from bayescannon.keys import star_generator
 from bayescannon.simulate.giants import STATES, Giants
-from bayescannon.simulate.stars import make_spectra, real_giants
+from bayescannon.simulate.stars import real_giants, simulate_spectra
 from bayescannon.spectra import Spectra
 from studies.ages.check import draw_masses
 from studies.galaxy import absolute_h, coordinates_of_id, galactocentric, photometric_distance
 
 _GRID_NAME: dict[str, State] = {"RC": "rc", "RGB": "rgb"}
 CLUMP, GIANTS = 19_937, 50_000
-"""Stars of the paper's two samples; so many clump stars have a place in the sky."""
+"""Stars of the paper's two samples; that many clump stars have a place in the sky."""
 DISTANCE_ERROR = {"clump": 0.05, "giants": 0.30}
 """Random error of ln distance (Ness et al. 2016, section 4)."""
 H_BRIGHT = 7.0
@@ -61,7 +62,7 @@ class MockGalaxy(NamedTuple):
         star_id = np.asarray(part["star_id"], str)
         labels = np.column_stack([np.asarray(part[n]) for n in ("teff", "logg", "feh", "afe")])
         rng = [star_generator(self.seed, name) for name in star_id]
-        return make_spectra(star_id, labels, self.residual[rows], np.asarray(part["snr"]), rng)
+        return simulate_spectra(star_id, labels, self.residual[rows], np.asarray(part["snr"]), rng)
 
 
 class Pool(NamedTuple):

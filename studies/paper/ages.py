@@ -5,8 +5,8 @@ import numpy as np
 from bayescannon.ages import Parsec, salaris
 from bayescannon.data import apokasc
 from bayescannon.labels import label_arrays
-from bayescannon.plots import training_labels
-from bayescannon.plots.age_posteriors import smooth_density
+from bayescannon.plots.ages import smooth_density
+from bayescannon.plots.labels import draw_training_labels
 from studies.paper.item import Item, NotHere
 from studies.paper.plots import mass_age
 from studies.paper.source import Source
@@ -30,17 +30,18 @@ def clump_track(feh: float) -> tuple[np.ndarray, np.ndarray]:
     return 10 ** np.asarray(mass), 10**x
 
 
+NEEDED = {
+    "age_trained_q50": "`build_catalog(post, ages, trained_on_age=...)`, or `bayescannon demo`",
+    "mass_q50": "a model that has the label ln_mass",
+    "p_rc": "`bayescannon ages`",
+}
+"""Columns of the catalogue that Fig. 12 needs, and what makes them."""
+
+
 def fig12(source: Source) -> Item:
     """Fig. 12: mass, trained on mass, against age, trained on age."""
     table, grid = source.catalog, Parsec.default()
-    for name, how in (
-        (
-            "age_trained_q50",
-            "`build_catalog(post, ages, trained_on_age=...)`, or `bayescannon demo`",
-        ),
-        ("mass_q50", "a model that has the label ln_mass"),
-        ("p_rc", "`bayescannon ages`"),
-    ):
+    for name, how in NEEDED.items():
         if name not in table.colnames:
             raise NotHere(f"the catalogue has no column {name!r}: make it with {how}")
     chosen = table[plain(table["p_rc"]) > CLUMP]
@@ -125,4 +126,4 @@ def fig13(source: Source) -> Item:
 | --- | --- | --- | --- |
 {chr(10).join(rows)}
 """
-    return Item({"fig13": training_labels.draw(labels, names, note=note)}, caption, numbers)
+    return Item({"fig13": draw_training_labels(labels, names, note=note)}, caption, numbers)

@@ -34,8 +34,7 @@ def fig7(source: Source) -> Item:
     number = cells.cell[here]
     residual = [_from_mean(age[here], number) for age in (ours, given)]
     slope, error = _slope(*residual)
-    in_log = [_from_mean(np.log10(age[here]), number) for age in (ours, given)]
-    log_slope, log_error = _slope(*in_log)
+    log_slope, log_error = _slope(*(_from_mean(np.log10(a[here]), number) for a in (ours, given)))
     moments = _moments(ours[here], number)
     mean, dispersion = (
         Grid(cells.x_edges, cells.y_edges, cells.spread(m), cells.count) for m in moments
@@ -72,7 +71,7 @@ scatter by {within:.2f} Gyr within bins.
 
 **The paper found** a one-to-one relation: at fixed abundances the spectrum still tells the age.
 
-**Ours differs.** The slope is that of a regression on a posterior mean, which is 1 for an honest
+**Ours differs.** The slope is that of a regression on a posterior mean, which is 1 for a calibrated
 posterior of what is on the axis. Here that is ln mass: age is a steep and bent function of it, and
 the catalogue's mass has an error of its own, so that 1 is not expected to the last digit.
 """

@@ -4,7 +4,7 @@ import numpy as np
 
 from bayescannon.data import element_windows, lines, model_path
 from bayescannon.model import Model
-from bayescannon.plots.names import number
+from bayescannon.plots.style import number
 from bayescannon.plots.windows import PAPER_OF_LABEL, axis, first_order, strongest_wavelengths
 from studies.paper.information import (
     expanded_about,

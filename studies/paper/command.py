@@ -5,11 +5,14 @@ from typing import Annotated
 
 import typer
 
-from bayescannon.cli.console import Seed, console
+from bayescannon.cli.console import Seed, console, log
+from bayescannon.cli.lazy import plain_app
 from bayescannon.errors import UserError
+from bayescannon.files import work_in
+from bayescannon.marks import PAPER
 from studies.paper import ITEMS, Source, make_item, write_item
 
-app = typer.Typer()
+app = plain_app()
 
 
 @app.command()
@@ -33,9 +36,10 @@ def paper(
         if name not in ITEMS:
             raise UserError(f"--only {name}: no such item; there are {', '.join(ITEMS)}")
     source = Source(run, seed, stars)
-    for name in names:
-        with console.status(f"{name} ..."):
-            item = make_item(name, source)
-            write_item(out, name, item)
-        what = ", ".join([f"{stem}.png" for stem in item.figures] + list(item.tables))
-        console.print(f"{name:<9} {what or item.caption.strip()}", soft_wrap=True)
+    with work_in(out, PAPER) as folder:
+        for name in names:
+            with log.status(f"{name} ..."):
+                item = make_item(name, source)
+                write_item(folder, name, item)
+            what = ", ".join([f"{stem}.png" for stem in item.figures] + list(item.tables))
+            console.print(f"{name:<9} {what or item.caption.strip()}")

@@ -6,13 +6,12 @@ import numpy as np
 from astropy.table import Table
 
 from bayescannon.ages import Parsec, salaris
+from bayescannon.calibration.point import numbers as differences
 from bayescannon.data import model_path
-from bayescannon.plots import one_to_one
-from bayescannon.plots.differences import numbers as differences
-from bayescannon.plots.names import DEX
+from bayescannon.plots.labels import draw_one_to_one
+from bayescannon.plots.style import DEX
 from bayescannon.recipe import Recipe
 from bayescannon.simulate import make_apokasc, with_published_ages
-from bayescannon.spectra import Spectra
 from bayescannon.validation import CrossValidation, cross_validate
 from studies.paper.item import Item
 from studies.paper.source import Source
@@ -65,7 +64,7 @@ the oldest or youngest age instead, as the paper does, the rms is
 
 {what}
 """
-    figure = one_to_one.draw(
+    figure = draw_one_to_one(
         truth,
         mean,
         names,
@@ -115,7 +114,7 @@ Ages outside 0 to {OLDEST:g} Gyr: {100 * numbers["outside_0_14_gyr"]:.1f} % (the
 the isochrones; one that was trained on can. Ours are posterior means under the population prior,
 which pulls uncertain stars back; the paper's are maxima of the likelihood.
 """
-    figure = one_to_one.draw(
+    figure = draw_one_to_one(
         truth,
         mean,
         found.labels,
@@ -128,12 +127,10 @@ which pulls uncertain stars back; the paper's are maxima of the likelihood.
 
 def age_validation(seed: int, stride: int = STRIDE, folds: int = FOLDS) -> CrossValidation:
     """Cross-validate the recipe `apokasc-age` on the real giants' semi-synthetic spectra."""
-    made = make_apokasc(seed)
-    flux, ivar = (a[:, ::stride] for a in made.spectra.arrays())
-    wavelength = np.asarray(made.spectra.wavelength)[::stride]
-    thin = Spectra(wavelength, flux, ivar, made.spectra.star_id)
+    simulated = make_apokasc(seed)
+    thin = simulated.spectra.every(stride)
     recipe = Recipe.load(model_path("apokasc-age") / "recipe.toml")
-    labels, truth = (with_published_ages(table) for table in (made.labels, made.truth))
+    labels, truth = (with_published_ages(table) for table in (simulated.labels, simulated.truth))
     found = cross_validate(thin, labels, recipe, folds, seed, truth)
     return replace(found, draws=found.draws[:, :0])
 
@@ -172,7 +169,7 @@ def clump_age(names, labels: np.ndarray) -> np.ndarray:
 
 
 def clipped_age(names, labels: np.ndarray) -> np.ndarray:
-    """Do the same as the paper does: the oldest or youngest age where the mass is off the grid."""
+    """Ages as the paper takes them: the oldest or youngest where the mass is off the grid."""
     grid = Parsec.default()
     mass, mh = _mass_and_metals(names, labels, grid)
     ends = [np.asarray(grid.log_mass(np.full_like(mh, x), mh, "rc")) for x in grid.log_age[[-1, 0]]]
@@ -187,6 +184,6 @@ def _mass_and_metals(names, labels: np.ndarray, grid: Parsec) -> tuple[np.ndarra
 
 SEMI_SYNTHETIC = """
 The first four labels are judged against what went into the spectra, so that the rms is the error of
-the spectra alone: the world behind them is simple, and the paper's 31 K and 0.07 dex include errors
+the spectra alone: the simulation is simple, and the paper's 31 K and 0.07 dex include errors
 of its labels. Mass is judged against the real catalogue, whose own errors (12 %, 0.05 dex) are in
 the rms, as in the paper's."""

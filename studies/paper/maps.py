@@ -28,7 +28,7 @@ does not give it."""
 BOX = (-0.20, -0.05, 0.02, 0.08)
 """The mono-abundance bin: lowest and highest [Fe/H], lowest and highest [alpha/Fe] [dex]."""
 MANY = 10_000
-"""A sample of so many stars has fine cells."""
+"""A sample with this many stars has fine cells."""
 YOUNGEST, INTERMEDIATE = 1.0, 5.0
 """Fig. 8: stars below the first, above the second [Gyr]."""
 KINDS = (2.0, 6.0)
@@ -65,12 +65,8 @@ def fig8(source: Source, line=LINE, box=BOX) -> Item:
     low = is_low_alpha(sky.feh, sky.afe, line)
     below = share_younger(sky.likelihood, sky.whole, (YOUNGEST, INTERMEDIATE))
     young, old = np.nan_to_num(below[:, 0]), np.nan_to_num(1 - below[:, 1])
-    edges = np.arange(4, 15.1, 0.5 if fine else 1.0), np.arange(-0.9, 0.36, 0.05 if fine else 0.1)
-    along = {}
-    for word, chance in ((f"younger than {YOUNGEST:g} Gyr", young), ("older than 5 Gyr", old)):
-        count = np.histogram2d(sky.radius[low], sky.feh[low], edges, weights=chance[low])[0]
-        name = f"low alpha, {word}: {chance[low].sum():.0f} stars"
-        along[name] = Grid(*edges, count, count)
+    chances = {f"younger than {YOUNGEST:g} Gyr": young, "older than 5 Gyr": old}
+    along = _along_the_disc(sky.radius[low], sky.feh[low], chances, low, fine)
     slopes = [_slope(sky.radius[low], sky.feh[low], c[low]) for c in (young, old)]
     fig = abundance_maps.draw(
         _grid(found, found.median),
@@ -116,6 +112,16 @@ The dividing line is ours, as the paper draws one and does not give it: it is a 
 divided out, not from point ages, and no mass is clipped to the oldest isochrone.
 """
     return Item({"fig8": fig}, caption, numbers)
+
+
+def _along_the_disc(radius, feh, chances: dict, low, fine: bool) -> dict[str, Grid]:
+    """Counts over (R_GAL, [Fe/H]) of low-alpha stars, each with its chance to be of an age."""
+    edges = np.arange(4, 15.1, 0.5 if fine else 1.0), np.arange(-0.9, 0.36, 0.05 if fine else 0.1)
+    grids = {}
+    for word, chance in chances.items():
+        count = np.histogram2d(radius, feh, edges, weights=chance[low])[0]
+        grids[f"low alpha, {word}: {chance[low].sum():.0f} stars"] = Grid(*edges, count, count)
+    return grids
 
 
 def fig9(source: Source) -> Item:

@@ -25,7 +25,7 @@ from carbon and nitrogen, not photons."""
 SURE_CLUMP = 0.9
 """Stars of a user's catalogue count as clump stars above this P(rc)."""
 FOR_THE_WHOLE = 2000
-"""The age distribution of a whole sample is inferred from so many of its stars."""
+"""Stars of a sample from which its age distribution is inferred."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Sky:
     model : Model or None
         What the stars were inferred with: its mass scale has an error that all share.
     true_age : ndarray or None
-        [Gyr] (star,), of made stars.
+        [Gyr] (star,), of simulated stars.
     """
 
     measured: Measured

@@ -125,7 +125,7 @@ class Source:
 
     @cached_property
     def truth(self) -> Table:
-        """What went into made stars, a row for each star of the catalogue."""
+        """What went into simulated stars, a row for each star of the catalogue."""
         return Table.read(self._path("truth.ecsv", "true labels"))
 
     @cached_property

@@ -3,10 +3,10 @@
 import numpy as np
 
 from bayescannon.errors import UserError
-from bayescannon.plots import spectrum
-from bayescannon.plots.names import number
-from bayescannon.plots.spectrum import unlike_paper_star
-from bayescannon.plots.windows import PAPER_WINDOWS
+from bayescannon.model import Model
+from bayescannon.plots.spectra import draw_spectrum
+from bayescannon.plots.style import number
+from bayescannon.plots.windows import PAPER_WINDOWS, unlike_paper_star
 from studies.paper.item import Item, NotHere
 from studies.paper.source import Source
 from studies.paper.tables import plain
@@ -27,17 +27,7 @@ def fig2(source: Source) -> Item:
     place = list(map(str, spectra.star_id)).index(star)
     flux, ivar = (a[0] for a in spectra[[place]].arrays())
     at = labels[best]
-    try:
-        sd = model.predict_sd(at)[0]
-        noise_of_theta = sd**2 - model.scatter**2 - np.sum(model.factors**2, axis=1)
-        share = float(np.nanmedian(np.sqrt(np.maximum(noise_of_theta, 0.0))))
-        band = (
-            "uncertainty of the coefficients, residual factors and intrinsic scatter "
-            f"(median over pixels {np.nanmedian(sd):.4f}, of which coefficients {share:.4f})"
-        )
-    except UserError:  # a model that was stored without the uncertainty of its coefficients
-        sd, share = model.scatter, np.nan
-        band = "the intrinsic scatter alone: this model is stored without coefficient uncertainties"
+    sd, share, band = _band(model, at)
     expected = model.predict(at)[0]
     good = (ivar > 0) & np.isfinite(expected)
     residual2 = (flux - expected)[good] ** 2
@@ -68,10 +58,10 @@ paper. {100 * inside:.0f} % of the pixels lie within one standard deviation of n
 together (68 % expected).
 
 **The paper** shows the same windows for a real clump star, and the survey's own best fit, which its
-model beats. **Ours** has no such curve: the best fit is in aspcapStar files, which made spectra do
-not have and stores of spectra do not keep.
+model beats. **Ours** has no such curve: the best fit is in aspcapStar files; simulated spectra
+do not have it and stores of spectra do not keep.
 """
-    figure = spectrum.draw(
+    figure = draw_spectrum(
         model,
         flux,
         ivar,
@@ -83,3 +73,21 @@ not have and stores of spectra do not keep.
         note=source.note,
     )
     return Item({"fig2": figure}, caption, numbers)
+
+
+def _band(model: Model, at: np.ndarray) -> tuple[np.ndarray, float, str]:
+    """Sd of the model's spectrum at labels (label,), the coefficients' share in it, and words."""
+    try:
+        sd = model.predict_sd(at)[0]
+    except UserError:  # a model that was stored without the uncertainty of its coefficients
+        words = (
+            "the intrinsic scatter alone: this model is stored without coefficient uncertainties"
+        )
+        return model.scatter, np.nan, words
+    noise_of_theta = sd**2 - model.scatter**2 - np.sum(model.factors**2, axis=1)
+    share = float(np.nanmedian(np.sqrt(np.maximum(noise_of_theta, 0.0))))
+    words = (
+        "uncertainty of the coefficients, residual factors and intrinsic scatter "
+        f"(median over pixels {np.nanmedian(sd):.4f}, of which coefficients {share:.4f})"
+    )
+    return sd, share, words

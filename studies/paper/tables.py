@@ -5,12 +5,12 @@ import contextlib
 import numpy as np
 from astropy.table import Table
 
+from bayescannon.calibration.point import half_width
 from bayescannon.catalog.paper import paper_table
 from bayescannon.data import apokasc
 from bayescannon.errors import UserError
 from bayescannon.labels import CarbonNitrogenRegion, paper_selection
 from bayescannon.labels.selection import carbon_and_nitrogen
-from bayescannon.plots.differences import half_width
 from studies.paper.item import Item, NotHere
 from studies.paper.plots import outliers
 from studies.paper.source import Source
@@ -79,7 +79,7 @@ is half the central 68 %.
 {markdown(offsets)}
 
 The paper, 70,000 real stars against ASPCAP: Teff 16 +- 50 K, log g 0.08 +- 0.14, [Fe/H]
-0.01 +- 0.04, [alpha/Fe] 0.00 +- 0.03. Made stars are compared with what went in, which is no
+0.01 +- 0.04, [alpha/Fe] 0.00 +- 0.03. Simulated stars are compared with what went in, which is no
 comparison with ASPCAP. Stars whose ids are among the 1639 real giants are compared with their real
 labels: ASPCAP's Teff, [Fe/H], [alpha/Fe], and the seismic log g. A demo's spectra of these are made
 from the very labels, so that only its posteriors are tested, not ASPCAP.

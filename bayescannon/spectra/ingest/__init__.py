@@ -1,4 +1,4 @@
-"""Rooms 1 and 2 for a whole survey: files in, a normalised and masked store out."""
+"""Ingest a whole survey: files in, a normalised and masked store out."""
 
 from bayescannon.spectra.ingest.block import continuum_mask
 from bayescannon.spectra.ingest.run import Ingested, ingest_files

@@ -1,9 +1,9 @@
 """From files of spectra to `Spectra` that a model can use, in memory or in a store."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from itertools import batched
 from pathlib import Path
@@ -14,6 +14,9 @@ from astropy.table import Table
 
 from bayescannon.batches import in_order
 from bayescannon.errors import UserError
+from bayescannon.files import check_output, growing
+from bayescannon.marks import SPECTRA
+from bayescannon.precision import require_float64
 from bayescannon.recipe import PixelRecipe
 from bayescannon.spectra import STARS_PER_CHUNK, Spectra, apogee_wavelength
 from bayescannon.spectra.ingest.block import (
@@ -24,6 +27,7 @@ from bayescannon.spectra.ingest.block import (
     read_block,
 )
 from bayescannon.spectra.ingest.store import GrowingStore
+from bayescannon.star_ids import Namer
 
 Part = tuple[Path | None, ...]
 IN_FLIGHT = 3
@@ -45,6 +49,7 @@ def ingest_files(
     out: str | os.PathLike | None = None,
     workers: int = 1,
     resample: bool = False,
+    visits: bool = False,
 ) -> Ingested:
     """Read apStar or aspcapStar files and normalise them.
 
@@ -66,6 +71,9 @@ def ingest_files(
         that two make use of two cores, and threads need no seconds to start.
     resample : bool
         Resample files on other grids, with a `CovarianceWarning`, instead of refusing them.
+    visits : bool
+        Read the single visits of apStar and asStar files, not the combined spectrum: rows X, X#2,
+        X#3 of star X. They are gathered in memory; an `out` that exists is refused.
 
     Returns
     -------
@@ -74,13 +82,37 @@ def ingest_files(
     Raises
     ------
     UserError
-        If the only file given is bad, none of several is good, or `out` holds something else.
+        If the only file given is bad, none of several is good, `out` holds something else or may
+        not be written, or another run writes there.
     """
+    require_float64()
     pixels = pixels or PixelRecipe()
     continuum_mask(pixels)  # a wrong recipe is refused before anything is written
     if not paths:
         raise UserError("no file was given")
-    store = GrowingStore(Path(out), pixels) if out is not None else None
+    if visits and out is not None:
+        # a store grows by files: it could not tell which visits of one are missing
+        check_output(out, SPECTRA)
+    grown = None if visits else out
+    read = partial(read_block, pixels=pixels, resample=resample, visits=visits)
+    with nullcontext() if grown is None else growing(grown, SPECTRA) as path:
+        store = None if path is None else GrowingStore(path, pixels)
+        stars = _read_all(paths, read, store, workers, progress)
+    quarantine = Table(rows=stars.bad or None, names=("file", "reason"), dtype=(str, str))
+    spectra = stars.in_memory(pixels) if store is None else Spectra.open(store.path)
+    if visits and out is not None:
+        spectra.save(out)
+    return Ingested(spectra, quarantine)
+
+
+def _read_all(
+    paths: Sequence[str | Path],
+    read: Callable[[Part], Block],
+    store: GrowingStore | None,
+    workers: int,
+    progress: Callable[[int], None] | None,
+) -> "_Stars":
+    """Read the files that the store does not hold yet."""
     have = set() if store is None else set(store.known.source.values)
     stars = _Stars(store)
     parts = [
@@ -88,7 +120,7 @@ def ingest_files(
         for part in batched(paths, FILES_PER_BLOCK)
     ]
     done = sum(path is None for part in parts for path in part)
-    for block in _blocks([part for part in parts if any(part)], pixels, workers, resample):
+    for block in _blocks([part for part in parts if any(part)], read, workers):
         stars.add(block)
         done += block.files
         if progress is not None:
@@ -99,9 +131,7 @@ def ingest_files(
         if len(paths) == 1:
             raise UserError(first)
         raise UserError(f"none of {len(paths)} files could be read (first: {first})")
-    quarantine = Table(rows=stars.bad or None, names=("file", "reason"), dtype=(str, str))
-    spectra = stars.in_memory(pixels) if store is None else Spectra.open(store.path)
-    return Ingested(spectra, quarantine)
+    return stars
 
 
 class _Stars:
@@ -112,20 +142,17 @@ class _Stars:
         self.bad: list[tuple[str, str]] = []
         self.count = 0 if store is None else store.rows
         self._waiting: list[Block] = []
-        self._ids: Counter[str] = Counter()
+        self._name = Namer(() if store is None else map(str, store.known.star_id.values))
         self._source_of: dict[str, str] = {}
         if store is not None:
             known = store.known
-            self._ids.update(str(name).split("#")[0] for name in known.star_id.values)
             self._source_of.update(zip(known.checksum.values, known.source.values, strict=True))
 
     def add(self, block: Block) -> None:
         """Take a block, and write the chunks that are full."""
         block = self._without_copies(block)
         for row, name in enumerate(block.columns["star_id"]):
-            self._ids[name] += 1
-            if self._ids[name] > 1:
-                block.columns["star_id"][row] = f"{name}#{self._ids[name]}"
+            block.columns["star_id"][row] = self._name(name)
         self.bad += block.bad
         self.count += len(block.flux)
         self._waiting.append(block)
@@ -168,11 +195,8 @@ class _Stars:
         self._waiting = [whole.take(slice(stars, None))]
 
 
-def _blocks(
-    parts: list[Part], pixels: PixelRecipe, workers: int, resample: bool
-) -> Iterator[Block]:
+def _blocks(parts: list[Part], read: Callable[[Part], Block], workers: int) -> Iterator[Block]:
     """Read blocks in the order of the files; several workers read ahead of who takes them."""
-    read = partial(read_block, pixels=pixels, resample=resample)
     if workers == 1:
         yield from map(read, parts)
     else:

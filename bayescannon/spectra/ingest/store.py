@@ -17,6 +17,7 @@ from zarr.codecs import BloscCodec
 
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
+from bayescannon.marks import SPECTRA, put_mark
 from bayescannon.quiet import ignored
 from bayescannon.recipe import PixelRecipe
 from bayescannon.spectra import STARS_PER_CHUNK, apogee_wavelength
@@ -44,9 +45,10 @@ class GrowingStore:
     def __init__(self, path: Path, pixels: PixelRecipe):
         self.path = path
         how = json.dumps(asdict(pixels), sort_keys=True)
-        if not path.exists():
+        if not (path / "zarr.json").exists():
             with write_beside(path) as beside:
                 _create(beside, pixels, how)
+                put_mark(beside, SPECTRA)
         self.rows, self.known = _committed(path, how)
         for left in path.rglob("*.partial"):  # of a write that was killed
             left.unlink()
@@ -119,6 +121,6 @@ def _committed(path: Path, how: str) -> tuple[int, xr.Dataset]:
         known = data[["star_id", "source", "checksum"]].drop_vars("wavelength", errors="ignore")
     except (KeyError, AttributeError, ValueError, OSError) as error:
         raise UserError(f"{path}: exists, and is no store that `ingest` made") from error
-    if made != how:
+    if json.loads(how) | json.loads(made) != json.loads(how):  # older stores lack younger keys
         raise UserError(f"{path}: was made with other [pixels] settings; choose another --out")
     return data.sizes["star"], known.load()

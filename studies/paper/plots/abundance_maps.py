@@ -26,7 +26,6 @@ def draw(
     error_limit: float = 0.15,
     heading: str = "",
     note: str = "",
-    fig: Figure | None = None,
 ) -> Figure:
     """Draw median ages and density over ([Fe/H], [alpha/Fe]); [Fe/H] against R_GAL below.
 
@@ -35,7 +34,7 @@ def draw(
     age, error : Grid
         Median age [Gyr] and its uncertainty [dex]; `age.count` is the density.
     truth : Grid, optional
-        True median ages, of made stars.
+        True median ages, of simulated stars.
     along : dict of Grid
         Title -> numbers of stars over (R_GAL, [Fe/H]), two of them.
     line : sequence of (float, float)
@@ -46,15 +45,13 @@ def draw(
         Ends of the colour scales.
     heading, note : str
         Title, and what kind of data it is (`semi-synthetic`).
-    fig : Figure, optional
-        Empty figure to draw in.
 
     Returns
     -------
     Figure
         Six axes, five without a truth.
     """
-    fig = canvas(fig, 13.0, 7.2)
+    fig = canvas(13.0, 7.2)
     axes = fig.subplots(2, 3)
     shown = draw_map(axes[0, 0], age, age_limits, AGE_COLOURS)
     axes[0, 0].set_title("median age")

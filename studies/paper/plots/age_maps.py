@@ -52,7 +52,6 @@ def draw(
     ylabel: str = r"$z$ [kpc]",
     heading: str = "",
     note: str = "",
-    fig: Figure | None = None,
 ) -> Figure:
     """Draw rows of maps, and beside a row how many stars of some kinds there are.
 
@@ -65,8 +64,6 @@ def draw(
         Of the maps.
     heading, note : str
         Title, and what kind of data it is (`semi-synthetic`).
-    fig : Figure, optional
-        Empty figure to draw in.
 
     Returns
     -------
@@ -75,7 +72,7 @@ def draw(
     """
     n_map = max(len(row.maps) for row in rows)
     beside = any(h is not None for h in histograms)
-    fig = canvas(fig, 3.4 * (n_map + beside) + 0.6, 2.75 * len(rows) + 0.5)
+    fig = canvas(3.4 * (n_map + beside) + 0.6, 2.75 * len(rows) + 0.5)
     axes = fig.subplots(len(rows), n_map + beside, squeeze=False)
     for i, row in enumerate(rows):
         for ax, (name, grid) in zip(axes[i], row.maps.items(), strict=False):

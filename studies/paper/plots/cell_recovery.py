@@ -20,7 +20,6 @@ def draw(
     *,
     heading: str = "Recovery of median ages of cells",
     note: str = "",
-    fig: Figure | None = None,
 ) -> Figure:
     """Draw inferred against true median ages of cells, and the misses against their stars.
 
@@ -32,15 +31,13 @@ def draw(
         How many stars a cell has.
     heading, note : str
         Title, and what kind of data it is (`semi-synthetic`).
-    fig : Figure, optional
-        Empty figure to draw in.
 
     Returns
     -------
     Figure
         Two axes; cells whose interval misses the truth are red.
     """
-    fig = canvas(fig, 11.0, 4.8)
+    fig = canvas(11.0, 4.8)
     left, right = fig.subplots(1, 2)
     inside = (truth >= low) & (truth <= high)
     ends = np.array([0.9 * min(truth.min(), low.min()), 1.1 * max(truth.max(), high.max())])

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
 
-from bayescannon.plots.age_posteriors import smooth_density
+from bayescannon.plots.ages import smooth_density
 from bayescannon.plots.style import BLACK, BLUE, GREY, canvas, styled, title
 
 LIMITS = (0.3, 16.0)
@@ -22,7 +22,6 @@ def draw(
     *,
     heading: str = "Mass and age",
     note: str = "",
-    fig: Figure | None = None,
 ) -> Figure:
     """Draw stars, coloured by [Fe/H], tracks through them, and the distribution of ages.
 
@@ -38,8 +37,6 @@ def draw(
         Name -> (mass [Msun], age [Gyr]), arrays of one length.
     heading, note : str
         Title, and what kind of data it is (`semi-synthetic`).
-    fig : Figure, optional
-        Empty figure to draw in.
 
     Returns
     -------
@@ -47,7 +44,7 @@ def draw(
         Two axes and a colour bar; stars without all three are left out and counted.
     """
     good = np.isfinite(mass) & np.isfinite(age) & np.isfinite(feh)
-    fig = canvas(fig, 7.6, 7.2)
+    fig = canvas(7.6, 7.2)
     top, low = fig.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])
     points = top.scatter(
         age[good], mass[good], c=feh[good], s=7, lw=0, cmap="cividis", vmin=-0.7, vmax=0.3

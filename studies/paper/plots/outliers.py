@@ -15,7 +15,6 @@ def draw(
     age: np.ndarray,
     *,
     note: str = "",
-    fig: Figure | None = None,
 ) -> Figure:
     """Draw both groups in the plane of abundances, and the distributions of their ages.
 
@@ -29,15 +28,13 @@ def draw(
         [Gyr]; NaN is left out.
     note : str
         What kind of data it is (`semi-synthetic`).
-    fig : Figure, optional
-        Empty figure to draw in.
 
     Returns
     -------
     Figure
         Two axes.
     """
-    fig = canvas(fig, 10.0, 4.6)
+    fig = canvas(10.0, 4.6)
     plane, ages = fig.subplots(1, 2)
     groups = {
         "inside": (inside, BLUE, "o", "solid"),

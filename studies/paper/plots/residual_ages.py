@@ -19,7 +19,6 @@ def draw(
     given_word: str = "seismic",
     heading: str = "Ages within mono-abundance bins",
     note: str = "",
-    fig: Figure | None = None,
 ) -> Figure:
     """Draw mean age and dispersion of each bin, and residuals of both ages from the bin's means.
 
@@ -35,15 +34,13 @@ def draw(
         Where the other ages come from.
     heading, note : str
         Title, and what kind of data it is (`semi-synthetic`).
-    fig : Figure, optional
-        Empty figure to draw in.
 
     Returns
     -------
     Figure
         Three axes.
     """
-    fig = canvas(fig, 13.5, 4.3)
+    fig = canvas(13.5, 4.3)
     axes = fig.subplots(1, 3)
     top = float(np.nanmax(dispersion.values, initial=1.0))
     for ax, grid, limits, colours, word in (

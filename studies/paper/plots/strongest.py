@@ -9,10 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayescannon.model import Model
-from bayescannon.plots.coefficients import first_orders, generated, zeroth_order
 from bayescannon.plots.factors import element_weights
-from bayescannon.plots.names import symbol
-from bayescannon.plots.style import BLUE, GREY, PURPLE, canvas, styled, title
+from bayescannon.plots.model import first_orders, generated, zeroth_order
+from bayescannon.plots.style import BLUE, GREY, PURPLE, canvas, styled, symbol, title
 from bayescannon.plots.windows import axis, window
 
 
@@ -37,7 +36,6 @@ def draw(
     *,
     width: float = 30.0,
     note: str = "",
-    fig: Figure | None = None,
 ) -> Figure:
     """Draw a column of panels for each window.
 
@@ -55,8 +53,6 @@ def draw(
         Of each window [Angstrom].
     note : str
         What kind of data the model was trained on.
-    fig : Figure, optional
-        Empty figure to draw in.
 
     Returns
     -------
@@ -67,7 +63,7 @@ def draw(
     """
     wavelength = axis(model)
     weights = element_weights(elements, wavelength)
-    fig = canvas(fig, 7.2 * len(windows), 9.6)
+    fig = canvas(7.2 * len(windows), 9.6)
     axes = fig.subplots(
         4, len(windows), sharex="col", squeeze=False, height_ratios=[1.3, 0.62, 1, 1]
     )

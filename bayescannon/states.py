@@ -1,0 +1,170 @@
+"""The evolutionary state of a giant: its names, P(rc) from labels, what a model knows of each.
+
+P(rc) is a logistic regression on the quadratic features of its inputs, fitted in one place for all
+who use it: ages (inputs teff, logg, feh, afe), models that tell states apart (the labels that
+spectra show themselves) and models of channels (all channels).
+"""
+
+from typing import NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+
+import bayescannon.precision  # noqa: F401
+from bayescannon.labels import Mixture, features
+from bayescannon.typing import Array, Stars
+
+STATES = ("rgb", "rc")
+ROUNDS = 50
+CLIP = 4.0
+"""Largest scaled input [sd] that a classifier without a `reach` extrapolates to."""
+
+
+class Reach(NamedTuple):
+    """How far the training stars of a classifier reach, and what counts beyond."""
+
+    whiten: Float[Array, "input input"]
+    """Scaled inputs times this are uncorrelated with unit variance in the training set."""
+    distance: Float[Array, ""]
+    """Largest Mahalanobis distance of a training star."""
+    base_rate: Float[Array, ""]
+    """Share of clump stars in the training set."""
+
+
+class StateClassifier(NamedTuple):
+    """P(rc) = 1 / (1 + exp(-v(scaled inputs) . log_odds)), inside the training set.
+
+    A quadratic would be sure of anything far outside. With a `reach` the base rate holds there;
+    without, inputs are clipped at 4 sd.
+    """
+
+    pivot: Float[Array, "input"]
+    scale: Float[Array, "input"]
+    log_odds: Float[Array, "feature"]
+    reach: Reach | None = None
+
+
+@jax.jit
+def p_clump(classifier: StateClassifier, inputs: Float[Array, "star input"]) -> Stars:
+    """P(rc) at given inputs (star, input), (star,); see `StateClassifier` for far ones."""
+    c = classifier
+    scaled = (inputs - c.pivot[None]) / c.scale[None]
+    if c.reach is None:
+        scaled = jnp.clip(jnp.nan_to_num(scaled), -CLIP, CLIP)
+        return jax.nn.sigmoid(features(scaled) @ c.log_odds)
+    p = jax.nn.sigmoid(features(scaled) @ c.log_odds)
+    distance = jnp.linalg.norm(scaled @ c.reach.whiten, axis=1)
+    return jnp.where(distance <= c.reach.distance, p, c.reach.base_rate)
+
+
+def fit_states(
+    inputs: Float[Array, "star input"], rc: Bool[np.ndarray, "star"], ridge: float
+) -> StateClassifier:
+    """Fit P(rc) to stars of known state.
+
+    Parameters
+    ----------
+    inputs : (star, input)
+        In any units.
+    rc : (star,)
+        Whether the star is in the red clump.
+    ridge : float
+        Precision of a Gaussian prior on every coefficient.
+
+    Returns
+    -------
+    StateClassifier
+        With the `reach` of these stars.
+    """
+    inputs = np.asarray(inputs)
+    pivot, scale = inputs.mean(axis=0), inputs.std(axis=0)
+    scaled = (inputs - pivot) / scale
+    whiten = np.linalg.inv(np.linalg.cholesky(np.cov(scaled.T))).T
+    reach = np.linalg.norm(scaled @ whiten, axis=1).max()
+    log_odds = fit_logistic(features(jnp.asarray(scaled)), rc, ridge)
+    parts = StateClassifier(pivot, scale, log_odds, Reach(whiten, reach, rc.mean()))
+    return jax.tree.map(jnp.asarray, parts)
+
+
+def fit_logistic(
+    v: Float[Array, "star feature"], positive: Bool[np.ndarray, "star"], ridge: float = 1.0
+) -> Float[np.ndarray, "feature"]:
+    """Fit log odds that are linear in the features, by Newton's method.
+
+    Parameters
+    ----------
+    v : (star, feature)
+    positive : (star,)
+    ridge : float
+        Precision of a Gaussian prior on every coefficient; keeps separable classes finite.
+
+    Returns
+    -------
+    (feature,) coefficients: P(positive) = 1 / (1 + exp(-v @ coefficients)).
+    """
+    v, weights = np.asarray(v), np.zeros(v.shape[1])
+    for _ in range(ROUNDS):
+        p = 1.0 / (1.0 + np.exp(-v @ weights))
+        gradient = v.T @ (positive - p) - ridge * weights
+        hessian = (v * (p * (1 - p))[:, None]).T @ v + ridge * np.eye(v.shape[1])
+        step = np.linalg.solve(hessian, gradient)
+        weights = weights + step
+        if np.abs(step).max() < 1e-10:
+            break
+    return weights
+
+
+class StateRelation(NamedTuple):
+    """By what the stars of one state differ from all: see `training.result.Group`."""
+
+    offset: Float[Array, "factor feature"]
+    root: Float[Array, "factor factor"]
+    label_covariance: Float[Array, "label label"]
+    population: Mixture
+
+    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
+        """All parts by name, as `of_arrays` takes them."""
+        parts = self._asdict()
+        population = parts.pop("population").arrays(f"{prefix}_population")
+        return {f"{prefix}_{name}": np.asarray(value) for name, value in parts.items()} | population
+
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, np.ndarray], prefix: str) -> "StateRelation":
+        """Read what `arrays` gave."""
+        return cls(
+            offset=arrays[f"{prefix}_offset"],
+            root=arrays[f"{prefix}_root"],
+            label_covariance=arrays[f"{prefix}_label_covariance"],
+            population=cast(Mixture, Mixture.of_arrays(arrays, f"{prefix}_population")),
+        )
+
+
+class States(NamedTuple):
+    """What a model of all stars knows of each state: relations, and P(rc) where none was tried.
+
+    `log_odds` are of the quadratic of the scaled labels that spectra show themselves; `share_rc`
+    is the share of clump stars among the training stars of known state.
+    """
+
+    rgb: StateRelation
+    rc: StateRelation
+    log_odds: Float[Array, "feature"]
+    share_rc: float
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of it, by names that `of_arrays` knows."""
+        own = {
+            "state_log_odds": np.asarray(self.log_odds),
+            "state_share_rc": np.array(self.share_rc),
+        }
+        return own | self.rgb.arrays("rgb") | self.rc.arrays("rc")
+
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "States | None":
+        """Read what `arrays` gave; None where there is nothing of it."""
+        if "state_log_odds" not in arrays:
+            return None
+        rgb, rc = (StateRelation.of_arrays(arrays, state) for state in STATES)
+        return cls(rgb, rc, arrays["state_log_odds"], float(arrays["state_share_rc"]))
