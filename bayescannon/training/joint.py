@@ -232,7 +232,7 @@ def fit_joint(
         last = following
         if report is not None:
             report(last.history[-1])
-    few = few_stars(layout, float(n_star))
+    few = few_stars(layout, float(n_star), data.flux.shape[1])
     joint = assemble(layout, last, problem.observed, problem.usable, few)
     if not groups:
         return joint

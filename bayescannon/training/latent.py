@@ -259,7 +259,7 @@ def _nearly_left_out(layout: Layout, p: Parameters, weight, flux, own) -> tuple[
     left = weight * (flux - own @ p.loadings.T) / (1.0 - lever)
     gram = weight @ (p.loadings[:, row] * p.loadings[:, column])
     gram = layout.unpack(gram)
-    pull = (left**2 + weight / (1.0 - lever)).astype(jnp.float32) @ single
+    pull = (left**2).astype(jnp.float32) @ single
     slope = left @ p.loadings - jnp.einsum("nij,nj->ni", layout.unpack(pull.astype(float)), own)
     return gram, slope + jnp.einsum("nij,nj->ni", gram, own)
 
