@@ -22,7 +22,7 @@ import results  # noqa: E402
 
 def test_site_builds_without_a_warning(tmp_path):
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-D", "nb_execution_mode=off"]
-    done = subprocess.run([*command, DOCS, tmp_path], capture_output=True, text=True, timeout=280)
+    done = subprocess.run([*command, DOCS, tmp_path], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "tutorials" / "01_first_catalogue.html").is_file()
 
