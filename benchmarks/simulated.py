@@ -60,8 +60,8 @@ class SimulatedSpectra(Spectra):
     def bad_star(self) -> None:
         """Nobody has said so."""
 
-    def arrays(self, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:
-        """Make (flux, ivar)."""
+    def arrays(self, dtype=np.float64, max_error=np.inf) -> tuple[np.ndarray, np.ndarray]:
+        """Make (flux, ivar); no error is as large as `max_error`."""
         runs = np.split(self.which, np.flatnonzero(np.diff(self.which) != 1) + 1)
         simulated = [
             simulate_stars(self.model, len(run), self.seed, first=int(run[0])) for run in runs

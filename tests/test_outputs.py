@@ -330,4 +330,4 @@ def test_a_cluster_that_cannot_be_is_told_before_the_work(scenario, tmp_path, mo
 def test_a_probability_beyond_one_is_told_at_once(tmp_path, monkeypatch, capsys):
     for p_rc in ("3", "-0.1"):
         assert run_cli(monkeypatch, "ages", tmp_path / "none.zarr", f"--p-rc={p_rc}") == 2
-        assert "is not in the range 0<=x<=1" in capsys.readouterr().err
+        assert "Invalid value for '--p-rc'" in capsys.readouterr().err

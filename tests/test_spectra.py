@@ -30,7 +30,7 @@ def test_one_star_may_come_as_vectors():
     spectra = bc.Spectra([1.0, 2.0], [1.0, 0.9], [4.0, 4.0], "a")
     assert len(spectra) == 1
     assert spectra.flux.shape == (1, 2)
-    assert repr(spectra) == "<Spectra: 1 stars x 2 pixels>"
+    assert repr(spectra) == "<Spectra: 1 star x 2 pixels>"
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
