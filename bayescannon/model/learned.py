@@ -20,6 +20,7 @@ from bayescannon.training import (
     pose,
     shrink,
 )
+from bayescannon.training.stars import SMALL_LEVERAGE
 
 STARS_PER_FEATURE = 4
 """A state with fewer stars has no relation of its own."""
@@ -98,7 +99,9 @@ def _plain(flux, ivar, scaled, variance, choice: Choice, recipe: Recipe) -> Lear
     }
     typical = float(np.median(np.einsum("ni,ij,nj->n", v, leverage, v)))
     law = LabelError(leverage, total, *_law(choice), typical)
-    arrays = learned.arrays | _errors(law, learned.arrays)
+    arrays = learned.arrays | {"label_error": law}
+    if v.shape[1] > SMALL_LEVERAGE * len(v):
+        arrays["coefficient_noise"] = _noise(learned.arrays)
     return Learned(arrays, learned.report | report, found)
 
 
@@ -130,7 +133,9 @@ def _joint(flux, ivar, scaled, variance, state, choice: Choice, recipe: Recipe, 
     arrays |= {"usable": fit.usable, "factors": fit.factors}
     typical, shared = float(np.median(fit.alone.leverage)), fit.factors.shape[1] / len(scaled)
     law = LabelError(np.asarray(fit.leverage), total, *_law(choice), typical, shared)
-    arrays |= _errors(law, arrays)
+    arrays["label_error"] = law
+    if fit.few_stars:
+        arrays["coefficient_noise"] = _noise(arrays)
     arrays["chi2_law"] = chi2_law(flux, ivar, fit.labels, arrays, recipe.labels.degree)
     if told:
         arrays["states"], said["states"] = _states(fit, groups, scaled, variance, recipe, total)
@@ -155,11 +160,9 @@ def _law(choice: Choice) -> tuple[np.ndarray, float, float]:
     return choice.budget.covariance, choice.budget.degrees, choice.budget.growth
 
 
-def _errors(law: LabelError, arrays) -> dict[str, Any]:
-    """What the model knows of its own errors."""
+def _noise(arrays: dict[str, Any]) -> CoefficientNoise:
     usable = arrays["usable"][:, None, None]
-    noise = CoefficientNoise.of(np.where(usable, arrays["uncertainty"], 0.0))
-    return {"label_error": law, "coefficient_noise": noise}
+    return CoefficientNoise.of(np.where(usable, arrays["uncertainty"], 0.0))
 
 
 def budget_warnings(report: dict[str, Any], n_star: int, recipe: Recipe) -> list[str]:

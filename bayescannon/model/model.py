@@ -53,7 +53,7 @@ class Model:
         where training labels were taken as exact.
     coefficient_noise : CoefficientNoise or None
         How uncertain the coefficients are, nearly; `infer` takes the expectation over it. None
-        where training labels were taken as exact.
+        where training labels were taken as exact, or stars are many.
     chi2_law : Chi2Law or None
         What reduced chi2 the training stars have; `infer` flags stars far above it.
     states : States or None

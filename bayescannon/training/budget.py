@@ -50,6 +50,12 @@ class Residuals(NamedTuple):
         return Residuals(self.missed[:, labels], self.own[:, labels][:, :, labels], self.leverage)
 
 
+ABSURD = 1e12
+"""Minus ln posterior where it cannot be computed."""
+LARGEST = 1e4
+"""Largest error of the model, in units of the stated errors."""
+
+
 class ErrorBudget(NamedTuple):
     """The law above as found, and how well it describes the stars.
 
@@ -174,7 +180,9 @@ def _fit(stars: _Stars, prior: float, growth: np.ndarray, degrees: float, opened
 
     def objective(x):
         value, slope = _slope(jnp.asarray(x), stars, *known, believed)
-        return float(value), np.asarray(slope)
+        if not np.isfinite(value):  # too far away to be told: the line search comes back
+            return ABSURD, np.zeros(len(x))
+        return float(value), np.nan_to_num(np.asarray(slope))
 
     total = np.mean(np.square(stars.missed), axis=0) - np.einsum("nii->i", stars.own) / len(growth)
     starts = (np.sqrt(np.maximum(np.asarray(total) - 1.0, 1e-3)), np.full(n_label, 0.05))
@@ -182,7 +190,7 @@ def _fit(stars: _Stars, prior: float, growth: np.ndarray, degrees: float, opened
     for size in starts if opened else starts[:1]:
         x = np.zeros(len(row) + n_label)
         x[: len(row)][row == column] = 0.8 * size
-        bounds = [(None, None)] * len(row) + [(-3.0, 3.0)] * n_label
+        bounds = [(-LARGEST, LARGEST)] * len(row) + [(-3.0, 3.0)] * n_label
         found.append(minimize(objective, x, jac=True, method="L-BFGS-B", bounds=bounds))
     best = min(found, key=lambda one: one.fun)
     root = np.zeros((n_label, n_label))

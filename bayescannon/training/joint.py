@@ -36,6 +36,7 @@ from bayescannon.training.stars import (
     carried_error_scale,
     carried_precision,
     catalogue_precision,
+    few_stars,
     infer_all,
     masked,
     moved_by,
@@ -231,7 +232,8 @@ def fit_joint(
         last = following
         if report is not None:
             report(last.history[-1])
-    joint = assemble(layout, last, problem.observed, problem.usable)
+    few = few_stars(layout, float(n_star), data.flux.shape[1])
+    joint = assemble(layout, last, problem.observed, problem.usable, few)
     if not groups:
         return joint
     assert last.sums is not None  # only folds let go of them

@@ -198,14 +198,14 @@ def sum_pixels(
         E[u] of each star as it went into the loadings; 0 for stars that did not. The star is
         inferred with loadings that it has been left out of (Sherman & Morrison 1950).
     exact : bool
-        False takes the curvature of the likelihood from the loadings of all stars, and only its
-        slope at `own` from those that leave the star out: as good where leverages are small, and
-        several times faster.
+        False takes the curvature of the likelihood from the loadings of all stars without their
+        uncertainty, and only its slope at `own` from those that leave the star out: as good where
+        leverages are small, and several times faster.
 
     Returns
     -------
     Sums
-        In expectation over the loadings' uncertainty.
+        In expectation over the loadings' uncertainty if `exact`.
     """
     p = parameters
     flux, ivar = flux.astype(float), ivar.astype(float)
@@ -258,8 +258,8 @@ def _nearly_left_out(layout: Layout, p: Parameters, weight, flux, own) -> tuple[
     lever = jnp.minimum(weight * lever.astype(float), MOST_LEVERAGE)
     left = weight * (flux - own @ p.loadings.T) / (1.0 - lever)
     gram = weight @ (p.loadings[:, row] * p.loadings[:, column])
-    gram = layout.unpack(gram + (weight.astype(jnp.float32) @ single).astype(float))
-    pull = (left**2 + weight / (1.0 - lever)).astype(jnp.float32) @ single
+    gram = layout.unpack(gram)
+    pull = (left**2).astype(jnp.float32) @ single
     slope = left @ p.loadings - jnp.einsum("nij,nj->ni", layout.unpack(pull.astype(float)), own)
     return gram, slope + jnp.einsum("nij,nj->ni", gram, own)
 

@@ -82,6 +82,8 @@ class Joint(NamedTuple):
     labels: StarLabels
     history: list[Round]
     converged: bool
+    few_stars: bool
+    """The uncertainty of the coefficients matters for other stars, too."""
     groups: tuple[Group, ...] = ()
 
 
@@ -90,6 +92,7 @@ def assemble(
     snapshot: Snapshot,
     observed: StarLabels,
     usable: Bool[np.ndarray, "pixel"],
+    few: bool,
 ) -> Joint:
     """Put the result together.
 
@@ -101,6 +104,8 @@ def assemble(
     observed : (star, label)
         Scaled catalogue labels; NaN where missing.
     usable : (pixel,)
+    few : bool
+        Whether stars are few.
 
     Returns
     -------
@@ -126,6 +131,7 @@ def assemble(
         labels=np.asarray(snapshot.labels)[:n_star],
         history=list(snapshot.history),
         converged=snapshot.converged,
+        few_stars=few,
     )
 
 

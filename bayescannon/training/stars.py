@@ -25,7 +25,10 @@ MIN_ERROR_SCALE = 0.05
 PRIOR_LN_SCALE = 0.15
 """Stated errors are believed to so much (sd of ln scale)."""
 SMALL_LEVERAGE = 0.03
-"""Mean leverage of a star in a pixel's loadings below which leaving it out need not be exact."""
+"""Mean leverage of a star in a pixel's loadings below which their uncertainty is neglected: in
+expectation over it thousands of pixels would pull labels towards the pivot."""
+SMALL_PULL = 0.3
+"""[posterior sd] What an expectation over the loadings may pull labels by."""
 LEAST_SHARE = 0.5
 """A catalogue label is never worth more than its stated error promises, by this in variance."""
 
@@ -61,9 +64,20 @@ def padded(flux, ivar, observed, variance) -> Data:
     )
 
 
+def few_stars(layout: Layout, n_star: float, n_pixel: int) -> bool:
+    """Whether likelihoods are expectations over the loadings, which few stars leave uncertain.
+
+    Such an expectation steadies labels, but pulls them towards the pivot: by about the leverage
+    times the root of the number of pixels, in posterior sd. It is taken where it is needed, and
+    where it does no harm.
+    """
+    leverage = layout.n_latent / n_star
+    return leverage > SMALL_LEVERAGE or leverage * np.sqrt(n_pixel) < SMALL_PULL
+
+
 def sum_all(layout: Layout, p: Parameters, data: Data, own) -> Sums:
     """Sum up the spectra of all stars, block by block; arguments as for `sum_pixels`."""
-    exact = bool(layout.n_latent > SMALL_LEVERAGE * float(jnp.sum(data.use)))
+    exact = few_stars(layout, float(jnp.sum(data.use)), data.flux.shape[1])
     blocks = []
     for start in range(0, len(data.use), STARS_PER_BLOCK):
         rows = slice(start, start + STARS_PER_BLOCK)
