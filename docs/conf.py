@@ -43,7 +43,7 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
 }
-html_sidebars = {"*": []}  # pages that stand alone
+html_sidebars = {"*": [], "tutorials/10_gallery": []}  # pages that stand alone
 html_math_renderer = "mathml"
 nitpicky = True
 default_role = "literal"
@@ -61,6 +61,7 @@ nb_execution_cache_path = str(DOCS / "_build" / ".jupyter_cache")
 nb_execution_raise_on_error = True
 nb_execution_timeout = 1200
 nb_merge_streams = True
+nb_output_stderr = "remove"
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst-nb.lexer"]  # the lexer of a notebook is known once it has run
