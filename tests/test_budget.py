@@ -100,25 +100,25 @@ def test_chi2_is_judged_at_equal_signal_to_noise():
     assert np.mean(above[snr > 200]) < 0.025
 
 
-def test_spectra_that_no_label_gives_are_flagged(world):
+def test_spectra_that_no_label_gives_are_flagged(scenario):
     """Regression: a reduced chi2 of 3 never fired. Every tenth pixel of four stars is 5 % off."""
-    flux, ivar = (np.array(a) for a in world.spectra[:8].arrays())
+    flux, ivar = (np.array(a) for a in scenario.spectra[:8].arrays())
     flux[:4, ::10] += 0.05
-    spectra = bc.Spectra(world.spectra.wavelength, flux, ivar, world.spectra.star_id[:8])
-    flags = bc.infer(world.model, spectra, method="laplace", draws=8)["sample_stats"]["flags"]
+    spectra = bc.Spectra(scenario.spectra.wavelength, flux, ivar, scenario.spectra.star_id[:8])
+    flags = bc.infer(scenario.model, spectra, method="laplace", draws=8)["sample_stats"]["flags"]
     bad = (flags.values & int(Flag.BAD_CHI2)) > 0
     assert bad[:4].all()
     assert not bad[4:].any()
 
 
 @pytest.mark.parametrize("method", ["laplace", "importance", "nuts"])
-def test_every_method_holds_the_errors_of_the_model(world, method):
+def test_every_method_holds_the_errors_of_the_model(scenario, method):
     """16 stars x 400 draws: sds within 10 %; blocks do not matter."""
-    n_feature = world.model.coefficients.shape[1]
+    n_feature = scenario.model.coefficients.shape[1]
     law = LabelError(np.zeros((n_feature,) * 2), np.eye(3), np.diag([0.3, 0.2, 0.1]) ** 2)
-    model = replace(world.model, label_error=law)
-    spectra, known = world.spectra[:16], {"method": method, "prior": "flat", "draws": 400}
-    before, after = (bc.infer(m, spectra, **known) for m in (world.model, model))
+    model = replace(scenario.model, label_error=law)
+    spectra, known = scenario.spectra[:16], {"method": method, "prior": "flat", "draws": 400}
+    before, after = (bc.infer(m, spectra, **known) for m in (scenario.model, model))
     variance = [np.einsum("nii->ni", p["point"]["cov"].values) for p in (before, after)]
     added = np.sqrt(np.mean(variance[1] - variance[0], axis=0)) / model.scaling.scale
     np.testing.assert_allclose(added, [0.3, 0.2, 0.1], rtol=0.1)
@@ -129,18 +129,18 @@ def test_every_method_holds_the_errors_of_the_model(world, method):
 
 
 @pytest.mark.parametrize("n_star", [40])
-def test_few_stars_pass_through_the_same_code(world, n_star):
+def test_few_stars_pass_through_the_same_code(scenario, n_star):
     """Labels with errors of half their spread, 40 stars, 64 pixels: told, and no NaN."""
     rng = np.random.default_rng(9)
-    values = np.column_stack([np.asarray(world.labels[n]) for n in ("teff", "logg", "feh")])
+    values = np.column_stack([np.asarray(scenario.labels[n]) for n in ("teff", "logg", "feh")])
     errors = (30.0, 0.1, 0.06)
     noisy = (values + errors * rng.normal(size=values.shape))[:n_star]
-    table = label_table(world.spectra.star_id[:n_star], noisy, errors)
+    table = label_table(scenario.spectra.star_id[:n_star], noisy, errors)
     recipe = recipe_of("teff", "logg", "feh")
     settings = replace(recipe.training, noisy_labels=True, label_errors={})
-    model = bc.train(world.spectra[:n_star], table, replace(recipe, training=settings))
+    model = bc.train(scenario.spectra[:n_star], table, replace(recipe, training=settings))
     assert any("stars for" in line for line in model.report["warnings"]) == (n_star < 40)
-    post = bc.infer(model, world.spectra[100:], method="importance", draws=100)
+    post = bc.infer(model, scenario.spectra[100:], method="importance", draws=100)
     mean, sd = post["point"]["mean"].values, np.sqrt(
         np.einsum("nii->ni", post["point"]["cov"].values)
     )  # fmt: skip

@@ -27,7 +27,7 @@ from bayescannon.training.latent import (
 )
 
 ERRORS = np.array([0.1, 0.1, 0.1, 0.5])
-NAMES = ("teff", "logg", "feh", "ln_mass")
+NAMES = ("logg", "feh", "afe", "ln_mass")
 
 
 class Noisy(NamedTuple):
@@ -83,7 +83,7 @@ def fit(noisy):
 @pytest.fixture(scope="module")
 def recipe() -> bc.Recipe:
     return bc.Recipe.loads(
-        'name = "noisy"\n[labels]\nnames = ["teff", "logg", "feh", "ln_mass"]\n'
+        'name = "noisy"\n[labels]\nnames = ["logg", "feh", "afe", "ln_mass"]\n'
         '[training]\nnoisy_labels = true\ncarried = ["ln_mass"]\nfactors = 6\nlabel_errors = {}\n'
     )
 
@@ -361,9 +361,7 @@ def test_posteriors_of_other_stars_are_calibrated(noisy, model):
     np.testing.assert_allclose(z, 1.0, atol=0.2)
     slope = np.polyfit(mean[:, 3], test.truth[:, 3], 1)[0]
     assert slope == pytest.approx(1.0, abs=0.1)
-    exact = bc.Recipe.loads(
-        'name = "plain"\n[labels]\nnames = ["teff", "logg", "feh", "ln_mass"]\n'
-    )
+    exact = bc.Recipe.loads('name = "plain"\n[labels]\nnames = ["logg", "feh", "afe", "ln_mass"]\n')
     plain = bc.train(_spectra(noisy), _table(noisy), exact)
     post = bc.infer(plain, _spectra(test), method="laplace", draws=8)
     sd = np.sqrt(np.einsum("nii->ni", post["point"]["cov"].values))

@@ -25,7 +25,7 @@ from bayescannon.posterior.likelihood import Summary
 from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.training.relation import _spread, error_law
 
-NAMES = ("teff", "logg", "feh", "ln_mass")
+NAMES = ("logg", "feh", "afe", "ln_mass")
 ERRORS = np.array([0.1, 0.1, 0.1, 0.5])
 RESPONSE = {"rgb": np.array([2.0, 0.0]), "rc": np.array([-1.0, 2.0])}
 """How two factors answer to the fourth label, in each state."""
@@ -66,7 +66,7 @@ def make(n_star: int, part: int) -> Scenario:
 @pytest.fixture(scope="module")
 def recipe() -> bc.Recipe:
     return bc.Recipe.loads(
-        'name = "states"\n[labels]\nnames = ["teff", "logg", "feh", "ln_mass"]\n[training]\n'
+        'name = "states"\n[labels]\nnames = ["logg", "feh", "afe", "ln_mass"]\n[training]\n'
         'noisy_labels = true\ncarried = ["ln_mass"]\nfactors = 6\nlabel_errors = {}\n'
         "by_state = true\n"
     )

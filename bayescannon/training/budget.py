@@ -212,7 +212,9 @@ def _log_density(x: Array, stars: _Stars, growth: Array, mix: Array, opened: Sca
     for i, j in zip(row, column, strict=True):
         total[i, j] = model[i, j] * wide + stars.own[:, i, j][:, None]
         if i == j:
-            total[i, i] = total[i, i] + size * scale[i] * stars.stated[:, i][:, None]
+            given = stars.stated[:, i] < UNKNOWN  # f is no matter of labels that nobody gave
+            variance = jnp.where(given, scale[i] * stars.stated[:, i], UNKNOWN)
+            total[i, i] = total[i, i] + size * variance[:, None]
     distance, log_det = _whitened(total, stars.missed)
     density = -0.5 * (distance + log_det + n_label * jnp.log(2 * jnp.pi))
     return jax.scipy.special.logsumexp(density, axis=1) - np.log(N_SCALE)

@@ -72,7 +72,7 @@ def few_stars(layout: Layout, n_star: float, n_pixel: int) -> bool:
     where it does no harm.
     """
     leverage = layout.n_latent / n_star
-    return leverage > SMALL_LEVERAGE or leverage * np.sqrt(n_pixel) < SMALL_PULL
+    return bool(leverage > SMALL_LEVERAGE or leverage * np.sqrt(n_pixel) < SMALL_PULL)
 
 
 def sum_all(layout: Layout, p: Parameters, data: Data, own) -> Sums:
