@@ -94,7 +94,7 @@ def test_catalogue_of_the_shipped_model():
     assert np.sqrt(np.mean(off**2)) < 0.13
     assert np.mean((table["p_rc"] > 0.5) == (state[:200] == "rc")) > 0.95
     nothing = bc.Spectra(
-        None, np.zeros((1, 6)), np.zeros((1, 6)), ["none"], channel=spectra.channel
+        None, np.zeros((1, 6)), np.zeros((1, 6)), ["empty"], channel=spectra.channel
     )
     post = bc.infer(models, nothing, "importance", draws=50)
     assert int(post["sample_stats/flags"].values[0]) & int(Flag.NO_GOOD_PIXEL)
