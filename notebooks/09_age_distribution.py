@@ -22,7 +22,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from studies.ages_check import draw_masses
 
 import bayescannon as bc
 from bayescannon.ages import salaris
@@ -30,6 +29,7 @@ from bayescannon.ages.population import EDGES, age_likelihood, infer_population
 from bayescannon.data import model_path
 from bayescannon.precision import use_compilation_cache
 from bayescannon.simulate.from_model import simulate_stars
+from studies.ages.check import draw_masses
 
 use_compilation_cache()
 folder = Path(tempfile.mkdtemp())
