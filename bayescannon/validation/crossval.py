@@ -218,9 +218,9 @@ def check_folds(labels: Table, recipe: Recipe, star_id: np.ndarray, folds: int) 
     UserError
         If folds are fewer than two, more than there are stars, or leave too few to train on.
     """
+    values, _ = label_arrays(labels, recipe.labels.names, star_id)
     if not 2 <= folds <= len(star_id):
         raise UserError(f"folds is {folds}: use 2 to the number of stars ({len(star_id)})")
-    values, _ = label_arrays(labels, recipe.labels.names, star_id)
     complete = int(np.isfinite(values).all(axis=1).sum())
     needed = stars_needed(len(recipe.labels.names), recipe.labels.degree)
     left = complete - -(-complete // folds)
