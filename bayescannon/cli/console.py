@@ -22,6 +22,7 @@ from rich.table import Column
 from rich.text import Text
 
 from bayescannon import flags
+from bayescannon.errors import UserError
 from bayescannon.trees import array, point_sd
 
 as_it_is = partial(Console, markup=False, emoji=False, highlight=False, soft_wrap=True)
@@ -77,7 +78,11 @@ def progress(title: str, total: int, rate: bool = False) -> Generator[Callable[.
             words = title if flagged is None else f"{title}, {flagged} flagged"
             bar.update(task, completed=done, description=words)
 
-        yield update
+        try:
+            yield update
+        except UserError:
+            bar.live.transient = True  # one line says what to do: no bar stays beside it
+            raise
         bar.update(task, completed=max(total, 1))
 
 
