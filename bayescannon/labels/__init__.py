@@ -1,6 +1,7 @@
 """Stellar labels, their tables, their scaling, and the feature vector of Eq. 2."""
 
 from bayescannon.labels.checks import check_labels, stars_needed, tell_oddities
+from bayescannon.labels.curvature import Curvature
 from bayescannon.labels.cuts import CUTS, training_cuts
 from bayescannon.labels.features import feature_rows, features, monomials, n_features
 from bayescannon.labels.mixture import Mixture, WhiteMixture, straightened
@@ -20,6 +21,7 @@ __all__ = [
     "CUTS",
     "UNITS",
     "CarbonNitrogenRegion",
+    "Curvature",
     "Mixture",
     "Scaling",
     "WhiteMixture",
