@@ -11,9 +11,9 @@ from bayescannon.recipe import Recipe
 from bayescannon.states import STATES, StateRelation, States, fit_logistic
 from bayescannon.training import (
     Choice,
-    Joint,
     Setting,
     Status,
+    TrainingResult,
     choose,
     fit_joint,
     fit_pixels,
@@ -223,7 +223,7 @@ def budget_report(budget, scaled, variance, recipe: Recipe) -> dict[str, Any]:
 
 
 def _states(
-    fit: Joint, groups, scaled, variance, recipe: Recipe, total
+    fit: TrainingResult, groups, scaled, variance, recipe: Recipe, total
 ) -> tuple[States, dict[str, Any]]:
     """Relations of both states, and P(rc) from the labels that spectra show themselves."""
     names, relations, said = recipe.labels.names, [], {}

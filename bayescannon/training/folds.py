@@ -23,7 +23,7 @@ ENOUGH = 600
 """Held-out stars that settle the choice and the error budget: a large set trains fewer folds."""
 SETTLED = 0.05
 """Labels that a round moves by less [posterior sd] no longer change what a fold says."""
-MOST_ROUNDS = 10
+MOST_ROUNDS = 6
 """Rounds in a fold; where one needs more, the whole set is not trained longer either."""
 MOST_NUMBERS = 2.5e6
 """Stars times pixels: of larger training sets every so many-th pixel is used in the folds."""
