@@ -30,7 +30,7 @@ from benchmarks.quadratic import NAMES, make_quadratic
 RECIPE = "apokasc-mass"
 TRAINING = 1639
 MODEL_ERROR = (40.0, 0.05, 0.03, 0.02)
-"""Of teff, logg, feh, afe: scale of the Student t5 that `--model-error` puts in, times its value."""
+"""Scale of the Student t5 that `--model-error` 1 puts in, for teff, logg, feh, afe."""
 
 
 class Scenario(StrEnum):
