@@ -2,10 +2,16 @@
 
 from bayescannon.labels.checks import check_labels, stars_needed, tell_oddities
 from bayescannon.labels.cuts import CUTS, training_cuts
-from bayescannon.labels.features import feature_rows, features, monomials, n_features
 from bayescannon.labels.mixture import Mixture, WhiteMixture, straightened
+from bayescannon.labels.polynomial import (
+    Scaling,
+    feature_rows,
+    features,
+    learn_scaling,
+    monomials,
+    n_features,
+)
 from bayescannon.labels.population import fit_bent_population, fit_population
-from bayescannon.labels.scaling import Scaling, learn_scaling
 from bayescannon.labels.seismic import seismic_logg, seismic_mass
 from bayescannon.labels.selection import CarbonNitrogenRegion, carbon_and_nitrogen, paper_selection
 from bayescannon.labels.table import (

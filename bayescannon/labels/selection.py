@@ -7,13 +7,12 @@ from astropy import units as u
 from astropy.table import Table
 
 from bayescannon.columns import find, numbers
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, plural
 from bayescannon.labels.cuts import CUTS
 from bayescannon.labels.mixture import Mixture
 from bayescannon.labels.population import fit_population
 from bayescannon.star_ids import as_ids
 from bayescannon.tables import as_table
-from bayescannon.words import plural
 
 BOX = ("teff", "logg", "feh", "afe")
 """Cuts of `labels.cuts.CUTS` that make the box of the training labels."""
