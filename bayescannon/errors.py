@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 
+_ONE_AT_A_TIME = threading.RLock()
+
 
 class UserError(ValueError):
     """Something the user gave cannot be used.
@@ -68,9 +70,6 @@ def one_line(path: str | os.PathLike, advice: str) -> Generator[None]:
         yield
     except OSError as error:
         raise UserError(f"{line_of(error, path)}; {advice}") from error
-
-
-_ONE_AT_A_TIME = threading.RLock()
 
 
 @contextmanager

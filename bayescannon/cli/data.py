@@ -16,7 +16,7 @@ from bayescannon.model import Model
 from bayescannon.recipe import PixelRecipe, Recipe
 from bayescannon.simulate import make_apokasc, make_mock
 from bayescannon.spectra import chip_of, pixel_index, read_all_star, survey_paths
-from bayescannon.spectra.continuum_pixels import find_continuum
+from bayescannon.spectra.continuum import find_continuum
 from bayescannon.spectra.ingest import expand, ingest_files
 from bayescannon.star_ids import star_of
 

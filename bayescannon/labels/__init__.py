@@ -1,7 +1,6 @@
 """Stellar labels, their tables, their scaling, and the feature vector of Eq. 2."""
 
 from bayescannon.labels.checks import check_labels, stars_needed, tell_oddities
-from bayescannon.labels.cuts import CUTS, training_cuts
 from bayescannon.labels.mixture import Mixture, WhiteMixture, straightened
 from bayescannon.labels.polynomial import (
     Scaling,
@@ -13,7 +12,13 @@ from bayescannon.labels.polynomial import (
 )
 from bayescannon.labels.population import fit_bent_population, fit_population
 from bayescannon.labels.seismic import seismic_logg, seismic_mass
-from bayescannon.labels.selection import CarbonNitrogenRegion, carbon_and_nitrogen, paper_selection
+from bayescannon.labels.selection import (
+    CUTS,
+    CarbonNitrogenRegion,
+    carbon_and_nitrogen,
+    paper_selection,
+    training_cuts,
+)
 from bayescannon.labels.table import (
     UNITS,
     evolutionary_states,
