@@ -1,6 +1,7 @@
 from .checks import check_labels as check_labels
 from .checks import stars_needed as stars_needed
 from .checks import tell_oddities as tell_oddities
+from .curvature import Curvature as Curvature
 from .mixture import Mixture as Mixture
 from .mixture import WhiteMixture as WhiteMixture
 from .mixture import straightened as straightened

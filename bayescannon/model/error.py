@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import norm
 
+from bayescannon.labels import Curvature
 from bayescannon.typing import Array
 
 
@@ -24,6 +25,8 @@ class LabelError(NamedTuple):
     degrees, growth, typical, shared : float
         `degrees` inf is a Gaussian; `typical` is the median leverage of training stars, `shared`
         what the residual factors add to that of every star in fixing the label scale.
+    curvature : Curvature or None
+        What true labels are more than those that the spectrum shows, and how sure that is.
     """
 
     leverage: Float[Array, "feature feature"]
@@ -33,6 +36,7 @@ class LabelError(NamedTuple):
     growth: float = 0.0
     typical: float = 1.0
     shared: float = 0.0
+    curvature: Curvature | None = None
 
     @property
     def model_covariance(self) -> Float[np.ndarray, "label label"]:
@@ -42,15 +46,24 @@ class LabelError(NamedTuple):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All parts, by names that `of_arrays` knows."""
-        return {f"label_error_{name}": np.asarray(part) for name, part in self._asdict().items()}
+        parts = self._asdict()
+        bent = parts.pop("curvature")
+        if bent is not None:
+            parts |= {f"curvature_{name}": part for name, part in bent._asdict().items()}
+        return {f"label_error_{name}": np.asarray(part) for name, part in parts.items()}
 
     @classmethod
     def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "LabelError | None":
         """Read what `arrays` gave; None where there is nothing of it."""
         if "label_error_leverage" not in arrays:
             return None
-        leverage, scale, own, *law = (arrays[f"label_error_{name}"] for name in cls._fields)
-        return cls(leverage, scale, own, *map(float, law))
+        names = [name for name in cls._fields if name != "curvature"]
+        leverage, scale, own, *law = (arrays[f"label_error_{name}"] for name in names)
+        curvature = None
+        if "label_error_curvature_mean" in arrays:
+            bent = (arrays[f"label_error_curvature_{name}"] for name in Curvature._fields)
+            curvature = Curvature(*bent)
+        return cls(leverage, scale, own, *map(float, law), curvature)
 
 
 def signal_to_noise(ivar: Float[Array, "star pixel"]) -> Float[np.ndarray, "star"]:

@@ -6,9 +6,10 @@ import warnings
 import numpy as np
 from astropy.table import Table
 
-from bayescannon.columns import find, flag_bits, numbers, plain
+from bayescannon.columns import find, flag_bits, numbers
 from bayescannon.data import apokasc
 from bayescannon.errors import UserError
+from bayescannon.plain import plain
 from bayescannon.spectra.bits import AspcapFlag, StarFlag, bits
 from bayescannon.spectra.container import Spectra
 from bayescannon.star_ids import unique_ids

@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 from astropy.table import Table
 
-from bayescannon.columns import plain
 from bayescannon.errors import UserError, plural, reason
 from bayescannon.files import output
 from bayescannon.marks import SPECTRA
+from bayescannon.plain import plain
 from bayescannon.spectra import tables
 from bayescannon.spectra.dataset import (
     axis_of,

@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from bayescannon.columns import plain
 from bayescannon.errors import UserError, reason
+from bayescannon.plain import plain
 from bayescannon.units import in_angstrom
 
 SINGLE = np.finfo(np.float32)

@@ -99,7 +99,10 @@ def pose(
 
 
 def iterate(
-    problem: Problem, use: Bool[np.ndarray, "star"], n_factor: int | None = None
+    problem: Problem,
+    use: Bool[np.ndarray, "star"],
+    n_factor: int | None = None,
+    tolerance: float = TOLERANCE,
 ) -> tuple[Layout, Iterator[Snapshot]]:
     """Train on some of the stars, and infer all.
 
@@ -110,6 +113,8 @@ def iterate(
         Which stars train.
     n_factor : int, optional
         Columns for factors; found if not given.
+    tolerance : float
+        Converged when a round moves the labels by less than this, in posterior sd (rms).
 
     Returns
     -------
@@ -129,11 +134,11 @@ def iterate(
     )
     flat = LabelPrior.flat(problem.observed[use][:, layout.direct])
     good = jnp.asarray(problem.usable, float)
-    return layout, _rounds(layout, data, p, own, labels, flat, good)
+    return layout, _rounds(layout, data, p, own, labels, flat, good, tolerance)
 
 
 def _rounds(
-    layout: Layout, data: Data, p: Parameters, own, labels, flat, good
+    layout: Layout, data: Data, p: Parameters, own, labels, flat, good, tolerance: float
 ) -> Iterator[Snapshot]:
     """Yield a `Snapshot` for each round."""
     n_star = int(jnp.sum(data.use))
@@ -166,7 +171,7 @@ def _rounds(
         own, labels = m.u, found
         objective = float(jnp.sum(cloud.log_evidence * data.use) / n_star)
         history = (*history, Round(objective, moved.tolist(), np.sqrt(scale2).tolist(), kept))
-        converged = bool(moved.max() < TOLERANCE)
+        converged = bool(moved.max() < tolerance)
 
 
 def plain(problem: Problem, use: Bool[np.ndarray, "star"]) -> tuple[Layout, Snapshot]:

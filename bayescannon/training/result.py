@@ -39,10 +39,11 @@ class Snapshot(NamedTuple):
 
     def residuals(self, layout: Layout, observed: StarLabels) -> Residuals:
         """Catalogue (star, label) less what the spectra alone say."""
+        shown = np.asarray(self.alone.labels)[: len(observed)]
         own = np.asarray(self.alone.covariance)[: len(observed)]
-        v = np.asarray(layout.spectral_features(self.alone.labels))[: len(observed)]
+        v = np.asarray(layout.spectral_features(shown))
         leverage = np.einsum("ni,ij,nj->n", v, self.leverage, v)
-        return Residuals(observed - np.asarray(self.alone.labels)[: len(observed)], own, leverage)
+        return Residuals(observed - shown, own, leverage, shown)
 
 
 class Group(NamedTuple):
