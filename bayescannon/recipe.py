@@ -127,6 +127,12 @@ class ErrorRecipe:
     photon_scale: float = 1.0
     photon_floor: float = 0.0
 
+    def photon_ivar(self, ivar):
+        """Inverse variances (star, pixel) of the quoted ones by this law; 0 stays 0."""
+        if (self.photon_scale, self.photon_floor) == (1.0, 0.0):
+            return ivar
+        return ivar / (self.photon_scale**2 + self.photon_floor**2 * ivar)
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -5,10 +5,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
-from astropy.table import Table
 
-from bayescannon.columns import words
 from bayescannon.errors import UserError
+from bayescannon.plain import as_words
 
 _REPEAT = re.compile(r"#\d+$")
 
@@ -50,7 +49,7 @@ def as_ids(values) -> np.ndarray:
     UserError
         If a row has no name.
     """
-    names = words(Table({"star_id": np.atleast_1d(values)}), "star_id")
+    names = as_words(values if np.ndim(values) else [values], "star_id")
     if (names == "").any():
         raise UserError(f"row {int(np.argmax(names == '')) + 1} has no star_id: name its star")
     return names

@@ -12,10 +12,10 @@ from bayescannon.ages.build import build_grid, interpolation_error
 from bayescannon.ages.systematics import compare, real_giants, shifts
 from bayescannon.cli.console import Overwrite, Seed, console, log, progress, text_table
 from bayescannon.cli.lazy import mount, plain_app
+from bayescannon.errors import plural
 from bayescannon.files import check_output, output
 from bayescannon.marks import AGES, GRID, SHIFTS
 from bayescannon.posterior import open_posterior
-from bayescannon.words import plural
 
 
 class _ShortForm(TyperGroup):

@@ -24,8 +24,7 @@ from bayescannon.marks import CATALOG
 from bayescannon.model import load
 from bayescannon.posterior import open_posterior
 from bayescannon.spectra import Spectra
-from bayescannon.spectra.abundances import ZeroPointWarning, read_abundances
-from bayescannon.spectra.giants import real_giants
+from bayescannon.spectra.abundances import ZeroPointWarning, read_abundances, real_giants
 
 ABUNDANCES = "apokasc-abundances"
 """Model for the abundances of an allStar table."""

@@ -9,7 +9,7 @@ import typer
 from bayescannon.cli.console import console
 from bayescannon.cli.lazy import mount, plain_app
 from bayescannon.data import element_windows, model_path
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output
 from bayescannon.marks import PICTURE
 from bayescannon.model import Model
@@ -30,7 +30,6 @@ from bayescannon.spectra import (
 from bayescannon.spectra.bits import PixelBit, bits
 from bayescannon.spectra.continuum import continuum_factors, design, solve_continuum
 from bayescannon.spectra.ingest import continuum_mask
-from bayescannon.words import plural
 
 app = plain_app(no_args_is_help=True)
 

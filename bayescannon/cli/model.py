@@ -12,6 +12,7 @@ import numpy as np
 import typer
 
 from bayescannon.cli.console import Overwrite, Seed, console, log, progress, text_table
+from bayescannon.errors import plural
 from bayescannon.files import output, save_or_spare
 from bayescannon.labels import read_labels
 from bayescannon.marks import CROSSVAL, MODEL
@@ -30,7 +31,6 @@ from bayescannon.validation import (
     cross_validate,
 )
 from bayescannon.validation.crossval import remove_folds
-from bayescannon.words import plural
 
 SpectraPath = Annotated[Path, typer.Option(help="Spectra store (.zarr).")]
 LabelsPath = Annotated[

@@ -8,14 +8,13 @@ import typer
 from bayescannon.cli.console import Overwrite, Seed, console, log, posterior_table, progress
 from bayescannon.cli.data import expand
 from bayescannon.data import model_path
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output
 from bayescannon.marks import POSTERIOR
 from bayescannon.model import AnyModel, load
 from bayescannon.posterior import infer as infer_labels
 from bayescannon.spectra import Spectra
 from bayescannon.spectra.ingest import ingest_files
-from bayescannon.words import plural
 
 
 def infer(

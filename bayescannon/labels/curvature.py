@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
-from bayescannon.labels.features import features
+from bayescannon.labels.polynomial import features
 from bayescannon.typing import Array
 
 

@@ -14,10 +14,7 @@ from astropy.table import Table
 from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.files import output
-from bayescannon.labels import known_states
 from bayescannon.marks import STATE_MODELS
-from bayescannon.model.fit import train
-from bayescannon.model.learned import RIDGE
 from bayescannon.model.model import Model
 from bayescannon.model.store import CERTIFICATE, read_certificate
 from bayescannon.recipe import Recipe
@@ -195,6 +192,10 @@ def train_by_state(
     state : array of str (star,)
         `rgb` or `rc`, or another of `labels.table.STATE_WORDS`.
     """
+    from bayescannon.labels import known_states
+    from bayescannon.model.fit import train
+    from bayescannon.model.learned import RIDGE  # none of them is needed to infer
+
     state = known_states(state)
     if not np.isin(state, STATES).all():
         raise UserError(f"states must be {' or '.join(STATES)} for every training star")

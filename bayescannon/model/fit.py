@@ -25,7 +25,6 @@ from bayescannon.model.model import Model, stated_errors
 from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
-from bayescannon.spectra.photons import photon_ivar
 from bayescannon.training import DEGREES_OF_FREEDOM, Round, fit_channels
 
 
@@ -78,7 +77,7 @@ def train(
     if spectra.channel is None:
         check_normalised(flux, ivar)
     ivar[ivar < recipe.pixels.max_error**-2.0] = 0.0
-    ivar = photon_ivar(ivar, recipe.errors)
+    ivar = recipe.errors.photon_ivar(ivar)
     known = np.isfinite(values)
     enough = known.any(axis=1) if settings.noisy_labels else known.all(axis=1)
     use = enough & (ivar > 0).any(axis=1)

@@ -45,7 +45,6 @@ from bayescannon.posterior.prior import Prior, apparent_prior, make_prior
 from bayescannon.posterior.result import Block, TreeWriter, attributes, open_posterior, to_datatree
 from bayescannon.precision import require_float64
 from bayescannon.spectra import Spectra
-from bayescannon.spectra.photons import photon_ivar
 from bayescannon.trees import release
 
 MAX_STARTS = 3
@@ -244,7 +243,7 @@ def _infer_block(
     missing = _block_size(spectra) - n_star
     recipe = parts[0].model.recipe
     flux, ivar = spectra.arrays(spectra.precision, recipe.pixels.max_error)
-    arrays = (flux, photon_ivar(ivar, recipe.errors))
+    arrays = (flux, recipe.errors.photon_ivar(ivar))
     if missing:
         arrays = tuple(np.pad(a, ((0, missing), (0, 0))) for a in arrays)
     flux, ivar = map(jnp.asarray, arrays)

@@ -10,17 +10,21 @@ import numpy as np
 import xarray as xr
 from astropy.table import Table
 
-from bayescannon.columns import plain
-from bayescannon.errors import UserError, reason
+from bayescannon.errors import UserError, plural, reason
 from bayescannon.files import output
 from bayescannon.marks import SPECTRA
+from bayescannon.plain import plain
 from bayescannon.spectra import tables
-from bayescannon.spectra.dataset import axis_of, check_unique, open_dataset, plain_words
+from bayescannon.spectra.dataset import (
+    axis_of,
+    check_unique,
+    open_dataset,
+    plain_words,
+    unit_for_single,
+)
 from bayescannon.spectra.grid import apogee_wavelength, pixel_index, pixel_index_of_size, place
 from bayescannon.spectra.resample import resample_flux
-from bayescannon.spectra.single import unit_for_single
 from bayescannon.star_ids import as_ids
-from bayescannon.words import plural
 
 STARS_PER_CHUNK = 512
 UNIT = "flux_unit"

@@ -1,4 +1,4 @@
-"""The data of a spectra store: opened and checked; axes and names as `Spectra` wants them."""
+"""The data of a spectra store: opened and checked; axes, names, units as `Spectra` has them."""
 
 from pathlib import Path
 
@@ -6,9 +6,11 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from bayescannon.columns import plain
 from bayescannon.errors import UserError, reason
+from bayescannon.plain import plain
 from bayescannon.units import in_angstrom
+
+SINGLE = np.finfo(np.float32)
 
 
 def open_dataset(path: Path) -> xr.Dataset:
@@ -80,3 +82,44 @@ def check_unique(names: np.ndarray, what: str = "star_id") -> None:
             f"{what} '{repeated[0]}' appears {counts.max()} times ({repeated.size} repeat): "
             "make them unique, by #2, #3 and so on for further spectra of a star"
         )
+
+
+def unit_for_single(flux: np.ndarray, ivar: np.ndarray, star_id: np.ndarray) -> float:
+    """Give the unit of flux, 1 where it serves, in which float32 holds both flux and ivar.
+
+    Parameters
+    ----------
+    flux, ivar : array (star, pixel)
+        Finite; ivar is 0 where nothing was measured.
+    star_id : array of str (star,)
+        For the message.
+
+    Returns
+    -------
+    float
+        A power of two, so that no digit changes: `flux / unit` and `ivar * unit**2` are stored.
+
+    Raises
+    ------
+    UserError
+        If no one unit serves all stars.
+    """
+    if not _outside(flux, ivar).any():
+        return 1.0
+    measured = ivar > 0
+    size = np.median(np.maximum(np.abs(flux[measured]), ivar[measured] ** -0.5))
+    unit = float(2.0 ** np.round(np.log2(size)))
+    outside = _outside(flux / unit, ivar * unit**2)
+    if outside.any():
+        star = star_id[np.argmax(outside)]
+        raise UserError(
+            f"star {star}: its flux or ivar is outside what single precision holds beside the "
+            "other stars; bring all spectra to one unit, such as flux over continuum"
+        )
+    return unit
+
+
+def _outside(flux: np.ndarray, ivar: np.ndarray) -> np.ndarray:
+    """Which stars have a measured value that float32 cannot hold, bool (star,)."""
+    out = (ivar > SINGLE.max) | ((ivar > 0) & (ivar < SINGLE.tiny)) | (np.abs(flux) > SINGLE.max)
+    return out.any(axis=1)
