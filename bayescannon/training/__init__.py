@@ -2,6 +2,7 @@
 
 from bayescannon.training.budget import ErrorBudget, Residuals, fit_budget
 from bayescannon.training.channels import DEGREES_OF_FREEDOM, ChannelFit, fit_channels
+from bayescannon.training.curvature import find_curvature
 from bayescannon.training.folds import Choice, Setting, choose
 from bayescannon.training.joint import MAX_ROUNDS, fit_joint, iterate, pose
 from bayescannon.training.pixel import pixel_program
@@ -22,6 +23,7 @@ __all__ = [
     "Status",
     "TrainingResult",
     "choose",
+    "find_curvature",
     "fit_budget",
     "fit_channels",
     "fit_joint",
