@@ -34,8 +34,8 @@ from bayescannon.posterior import (
     star_program,
     summarise,
 )
-from bayescannon.posterior.methods import numpyro_rules
 from bayescannon.posterior.run import STARS_PER_BLOCK
+from bayescannon.precision import numpyro_rules
 from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array

@@ -18,7 +18,7 @@ from bayescannon.data import model_path
 from bayescannon.labels import Mixture, WhiteMixture, features, fit_bent_population, straightened
 from bayescannon.model import load
 from bayescannon.model.by_state import parts_of, states_of
-from bayescannon.model.model import stated_errors
+from bayescannon.model.checks import stated_errors
 from bayescannon.posterior.frame import Frame
 from bayescannon.posterior.importance import log_evidence
 from bayescannon.posterior.likelihood import Summary

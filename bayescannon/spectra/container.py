@@ -59,9 +59,8 @@ class Spectra:
         expected = (len(star_id), axis.size)
         for name, array in (("flux", flux), ("ivar", ivar)):
             if array.shape != expected:
-                raise UserError(
-                    f"{name} has shape {array.shape}, but star_id and the axis ask for {expected}"
-                )
+                asked = f"star_id and the axis ask for {expected}"
+                raise UserError(f"{name} has shape {array.shape}, but {asked}")
         for mask in masks:
             ivar = np.where(mask, 0, ivar)
         check_unique(star_id)
@@ -138,8 +137,7 @@ class Spectra:
 
     def __getitem__(self, rows) -> Spectra:
         """Select stars by slice, positions or mask; a store stays lazy."""
-        if isinstance(rows, int | np.integer):
-            rows = [int(rows)]
+        rows = [int(rows)] if isinstance(rows, int | np.integer) else rows
         return Spectra._of(self.data.isel(star=rows))
 
     def every(self, stride: int) -> Spectra:
@@ -147,8 +145,8 @@ class Spectra:
         return self if stride == 1 else Spectra._of(self.data.isel(pixel=slice(None, None, stride)))
 
     def __repr__(self) -> str:
-        stars, pixels = plural(len(self), "star"), plural(self.data.sizes["pixel"], "pixel")
-        return f"<Spectra: {stars} x {pixels}>"
+        pixels = plural(self.data.sizes["pixel"], "pixel")
+        return f"<Spectra: {plural(len(self), 'star')} x {pixels}>"
 
     @property
     def star_id(self) -> np.ndarray:
@@ -233,8 +231,7 @@ class Spectra:
         from bayescannon.spectra.tables import AXES, to_table
 
         name = AXES[self.wavelength is None]
-        values = self.data[name].values
-        return to_table(name, values, *self.arrays(), self.star_id, self.columns)
+        return to_table(name, self.data[name].values, *self.arrays(), self.star_id, self.columns)
 
     @classmethod
     def from_specutils(cls, spectrum, star_id) -> Spectra:
