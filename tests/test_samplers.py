@@ -36,9 +36,9 @@ from bayescannon.posterior.importance import (
 )
 from bayescannon.posterior.likelihood import log_likelihood_of_draws
 from bayescannon.posterior.methods import SAMPLERS, Problem, thinned_ess
-from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.trees import array
 from benchmarks.simulated import SimulatedSpectra
+from studies.from_model import simulate_stars
 
 N_STAR, N_DRAW = 256, 500
 METHODS = ("laplace", "importance", "nuts", "auto")

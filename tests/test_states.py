@@ -22,8 +22,8 @@ from bayescannon.model.checks import stated_errors
 from bayescannon.posterior.frame import Frame
 from bayescannon.posterior.importance import log_evidence
 from bayescannon.posterior.likelihood import Summary
-from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.training.relation import _spread, error_law
+from studies.from_model import simulate_stars
 
 NAMES = ("logg", "feh", "afe", "ln_mass")
 ERRORS = np.array([0.1, 0.1, 0.1, 0.5])
