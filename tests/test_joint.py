@@ -457,7 +457,7 @@ def test_models_remember_their_uncertainty_and_it_is_that_of_predict_sd(model, t
 @pytest.mark.parametrize(
     ("line", "word"),
     [
-        ('carried = ["mass"]', "names 'mass', which is not a label"),
+        ('carried = ["mass"]', "mass is not a label"),
         ('noisy_labels = false\ncarried = ["ln_mass"]', "needs 'training.noisy_labels = true'"),
         ('carried = ["teff", "ln_mass"]', "names all labels"),
         ("factors = -1", "factors' is -1"),

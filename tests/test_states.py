@@ -95,7 +95,7 @@ def post(model, test_set) -> xr.DataTree:
 def test_both_relations_are_found_and_posteriors_are_calibrated(
     model, training, recipe, post, test_set
 ):
-    """Seed fixed; z of 512 stars has an error of 0.03, the error scale's walk adds 0.05."""
+    """Seed fixed; z of 512 stars has an error of 0.03, the error scale's chain adds 0.05."""
     off = post["point/mean"].values[:, 3] - test_set.truth[:, 3]
     z = off / np.sqrt(post["point/cov"].values[:, 3, 3])
     assert z.std() == pytest.approx(1.0, abs=0.2)
