@@ -16,8 +16,8 @@ from astropy.table import Table
 from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.labels import Mixture, Scaling, features, n_features
+from bayescannon.model.checks import stated_errors
 from bayescannon.model.error import Chi2Law, CoefficientNoise, LabelError
-from bayescannon.model.store import Parts, read_folder, write_folder
 from bayescannon.recipe import Recipe
 from bayescannon.states import States
 
@@ -145,6 +145,8 @@ class Model:
         UserError
             If something else is there, or nothing may be written there.
         """
+        from bayescannon.model.store import Parts, write_folder
+
         info = {"id": self.id, "channel": self.channel, "report": self.report}
         more = (self.card, self.uncertainty, self.certificate)
         parts = Parts(self.recipe, self.arrays(), info, *more)
@@ -159,10 +161,12 @@ class Model:
         UserError
             If it is no model folder, is damaged, or was written by a newer version.
         """
+        from bayescannon.model.store import read_folder
+
         return read_folder(folder, cls._of_parts)
 
     @classmethod
-    def _of_parts(cls, parts: Parts) -> Model:
+    def _of_parts(cls, parts) -> Model:
         given, channel = parts.arrays, parts.info.get("channel")
         return cls(
             recipe=parts.recipe,
@@ -298,15 +302,3 @@ class Model:
                 "train it again from its recipe"
             )
         return self.uncertainty
-
-
-def stated_errors(errors: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Label errors before training: the table's, else the recipe's; a gap takes the median."""
-    out = errors.copy()
-    for i, name in enumerate(recipe.labels.names):
-        known = np.isfinite(out[:, i])
-        stand_in = np.median(out[known, i]) if known.any() else 0.0
-        if recipe.training.noisy_labels:
-            stand_in = recipe.training.label_errors.get(name, stand_in)
-        out[:, i] = np.where(known, out[:, i], stand_in)
-    return out
