@@ -52,7 +52,7 @@ from bayescannon.typing import StarLabels, StarPixels
 MAX_ROUNDS = 15
 TOLERANCE = 0.02
 """Converged when a round moves the labels by less than this, in posterior sd (rms)."""
-STARS_PER_FACTOR = 6
+STARS_PER_FACTOR = 20
 """Fewer stars than that cannot carry another factor."""
 
 
