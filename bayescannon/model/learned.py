@@ -5,16 +5,17 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from bayescannon.labels import features, fit_bent_population, n_features
+from bayescannon.labels import Curvature, features, fit_bent_population, n_features
 from bayescannon.model.error import Chi2Law, CoefficientNoise, LabelError, signal_to_noise
 from bayescannon.recipe import Recipe
 from bayescannon.states import STATES, StateRelation, States, fit_logistic
 from bayescannon.training import (
     Choice,
-    Joint,
     Setting,
     Status,
+    TrainingResult,
     choose,
+    find_curvature,
     fit_joint,
     fit_pixels,
     pose,
@@ -79,7 +80,7 @@ def from_noisy(flux, ivar, scaled, variance, state, recipe: Recipe, report) -> L
         "chosen": PLAIN if choice.plain else "joint training",
         "held_out_ln_density": choice.scores,
         "error_budget": budget_report(budget, scaled, variance, recipe),
-        "curvature_gain": curvature_gain(choice, names),
+        "curvature_gain": curvature_gain(learned.arrays["label_error"].curvature, names),
     }
     return learned._replace(report=learned.report | said)
 
@@ -133,7 +134,11 @@ def _joint(flux, ivar, scaled, variance, state, choice: Choice, recipe: Recipe, 
     arrays = {name: getattr(fit, name) for name in ("coefficients", "uncertainty", "scatter")}
     arrays |= {"usable": fit.usable, "factors": fit.factors}
     typical, shared = float(np.median(fit.alone.leverage)), fit.factors.shape[1] / len(scaled)
-    law = (*_law(choice), typical, shared, choice.curvature)
+    # all stars, each left out, know more of it than the folds, which keep it out of the budget
+    direct = np.setdiff1d(np.arange(len(names)), choice.carried)
+    degree = recipe.labels.degree
+    curvature = find_curvature(fit.alone, choice.budget, variance, degree, direct)
+    law = (*_law(choice), typical, shared, curvature)
     arrays["label_error"] = LabelError(np.asarray(fit.leverage), total, *law)
     if fit.few_stars:
         arrays["coefficient_noise"] = _noise(arrays)
@@ -166,9 +171,9 @@ def _noise(arrays: dict[str, Any]) -> CoefficientNoise:
     return CoefficientNoise.of(np.where(usable, arrays["uncertainty"], 0.0))
 
 
-def curvature_gain(choice: Choice, names: tuple[str, ...]) -> dict[str, float]:
+def curvature_gain(curvature: Curvature | None, names: tuple[str, ...]) -> dict[str, float]:
     """What terms of the next degree gain in ln evidence, for labels that they correct."""
-    gain = np.zeros(len(names)) if choice.curvature is None else choice.curvature.gain
+    gain = np.zeros(len(names)) if curvature is None else curvature.gain
     return {name: float(g) for name, g in zip(names, gain, strict=True) if g > 0}
 
 
@@ -223,7 +228,7 @@ def budget_report(budget, scaled, variance, recipe: Recipe) -> dict[str, Any]:
 
 
 def _states(
-    fit: Joint, groups, scaled, variance, recipe: Recipe, total
+    fit: TrainingResult, groups, scaled, variance, recipe: Recipe, total
 ) -> tuple[States, dict[str, Any]]:
     """Relations of both states, and P(rc) from the labels that spectra show themselves."""
     names, relations, said = recipe.labels.names, [], {}

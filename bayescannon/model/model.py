@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
@@ -235,7 +236,8 @@ class Model:
     def predict_sd(self, labels) -> np.ndarray:
         """Standard deviation of a noiseless spectrum about `predict`.
 
-        Uncertainty of the coefficients, residual factors and intrinsic scatter together.
+        Uncertainty of the coefficients, residual factors, intrinsic scatter, and the model's own
+        error in label space, to first order, together.
 
         Parameters
         ----------
@@ -255,6 +257,12 @@ class Model:
         v = self._features(labels)
         noise = np.einsum("ni,pij,nj->np", v, self._uncertainty, v, optimize=True)
         variance = noise + self.scatter**2 + np.sum(self.factors**2, axis=1)
+        if self.label_error is not None:
+            degree = self.recipe.labels.degree
+            bend = jax.vmap(jax.jacfwd(partial(features, degree=degree)))(self.scaled(labels))
+            slope = np.einsum("pi,nil->npl", self.coefficients, bend)
+            error = self.label_error.model_covariance_at(v)
+            variance = variance + np.einsum("npk,nkl,npl->np", slope, error, slope, optimize=True)
         return np.where(self.usable, np.sqrt(variance), np.nan)
 
     def label_errors(self, stated: np.ndarray) -> np.ndarray:

@@ -6,18 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from bayescannon.training.latent import (
-    Cloud,
-    LabelPrior,
-    Layout,
-    Moments,
-    Parameters,
-    Population,
-    Sums,
-    infer_stars,
-    sum_pixels,
-)
+from bayescannon.training.e_step import LabelPrior, Moments, PosteriorPoints, infer_stars
+from bayescannon.training.layout import Layout, Parameters, Population
 from bayescannon.training.loadings import pixel_blocks
+from bayescannon.training.sums import Sums, sum_pixels
 from bayescannon.typing import Array, StarPixels
 
 STARS_PER_BLOCK = 128
@@ -88,14 +80,14 @@ def sum_all(layout: Layout, p: Parameters, data: Data, own) -> Sums:
 
 def infer_all(
     layout: Layout, p: Parameters, data: Data, sums: Sums, labels, precision, prior: LabelPrior
-) -> Cloud:
+) -> PosteriorPoints:
     """Do the E-step for all stars, block by block; arguments as for `infer_stars`."""
     blocks = []
     for start in range(0, len(data.use), STARS_PER_BLOCK):
         rows = slice(start, start + STARS_PER_BLOCK)
         stars = (data.observed[rows], precision[rows], labels[rows])
         blocks.append(infer_stars(layout, p, Sums(*(a[rows] for a in sums)), *stars, prior))
-    return Cloud(*(jnp.concatenate(parts) for parts in zip(*blocks, strict=True)))
+    return PosteriorPoints(*(jnp.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
 
 def carried_precision(layout: Layout, data: Data, scale2) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from bayescannon.labels import features
-from bayescannon.training.latent import Layout, Parameters, Population
+from bayescannon.training.layout import Layout, Parameters, Population
 from bayescannon.training.loadings import fit_loadings, learn_prior
 from bayescannon.training.stars import Data
 from bayescannon.typing import Array, StarLabels
