@@ -15,13 +15,13 @@ from bayescannon.training import (
     Status,
     TrainingResult,
     choose,
+    few_stars,
     find_curvature,
     fit_joint,
     fit_pixels,
     pose,
     shrink,
 )
-from bayescannon.training.stars import SMALL_LEVERAGE
 
 STARS_PER_FEATURE = 4
 """A state with fewer stars has no relation of its own."""
@@ -102,7 +102,7 @@ def _plain(flux, ivar, scaled, variance, choice: Choice, recipe: Recipe) -> Lear
     typical = float(np.median(np.einsum("ni,ij,nj->n", v, leverage, v)))
     law = LabelError(leverage, total, *_law(choice), typical, 0.0, choice.curvature)
     arrays = learned.arrays | {"label_error": law}
-    if v.shape[1] > SMALL_LEVERAGE * len(v):
+    if few_stars(v.shape[1], len(v), flux.shape[1]):
         arrays["coefficient_noise"] = _noise(learned.arrays)
     return Learned(arrays, learned.report | report, found)
 

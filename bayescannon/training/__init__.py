@@ -9,6 +9,7 @@ from bayescannon.training.pixel import pixel_program
 from bayescannon.training.result import Round, TrainingResult
 from bayescannon.training.shrink import shrink
 from bayescannon.training.solver import PixelFit, Status, fit_pixels
+from bayescannon.training.stars import few_stars
 
 __all__ = [
     "DEGREES_OF_FREEDOM",
@@ -23,6 +24,7 @@ __all__ = [
     "Status",
     "TrainingResult",
     "choose",
+    "few_stars",
     "find_curvature",
     "fit_budget",
     "fit_channels",

@@ -52,7 +52,7 @@ from bayescannon.typing import StarLabels, StarPixels
 MAX_ROUNDS = 15
 TOLERANCE = 0.02
 """Converged when a round moves the labels by less than this, in posterior sd (rms)."""
-STARS_PER_FACTOR = 6
+STARS_PER_FACTOR = 20
 """Fewer stars than that cannot carry another factor."""
 
 
@@ -238,7 +238,7 @@ def fit_joint(
         last = following
         if report is not None:
             report(last.history[-1])
-    few = few_stars(layout, float(n_star), data.flux.shape[1])
+    few = few_stars(layout.n_latent, float(n_star), data.flux.shape[1])
     joint = assemble(layout, last, problem.observed, problem.usable, few)
     if not groups:
         return joint
