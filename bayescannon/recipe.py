@@ -243,37 +243,27 @@ def _is_number(value: Any) -> bool:
 
 def _check(recipe: Recipe) -> None:
     """Refuse values that are of the right type and cannot be used, each with what to do."""
-    names, training = recipe.labels.names, recipe.training
-    share, scale = "use 0 or a small positive number", "use 1 or so"
-    carried = [name for name in training.carried if name not in names]
-    errors = training.label_errors.values()
+    names, pixels, errors = recipe.labels.names, recipe.pixels, recipe.errors
+    training, carried = recipe.training, recipe.training.carried
+    strange = ", ".join(name for name in carried if name not in names)
+    sizes = training.label_errors.values()
+    small = "use 0 or a small positive number"
+    noisy, indirect = "needs 'training.noisy_labels = true'", "needs a label in 'training.carried'"
     rules = (
         ("labels.names", names and len(set(names)) == len(names), "give one or more different"),
         ("labels.degree", recipe.labels.degree in (1, 2, 3), "use 1, 2 or 3"),
-        ("pixels.error_floor", 0 <= recipe.pixels.error_floor < math.inf, share),
-        ("pixels.max_error", recipe.pixels.max_error > 0, "use 10 or so"),
-        ("errors.photon_scale", 0 < recipe.errors.photon_scale < math.inf, scale),
-        ("errors.photon_floor", 0 <= recipe.errors.photon_floor < math.inf, share),
+        ("pixels.error_floor", 0 <= pixels.error_floor < math.inf, small),
+        ("pixels.max_error", pixels.max_error > 0, "use 10 or so"),
+        ("errors.photon_scale", 0 < errors.photon_scale < math.inf, "use 1 or so"),
+        ("errors.photon_floor", 0 <= errors.photon_floor < math.inf, small),
         ("inference.max_chi2", recipe.inference.max_chi2 > 0, "use a positive number"),
         ("inference.prior", recipe.inference.prior in PRIORS, f"use {' or '.join(PRIORS)}"),
-        ("training.carried", not carried, f"{', '.join(carried)} is not a label"),
-        (
-            "training.carried",
-            not training.carried or training.noisy_labels,
-            "needs 'training.noisy_labels = true'",
-        ),
-        (
-            "training.carried",
-            len(training.carried) < len(names),
-            "names all labels: spectra must show one",
-        ),
-        (
-            "training.by_state",
-            not training.by_state or training.carried,
-            "needs a label in 'training.carried'",
-        ),
+        ("training.carried", not strange, f"{strange} is not a label"),
+        ("training.carried", training.noisy_labels or not carried, noisy),
+        ("training.carried", len(carried) < len(names), "names all labels: one must be direct"),
+        ("training.by_state", carried or not training.by_state, indirect),
         ("training.factors", training.factors >= 0, "use 0 or more"),
-        ("training.label_errors", all(0 < e < math.inf for e in errors), "errors must be positive"),
+        ("training.label_errors", all(0 < x < math.inf for x in sizes), "errors must be positive"),
         ("training.label_error_prior", training.label_error_prior > 0, "use more than 0, or inf"),
     )
     for key, fits, advice in rules:
