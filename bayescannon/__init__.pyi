@@ -14,6 +14,7 @@ from . import validation as validation
 from .ages import Parsec as Parsec
 from .ages import infer_ages as infer_ages
 from .catalog import build_catalog as build_catalog
+from .catalog import read_catalog as read_catalog
 from .catalog import run_catalog as run_catalog
 from .catalog import write_catalog as write_catalog
 from .errors import UserError as UserError

@@ -161,11 +161,11 @@ def test_a_star_that_breaks_a_later_step_is_the_only_one_lost(
 ):
     bad, build = str(whole[0]["star_id"][133]), block.build_catalog
 
-    def breaks(post, ages):
+    def breaks(post, ages, **rest):
         here = post["posterior"].star.values == bad
         if np.isfinite(post["posterior"]["teff"].values[..., here]).any():
             raise ValueError("no such age")
-        return build(post, ages)
+        return build(post, ages, **rest)
 
     monkeypatch.setattr(block, "build_catalog", breaks)
     table = _run(places, tmp_path / "run")

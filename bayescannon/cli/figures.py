@@ -30,7 +30,7 @@ from bayescannon.spectra import (
 from bayescannon.spectra.bits import PixelBit, bits
 from bayescannon.spectra.continuum import continuum_factors, design, solve_continuum
 from bayescannon.spectra.ingest import continuum_mask
-from bayescannon.words import plural
+from bayescannon.words import mark, plural
 
 app = plain_app(no_args_is_help=True)
 
@@ -71,7 +71,7 @@ def star(
         open_posterior(ages) if ages else None,
     )
     save(page, out)
-    console.print(f"{star_id} in {out}")
+    console.print(f"{mark(post.attrs)} {star_id} in {out}".lstrip())
 
 
 @app.command()
@@ -127,5 +127,5 @@ def factors(
         raise UserError(f"{model}: its pixels are channels, not wavelengths: nothing to draw")
     if not trained.factors.shape[1]:
         raise UserError(f"{model}: has no residual factors: train with training.factors above 0")
-    save(draw_factors(trained, element_windows()), out)
+    save(draw_factors(trained, element_windows(), note=mark(trained.report)), out)
     console.print(f"{plural(trained.factors.shape[1], 'factor')} in {out}")

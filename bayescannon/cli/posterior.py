@@ -15,7 +15,7 @@ from bayescannon.model import AnyModel, load
 from bayescannon.posterior import infer as infer_labels
 from bayescannon.spectra import Spectra
 from bayescannon.spectra.ingest import ingest_files
-from bayescannon.words import plural
+from bayescannon.words import mark, plural
 
 
 def infer(
@@ -41,7 +41,8 @@ def infer(
     with progress("stars", len(store)) as update:
         post = infer_labels(trained, store, method, prior, draws, seed, out, update, overwrite)
     console.print(posterior_table(post))
-    console.print(f"{plural(len(store), 'posterior')} in {out}")
+    stars = plural(len(store), f"{mark(post.attrs)} star".lstrip())
+    console.print(f"posteriors of {stars} in {out}")
     console.print(post.attrs["certificate"])
 
 

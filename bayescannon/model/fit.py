@@ -27,6 +27,7 @@ from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.spectra.photons import photon_ivar
 from bayescannon.training import DEGREES_OF_FREEDOM, Round, fit_channels
+from bayescannon.words import OBSERVED, SEMI_SYNTHETIC
 
 
 def train(
@@ -99,6 +100,7 @@ def train(
         learned = from_exact(flux, ivar, scaled, variance, recipe, progress)
     complete = np.isfinite(scaled).all(axis=1)
     said: dict[str, Any] = {
+        "data": SEMI_SYNTHETIC if spectra.semi_synthetic else OBSERVED,
         "stars": int(use.sum()),
         "stars_left_out": int((~use).sum()),
         "missing_labels": dict(zip(names, missing, strict=True)),

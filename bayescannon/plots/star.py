@@ -18,6 +18,7 @@ from bayescannon.plots.style import number, styled, unit
 from bayescannon.plots.windows import paper_windows
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array
+from bayescannon.words import mark
 
 STATISTICS = {
     "khat": "Pareto k-hat",
@@ -55,7 +56,7 @@ def draw_star(
     ages : xarray.DataTree, optional
         Of `infer_ages`.
     note : str
-        What kind of data it is (`semi-synthetic`).
+        What kind of data it is; what the posterior says without.
 
     Returns
     -------
@@ -74,7 +75,9 @@ def draw_star(
     height = 2.7 * rows + 1.0
     fig = Figure(figsize=(13.0, height + 9.0), layout="constrained")
     top, bottom = np.ravel(np.asarray(fig.subfigures(2, 1, height_ratios=[height, 9.0])))
-    draw_spectrum(model, flux, ivar, mean, centres, star_id=star_id, note=note, fig=top)
+    draw_spectrum(
+        model, flux, ivar, mean, centres, star_id=star_id, note=note or mark(post.attrs), fig=top
+    )
     left, right = bottom.subfigures(1, 2, width_ratios=[9.0, 4.0])
     draws = np.stack([array(post, f"posterior/{k}")[..., where] for k in model.labels], axis=-1)
     best = array(post, "point/map")[where]

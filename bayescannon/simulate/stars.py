@@ -19,7 +19,7 @@ from bayescannon.labels import UNITS
 from bayescannon.model import Model
 from bayescannon.simulate.giants import Giants, fit_giants
 from bayescannon.simulate.scenario import Scenario, curve
-from bayescannon.spectra import Spectra
+from bayescannon.spectra import SIMULATED, Spectra
 
 BASE_MODEL = "apogee-dr12-four-label"
 BASE_LABELS = ("teff", "logg", "feh", "afe")
@@ -177,7 +177,9 @@ def simulate_spectra(
             noise = np.hypot(scatter, sigma[row]) * r.standard_normal(n_pixel, np.float32)
             flux[row] = np.where(usable, star + noise, 0.0)
             ivar[row] = np.where(usable, (scenario.quoted * sigma[row]) ** -2, 0.0)
-    return Spectra(model.wavelength, flux, ivar, star_id)
+    return Spectra(
+        model.wavelength, flux, ivar, star_id, columns={SIMULATED: np.ones(len(flux), bool)}
+    )
 
 
 def _table(star_id, labels, ln_mass_error, state, snr, carbon_nitrogen=None) -> Table:

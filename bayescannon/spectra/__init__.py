@@ -1,7 +1,7 @@
 """Files of spectra, the grids they lie on, and the container that all other modules take."""
 
 from bayescannon.spectra.bits import AspcapFlag, PixelBit, StarFlag
-from bayescannon.spectra.container import STARS_PER_CHUNK, Spectra
+from bayescannon.spectra.container import SIMULATED, STARS_PER_CHUNK, Spectra
 from bayescannon.spectra.grid import (
     apogee_wavelength,
     chip_of,
@@ -14,6 +14,7 @@ from bayescannon.spectra.resample import CovarianceWarning
 from bayescannon.spectra.survey import read_all_star, survey_paths
 
 __all__ = [
+    "SIMULATED",
     "STARS_PER_CHUNK",
     "AspcapFlag",
     "CovarianceWarning",

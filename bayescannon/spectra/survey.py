@@ -14,7 +14,9 @@ from bayescannon.star_ids import star_of, unique_ids
 from bayescannon.tables import as_table, naming, read_table
 
 NAMES = {
-    "star_id": ("APOGEE_ID",),
+    "star_id": ("APOGEE_ID", "star_id"),
+    "sdss_id": ("SDSS_ID",),
+    "gaia_id": ("GAIAEDR3_SOURCE_ID", "GAIA_SOURCE_ID", "GAIA_ID"),
     "telescope": ("TELESCOPE",),
     "field": ("FIELD",),
     "location_id": ("LOCATION_ID",),
@@ -22,6 +24,7 @@ NAMES = {
     "ra": ("RA",),
     "dec": ("DEC",),
     "snr": ("SNR",),
+    "rv": ("VHELIO_AVG", "rv"),
     "teff": ("TEFF",),
     "teff_err": ("TEFF_ERR",),
     "logg": ("LOGG",),
@@ -39,7 +42,10 @@ NAMES = {
 }
 """Our names, and those of the releases from the newest to the oldest."""
 
+IDENTITY = ("sdss_id", "gaia_id", "ra", "dec", "field", "telescope", "snr", "rv")
+"""Those that say which star it is, and how it was observed: a catalogue carries them."""
 WORDS = ("telescope", "field", "file")
+IDS = ("sdss_id", "gaia_id")
 RELEASES = ("dr12", "dr17")
 KINDS = ("aspcapStar", "apStar")
 
@@ -77,14 +83,10 @@ def read_all_star(
     )
     wanted = [name for theirs in NAMES.values() for name in theirs]
     rows = read_table(path, NAMES["star_id"], wanted)
-    table = Table()
     with naming(path):
-        for ours, theirs in NAMES.items():
-            name = find(rows, *theirs)
-            if name is not None:
-                table[ours] = _column(rows, ours, name)
+        table = Table(survey_columns(rows))
     if "star_id" not in table.colnames:
-        raise UserError(f"{path}: has no column APOGEE_ID: not an allStar table")
+        raise UserError(f"{path}: has no column APOGEE_ID (or star_id): not an allStar table")
     table["bad_star"] = np.zeros(len(rows), bool)
     for name, bad in marks:
         if name in table.colnames:
@@ -92,9 +94,17 @@ def read_all_star(
     return table
 
 
+def survey_columns(rows: Table, wanted: Iterable[str] = tuple(NAMES)) -> dict[str, np.ndarray]:
+    """Read those of the columns `NAMES`, (row,) each, that a survey's table has, by our names."""
+    names = {ours: find(rows, *NAMES[ours]) for ours in wanted}
+    return {ours: _column(rows, ours, name) for ours, name in names.items() if name is not None}
+
+
 def _column(rows: Table, ours: str, name: str) -> np.ndarray:
     if ours == "star_id":
         return unique_ids(rows[name])
+    if ours in IDS:
+        return np.array([int(word or -1) for word in words(rows, name).tolist()], np.int64)
     if ours.endswith("_flags"):
         return flag_bits(rows, name, name.upper())[0]
     values = plain(rows[name])
