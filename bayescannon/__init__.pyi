@@ -23,6 +23,7 @@ from .labels import paper_selection as paper_selection
 from .labels import seismic_logg as seismic_logg
 from .labels import seismic_mass as seismic_mass
 from .labels import training_cuts as training_cuts
+from .labels import training_set as training_set
 from .model import Model as Model
 from .posterior import infer as infer
 from .posterior import open_posterior as open_posterior

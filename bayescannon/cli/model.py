@@ -12,6 +12,7 @@ import numpy as np
 import typer
 
 from bayescannon.cli.console import Overwrite, Seed, console, log, progress, text_table
+from bayescannon.cli.join import AllStar, Cut, Seismic, training_data
 from bayescannon.files import output, save_or_spare
 from bayescannon.labels import read_labels
 from bayescannon.marks import CROSSVAL, MODEL
@@ -33,17 +34,19 @@ from bayescannon.validation.crossval import remove_folds
 from bayescannon.words import plural
 
 SpectraPath = Annotated[Path, typer.Option(help="Spectra store (.zarr).")]
-LabelsPath = Annotated[
-    Path, typer.Option(help="Label table: star_id, a column for each label, <label>_err if known.")
-]
+LABELS = "Label table: star_id, a column for each label, <label>_err if known."
+LabelsPath = Annotated[Path, typer.Option(help=LABELS)]
 RecipePath = Annotated[Path, typer.Option(help="Recipe (TOML): which labels, which degree.")]
 
 
 def train(
-    spectra: SpectraPath,
-    labels: LabelsPath,
+    spectra: Annotated[Path, typer.Option(help="Spectra store (.zarr), or a folder of files.")],
     recipe: RecipePath,
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    labels: Annotated[Path | None, typer.Option(help=LABELS)] = None,
+    allstar: AllStar = None,
+    seismic: Seismic = None,
+    cut: Cut = None,
     certificate: Annotated[
         bool,
         typer.Option(
@@ -54,9 +57,14 @@ def train(
     overwrite: Overwrite = False,
     seed: Seed = 0,
 ) -> None:
-    """Train a model, and certify it: how often do its intervals hold stars that it has not seen?"""
+    """Train a model, and certify it: how often do its intervals hold stars that it has not seen?
+
+    Labels come from one table, or are joined: from --allstar, and masses from --seismic, whose
+    stars are matched by APOGEE id, SDSS id or KIC number; then the paper's cuts are applied.
+    """
     with output(out, MODEL, overwrite) as beside:
-        store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
+        settings = Recipe.load(recipe)
+        store, table = training_data(spectra, labels, allstar, seismic, cut, settings)
         if certificate:
             check_folds(table, settings, store.star_id, FOLDS)
         with training_progress(settings, store.data.sizes["pixel"]) as (update, report_round):

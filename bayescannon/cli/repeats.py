@@ -32,7 +32,7 @@ def repeats(
     """
     check_output(out, REPEATS, overwrite)
     trained = Model.load(model_path(model))
-    found = learn(trained, spectra_for(trained, spectra, visits=True))
+    found = learn(trained, spectra_for(trained.recipe, spectra, visits=True))
     with output(out, REPEATS, overwrite) as beside:
         beside.write_text(found.to_json(), encoding="utf-8")
     show(found)

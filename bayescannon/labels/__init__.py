@@ -3,6 +3,7 @@
 from bayescannon.labels.checks import check_labels, stars_needed, tell_oddities
 from bayescannon.labels.cuts import CUTS, training_cuts
 from bayescannon.labels.features import feature_rows, features, monomials, n_features
+from bayescannon.labels.join import TrainingSet, training_set
 from bayescannon.labels.mixture import Mixture, WhiteMixture, straightened
 from bayescannon.labels.population import fit_bent_population, fit_population
 from bayescannon.labels.scaling import Scaling, learn_scaling
@@ -22,6 +23,7 @@ __all__ = [
     "CarbonNitrogenRegion",
     "Mixture",
     "Scaling",
+    "TrainingSet",
     "WhiteMixture",
     "carbon_and_nitrogen",
     "check_labels",
@@ -43,4 +45,5 @@ __all__ = [
     "straightened",
     "tell_oddities",
     "training_cuts",
+    "training_set",
 ]

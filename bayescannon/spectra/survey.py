@@ -17,6 +17,7 @@ NAMES = {
     "star_id": ("APOGEE_ID", "star_id"),
     "sdss_id": ("SDSS_ID",),
     "gaia_id": ("GAIAEDR3_SOURCE_ID", "GAIA_SOURCE_ID", "GAIA_ID"),
+    "kic": ("KIC", "KIC_ID"),
     "telescope": ("TELESCOPE",),
     "field": ("FIELD",),
     "location_id": ("LOCATION_ID",),
@@ -45,13 +46,13 @@ NAMES = {
 IDENTITY = ("sdss_id", "gaia_id", "ra", "dec", "field", "telescope", "snr", "rv")
 """Those that say which star it is, and how it was observed: a catalogue carries them."""
 WORDS = ("telescope", "field", "file")
-IDS = ("sdss_id", "gaia_id")
+IDS = ("sdss_id", "gaia_id", "kic")
 RELEASES = ("dr12", "dr17")
 KINDS = ("aspcapStar", "apStar")
 
 
 def read_all_star(
-    path: str | os.PathLike,
+    path: Any,
     bad_star_flags: Iterable[str] = (),
     bad_aspcap_flags: Iterable[str] = (),
 ) -> Table:
@@ -59,9 +60,9 @@ def read_all_star(
 
     Parameters
     ----------
-    path : path
-        `allStar-*.fits`, also compressed, or a table of its columns in another format. Of FITS
-        only the columns that are used are read.
+    path : path or table
+        `allStar-*.fits`, also compressed, a table of its columns in another format, or one that
+        is read already. Of FITS only the columns that are used are read.
     bad_star_flags, bad_aspcap_flags : iterable of str
         Names of the bits that make a star unfit to train on; a recipe's `[pixels]` has them.
 
@@ -82,7 +83,9 @@ def read_all_star(
         ("aspcap_flags", bits(AspcapFlag, bad_aspcap_flags, "pixels.bad_aspcap_flags")),
     )
     wanted = [name for theirs in NAMES.values() for name in theirs]
-    rows = read_table(path, NAMES["star_id"], wanted)
+    is_path = isinstance(path, str | os.PathLike)
+    rows = read_table(path, NAMES["star_id"], wanted) if is_path else as_table(path)
+    path = path if is_path else type(path).__name__
     with naming(path):
         table = Table(survey_columns(rows))
     if "star_id" not in table.colnames:
