@@ -9,10 +9,9 @@ from astropy import units as u
 from astropy.table import Table
 
 from bayescannon.errors import UserError
+from bayescannon.plain import NONE, as_words, plain
 from bayescannon.units import Scale, converted, converted_errors, scale_of, written_scale
 
-NONE = frozenset(("", "nan", "null", "none", "n/a", "na", "--", "---", "<na>", "nat", "..."))
-"""Words that stand for no value, in lower case."""
 FILL = 1e20
 """What `filled()` of numpy and astropy writes."""
 NINES = np.sort([10.0**n - 10.0**-k for n in range(1, 8) for k in range(5) if n > 1 or k > 1])
@@ -54,43 +53,16 @@ def need(table: Table, *names: str) -> str:
     return found
 
 
-def plain(column) -> np.ma.MaskedArray:
-    """Values of a column without unit, in native byte order; words of any kind as `str`."""
-    bare = getattr(column, "unmasked", column)  # astropy's masked quantities
-    data = np.asarray(np.ma.getdata(getattr(bare, "value", bare)))
-    mask = np.broadcast_to(getattr(column, "mask", False), data.shape)
-    if data.dtype.kind == "S":
-        data = np.char.decode(data, "utf-8", "replace")
-    elif data.dtype.kind in "TO":
-        words = [_word(value) for value in data.ravel().tolist()]
-        data = np.array(words or [""], str)[: len(words)].reshape(data.shape)
-    elif data.dtype.kind in "iufb":
-        data = data.astype(data.dtype.newbyteorder("="))
-    return np.ma.MaskedArray(data, mask)
-
-
-def _word(value) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return "" if value is None else str(value)
-
-
 def words(table: Table, name: str) -> np.ndarray:
-    """Read a column of words, (row,): without spaces around; "" where there is none.
+    """Read a column of words, (row,), as `as_words` gives them.
 
-    A number is its digits, without a point where it is whole.
+    Raises
+    ------
+    UserError
+        If there is no such column, or its rows hold more than one word.
     """
     name = need(table, name)
-    values = plain(table[name])
-    if values.ndim != 1:
-        raise UserError(f"column {name!r} has shape {values.shape}: give one word a row")
-    data = np.ma.getdata(values)
-    if data.dtype.kind == "f":
-        whole = np.isfinite(data) & (data == np.round(data))
-        data = [str(int(x)) if ok else str(x) for x, ok in zip(data, whole, strict=True)]
-    text = np.char.strip(np.asarray(data).astype(str)) if len(values) else np.zeros(0, "U1")
-    none = np.ma.getmaskarray(values) | np.isin(np.char.lower(text), sorted(NONE))
-    return np.where(none, "", text)
+    return as_words(table[name], f"column {name!r}")
 
 
 def numbers(table: Table, name: str, unit: u.UnitBase | None = None) -> np.ndarray:

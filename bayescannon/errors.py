@@ -1,9 +1,13 @@
-"""What a user can mend: the errors that the command line prints as one line, and the warnings."""
+"""What a user is told: errors and warnings, each in one line, and counts in words."""
 
 import os
 import re
+import threading
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+
+_ONE_AT_A_TIME = threading.RLock()
 
 
 class UserError(ValueError):
@@ -66,3 +70,20 @@ def one_line(path: str | os.PathLike, advice: str) -> Generator[None]:
         yield
     except OSError as error:
         raise UserError(f"{line_of(error, path)}; {advice}") from error
+
+
+@contextmanager
+def ignored(message: str = "", module: str = "") -> Generator[None]:
+    """Ignore warnings whose message or module begins so.
+
+    `warnings.catch_warnings` puts back the filters that it found: of two threads that enter and
+    leave in turn, the last puts back those of the other. So only one thread at a time is let in.
+    """
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message, module=module)
+        yield
+
+
+def plural(n: int, one: str, many: str = "") -> str:
+    """Count things in words: `1 star`, `2 stars`; `many` is for words that take more than an s."""
+    return f"{n} {one if n == 1 else many or one + 's'}"

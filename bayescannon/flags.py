@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bayescannon.words import plural
+from bayescannon.errors import plural
 
 
 class Flag(IntFlag):

@@ -5,10 +5,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
-from astropy.table import Table
 
-from bayescannon.columns import words
 from bayescannon.errors import UserError
+from bayescannon.plain import as_words
 
 _REPEAT = re.compile(r"#\d+$")
 _PREFIX = re.compile(r"(2MASS[ -]*J?|2M|AP|J|KIC[ -]*)(?=\d)", re.IGNORECASE)
@@ -64,7 +63,7 @@ def as_ids(values) -> np.ndarray:
     UserError
         If a row has no name.
     """
-    names = words(Table({"star_id": np.atleast_1d(values)}), "star_id")
+    names = as_words(values if np.ndim(values) else [values], "star_id")
     if (names == "").any():
         raise UserError(f"row {int(np.argmax(names == '')) + 1} has no star_id: name its star")
     return names
@@ -89,3 +88,14 @@ def fits_ids(names: np.ndarray) -> np.ndarray:
     """
     plain = all(name.isascii() for name in names.tolist())
     return names if plain else np.char.encode(names, "utf-8")
+
+
+def check_unique(names: np.ndarray, what: str = "star_id") -> None:
+    """Refuse names (star,) of which one repeats."""
+    values, counts = np.unique(names, return_counts=True)
+    if (counts > 1).any():
+        repeated = values[counts > 1]
+        raise UserError(
+            f"{what} '{repeated[0]}' appears {counts.max()} times ({repeated.size} repeat): "
+            "make them unique, by #2, #3 and so on for further spectra of a star"
+        )

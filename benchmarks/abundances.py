@@ -8,7 +8,7 @@ import numpy as np
 import bayescannon as bc
 from bayescannon import calibration as cal
 from bayescannon.data import apokasc, model_path
-from bayescannon.spectra.giants import real_giants
+from bayescannon.spectra.abundances import real_giants
 from benchmarks.abundance_baselines import BASELINES
 from studies.calibration.abundances import cross_validate_by_state
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from bayescannon.spectra.giants import real_giants
+from bayescannon.spectra.abundances import real_giants
 
 COMMAND = Path(sys.executable).with_name("bayescannon")
 NAMES = ("TEFF", "LOGG", "M_H", "ALPHA_M", "C_M", "N_M")

@@ -1,102 +1,144 @@
-"""`bench train`: are posteriors calibrated when the model was trained, and on what?"""
+"""`bench train`: do posteriors hold when the model was trained, and on what? Truth is known."""
 
+import json
 import time
+import warnings
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
+from astropy.table import Table
 
 from bayescannon.cli.console import console, progress, text_table
 from bayescannon.cli.model import show_round, statistics_table
 from bayescannon.data import model_path
+from bayescannon.flags import Flag
 from bayescannon.labels import label_arrays
 from bayescannon.model import Model, train
 from bayescannon.posterior import infer
 from bayescannon.recipe import Recipe
+from bayescannon.simulate import Scenario as Bent
 from bayescannon.simulate import make_apokasc, make_mock
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array
-from bayescannon.validation import cross_validate, judge, posterior_columns
+from bayescannon.validation import Judged, cross_validate, judge, posterior_columns
 from benchmarks.quadratic import NAMES, make_quadratic
 
 RECIPE = "apokasc-mass"
+TRAINING = 1639
+MODEL_ERROR = (40.0, 0.05, 0.03, 0.02)
+"""Scale of the Student t5 that `--model-error` 1 puts in, for teff, logg, feh, afe."""
 
 
 class Scenario(StrEnum):
     """Where the stars come from."""
 
     EXACT = "exact"
+    EXACT_SHIPPED = "exact-shipped"
     MOCK = "mock"
+    CURVED = "curved"
+    ERRORS_SMALL = "errors-small"
     APOKASC = "apokasc"
+
+
+BENT = {
+    Scenario.MOCK: Bent(),
+    Scenario.CURVED: Bent(curved=True),
+    Scenario.ERRORS_SMALL: Bent(quoted=0.8),
+}
+
+
+class Set(NamedTuple):
+    """Spectra, labels as a catalogue has them, and the true ones. SEMI-SYNTHETIC."""
+
+    spectra: Spectra
+    labels: Table
+    truth: Table
 
 
 def train_scenarios(
     scenario: Annotated[
-        Scenario, typer.Option(help="exact labels, mock truth, or cross-validation.")
+        Scenario,
+        typer.Option(
+            help="exact: quadratic spectra, exact labels (-shipped: by the shipped recipe); mock, "
+            "curved, errors-small: noisy labels, known truth; apokasc: ten folds."
+        ),
     ],
     seed: Annotated[int, typer.Option(help="Seed of the scenario.")] = 0,
     stars: Annotated[int, typer.Option(min=100, help="Test stars.")] = 2000,
-    stated: Annotated[
-        float, typer.Option(help="mock: errors told to training, times the real ones.")
-    ] = 1.0,
-    plain: Annotated[bool, typer.Option(help="mock: the plain Cannon instead.")] = False,
+    every: Annotated[int, typer.Option(min=1, help="Use every so many-th pixel.")] = 1,
+    stated: Annotated[float, typer.Option(help="Errors told to training / the real ones.")] = 1.0,
+    model_error: Annotated[
+        float, typer.Option(help="Error of the model put in: 1 is 40 K, .05, .03, .02.")
+    ] = 0.0,
     states: Annotated[
-        bool, typer.Option("--states", help="mock: evolutionary states are part of the model.")
+        bool, typer.Option("--states", help="Evolutionary states are part of the model.")
     ] = False,
+    out: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
 ) -> None:
     """Train where the truth is known.
 
     The posteriors of other stars are judged by their true labels.
     """
-    if scenario is Scenario.EXACT:
-        _exact(seed, stars)
-    elif scenario is Scenario.MOCK:
-        _mock(seed, stars, stated, plain, states)
-    else:
+    if scenario is Scenario.APOKASC:
         _apokasc(seed)
+        return
 
+    def simulate(n: int, part: int) -> Set:
+        return _simulate(scenario, n, seed, part, every, model_error)
 
-def _exact(seed: int, stars: int) -> None:
-    training = make_quadratic(1639, seed=seed)
-    recipe = Recipe.loads(f'name = "exact"\n[labels]\nnames = {list(NAMES)}\n')
-    model = train(training.spectra, training.labels, recipe)
-    parts, left, part = [], stars, 0
-    while left:  # spectra of 8575 pixels are made and forgotten part by part
-        n, part = min(left, 1000), part + 1
-        left -= n
-        simulated = make_quadratic(n, seed=seed, part=part)
-        parts.append(_columns(model, simulated.spectra, simulated.labels))
-    ratio = np.mean(model.scatter**2) / np.mean(training.scatter**2)
-    _show(
-        model, [np.concatenate(c) for c in zip(*parts, strict=True)], f"exact labels, seed {seed}"
-    )
-    lost = int((~model.usable).sum())
-    console.print(f"s^2 fitted / true {ratio:.4f}; {lost} pixels without a model")
-
-
-def _mock(seed: int, stars: int, stated: float, plain: bool, states: bool) -> None:
-    recipe = Recipe.load(model_path(RECIPE) / "recipe.toml")
-    told = {k: stated * v for k, v in recipe.training.label_errors.items()}
-    settings = replace(recipe.training, label_errors=told, by_state=states)
-    if plain:
-        off = {"noisy_labels": False, "shrinkage": False, "by_state": False}
-        settings = replace(settings, carried=(), **off)
-    recipe = replace(recipe, training=settings)
-    training, test = make_mock(1639, seed), make_mock(stars, 1000 + seed)
+    training, recipe = simulate(TRAINING, 0), _recipe(scenario, states)
     labels = training.labels.copy()
-    for name in recipe.labels.names:
-        labels[f"{name}_err"] = stated * labels[f"{name}_err"]
-    begin = time.perf_counter()
-    model = train(training.spectra, labels, recipe, report=show_round)
-    seconds = time.perf_counter() - begin
-    word = "plain Cannon" if plain else f"errors stated x {stated:g}"
-    columns = _columns(model, test.spectra, test.truth)
-    _show(model, columns, f"mock (semi-synthetic), seed {seed}, {word}, {seconds:.0f} s")
-    report = model.report or {}
-    scale = {k: round(v, 3) for k, v in report.get("error_scale", {}).items()}
-    console.print(f"{model.factors.shape[1]} factors; label errors / stated: {scale}")
+    for name in [c for c in labels.colnames if c.endswith("_err")]:
+        labels[name] = stated * np.asarray(labels[name])
+    begin, busy = time.perf_counter(), time.process_time()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = train(training.spectra, labels, recipe, report=show_round)
+    spent = {"seconds": time.perf_counter() - begin, "cpu": time.process_time() - busy}
+    test = simulate(stars, 1)
+    found = {"data": "semi-synthetic", "scenario": scenario.value, "seed": seed, "every": every}
+    found |= {"stated": stated, "model_error": model_error, "states": states, "stars": stars}
+    found |= spent | {"training": model.report, "notes": [str(w.message) for w in caught]}
+    for prior in ("population", "flat"):
+        found[prior] = _judge(model, test, prior, f"{scenario}, seed {seed}, {prior} prior")
+    for note in found["notes"]:
+        console.print(f"note: {note}")
+    console.print(f"training: {spent['seconds']:.0f} s, {spent['cpu']:.0f} s of processor time")
+    if out is not None:
+        out.write_text(json.dumps(found, indent=1, default=float) + "\n", encoding="utf-8")
+
+
+def _simulate(
+    scenario: Scenario, n: int, seed: int, part: int, every: int, model_error: float
+) -> Set:
+    if scenario in (Scenario.EXACT, Scenario.EXACT_SHIPPED):
+        exact = make_quadratic(n, 8575 // every, seed, part)
+        return Set(exact.spectra, exact.labels, exact.labels)
+    simulated = make_mock(n, 1000 * part + seed, BENT[scenario])
+    labels, truth = simulated.labels.copy(), simulated.truth.copy()
+    if model_error:
+        rng = np.random.default_rng([seed, part, 77])
+        error = model_error * rng.normal(size=(n, 4)) * MODEL_ERROR
+        error /= np.sqrt(rng.gamma(2.5, 1 / 2.5, (n, 1)))
+        for table in (labels, truth):
+            for name, off in zip(("teff", "logg", "feh", "afe"), error.T, strict=True):
+                table[name] = np.asarray(table[name]) + off
+    return Set(simulated.spectra.every(every), labels, truth)
+
+
+def _recipe(scenario: Scenario, states: bool) -> Recipe:
+    if scenario is Scenario.EXACT:
+        return Recipe.loads(f'name = "exact"\n[labels]\nnames = {list(NAMES)}\n')
+    shipped = Recipe.load(model_path(RECIPE) / "recipe.toml")
+    settings = replace(shipped.training, by_state=states)
+    if scenario is Scenario.EXACT_SHIPPED:
+        settings = replace(settings, carried=NAMES[-1:], label_errors={})
+        return replace(shipped, labels=replace(shipped.labels, names=NAMES), training=settings)
+    return replace(shipped, training=settings)
 
 
 def _apokasc(seed: int) -> None:
@@ -110,27 +152,22 @@ def _apokasc(seed: int) -> None:
     console.print(f"mass: {mass.rms / np.log(10):.4f} dex rms against the catalogue")
 
 
-def _columns(model: Model, spectra: Spectra, truth) -> list[np.ndarray]:
-    """Truth, mean, sd, quantiles under the population prior, and the mode under a flat one."""
-    values, _ = label_arrays(truth, model.labels, spectra.star_id)
-    post = infer(model, spectra, "importance", "population")
-    flat = infer(model, spectra, "laplace", "flat", draws=8)
-    mode = array(flat, "point/map")
-    return [values, *posterior_columns(post, model.labels).values(), mode]
-
-
-def _show(model: Model, columns: list[np.ndarray], title: str) -> None:
-    rows = []
-    heads = (
-        *("label", "z", "truth\non mean", "flat mode\non truth", "bias\n/ sd"),
-        *("68 %", "rms", "sd"),
-    )
-    truth, *posterior, mode = columns
+def _judge(model: Model, test: Set, prior: str, title: str) -> dict[str, dict[str, float]]:
+    """Compare posteriors with the truth: a table on the screen, and its figures."""
+    truth, _ = label_arrays(test.truth, model.labels, test.spectra.star_id)
+    post = infer(model, test.spectra, "importance", prior)
+    columns = posterior_columns(post, model.labels)
+    rows, found = [], {}
     for i, name in enumerate(model.labels):
-        j = judge(truth[:, i], *(c[:, i] for c in posterior))
-        good = np.isfinite(mode[:, i])
-        slope = np.polyfit(truth[good, i], mode[good, i], 1)[0]
-        numbers = (j.z, j.truth_on_mean, slope, j.bias_sd, j.coverage68)
-        sd = float(np.mean(posterior[1][:, i]))
+        j: Judged = judge(truth[:, i], *(c[:, i] for c in columns.values()))
+        sd = float(np.nanmean(columns["sd"][:, i]))
+        numbers = (j.z, j.truth_on_mean, j.bias_sd, j.coverage68)
         rows.append((name, *(f"{x:.3f}" for x in numbers), f"{j.rms:.4g}", f"{sd:.4g}"))
-    console.print(text_table(heads, rows, title))
+        found[name] = j.as_dict() | {"sd": sd}
+    heads = ("label", "z", "truth\non mean", "bias\n/ sd", "68 %", "rms", "sd")
+    console.print(text_table(heads, rows, f"semi-synthetic: {title}"))
+    flags = array(post, "sample_stats/flags")
+    lost = int((~np.isfinite(columns["mean"]).all(axis=1)).sum())
+    bad = float(np.mean((flags & int(Flag.BAD_CHI2)) > 0))
+    console.print(f"stars without a posterior: {lost}; BAD_CHI2: {100 * bad:.1f} %")
+    return found | {"lost": {"stars": float(lost)}, "bad_chi2": {"share": bad}}

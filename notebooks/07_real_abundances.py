@@ -29,7 +29,7 @@ from bayescannon.data import model_path
 from bayescannon.labels.selection import carbon_and_nitrogen
 from bayescannon.plots.style import BLUE, GREY, VERMILLION, save, styled
 from bayescannon.precision import use_compilation_cache
-from bayescannon.spectra.giants import real_giants
+from bayescannon.spectra.abundances import real_giants
 from studies.calibration.abundances import cross_validate_by_state
 
 use_compilation_cache()  # the second run starts warm

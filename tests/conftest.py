@@ -28,7 +28,6 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 NUMERICAL = (
     "spectra.continuum",
-    "spectra.continuum_pixels",
     "labels",
     "states",
     "training",

@@ -11,8 +11,12 @@ from bayescannon.data import model_path
 from bayescannon.flags import Flag
 from bayescannon.model.by_state import StateModels
 from bayescannon.posterior.by_state import classified
-from bayescannon.spectra.abundances import ZeroPointWarning, read_abundances, zero_points
-from bayescannon.spectra.giants import real_giants
+from bayescannon.spectra.abundances import (
+    ZeroPointWarning,
+    read_abundances,
+    real_giants,
+    zero_points,
+)
 from bayescannon.training import DEGREES_OF_FREEDOM, fit_channels
 
 

@@ -26,7 +26,7 @@ def _residuals(size: float, seed: int, growth: float = 0.0) -> Residuals:
     error *= ((leverage / np.median(leverage)) ** (growth / 2))[:, None]
     missed = error + rng.normal(size=error.shape) * np.hypot(0.1, 0.03)
     own = np.broadcast_to(0.03**2 * np.eye(N_LABEL), (N_STAR, N_LABEL, N_LABEL))
-    return Residuals(missed, own, leverage)
+    return Residuals(missed, own, leverage, np.zeros_like(missed))
 
 
 def _stated(error: float = 0.1) -> np.ndarray:

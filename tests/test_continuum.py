@@ -11,11 +11,11 @@ from bayescannon.spectra import chip_of, pixel_index_of_size
 from bayescannon.spectra.continuum import (
     continuum_factors,
     design,
+    find_continuum,
     fit_continuum,
     normalise,
     solve_continuum,
 )
-from bayescannon.spectra.continuum_pixels import find_continuum
 
 INDEX = pixel_index_of_size(7214)
 CHIP = chip_of(INDEX)

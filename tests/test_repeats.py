@@ -16,7 +16,6 @@ from bayescannon.calibration.repeats import (
     scatter_over_error,
 )
 from bayescannon.recipe import ErrorRecipe
-from bayescannon.spectra.photons import photon_ivar
 from bayescannon.validation.visits import label_scatter
 
 STARS, EACH = 30, 4
@@ -104,8 +103,8 @@ def test_the_recipe_applies_the_law_in_training_and_inference(scenario):
     errors = ErrorRecipe(1.5, 0.01)
     flux, ivar = scenario.spectra.arrays()
     by_hand = np.where(ivar > 0, 1 / (1.5**2 / np.where(ivar > 0, ivar, 1) + 0.01**2), 0.0)
-    np.testing.assert_allclose(photon_ivar(ivar, errors), by_hand, rtol=1e-12)
-    assert photon_ivar(ivar, ErrorRecipe()) is ivar
+    np.testing.assert_allclose(errors.photon_ivar(ivar), by_hand, rtol=1e-12)
+    assert ErrorRecipe().photon_ivar(ivar) is ivar
     recipe = replace(scenario.recipe, errors=errors)
     assert bc.Recipe.loads(recipe.dumps()) == recipe
     axis = (scenario.spectra.wavelength, flux)

@@ -16,8 +16,8 @@ import bayescannon as bc
 from bayescannon.cli.app import COMMANDS
 from bayescannon.cli.console import TimeColumn, console, posterior_table, progress, text_table
 from bayescannon.cli.lazy import load_command
+from bayescannon.errors import plural
 from bayescannon.flags import Flag
-from bayescannon.words import plural
 
 ELSEWHERE = {
     "calibrate": "studies.calibration.command:app",

@@ -12,9 +12,9 @@ from bayescannon import flags as flags_room
 from bayescannon.catalog.evolution import not_single
 from bayescannon.catalog.glossary import LEVELS, STATISTICS, column
 from bayescannon.errors import UserError
+from bayescannon.marks import OBSERVED
 from bayescannon.spectra.survey import IDENTITY
 from bayescannon.trees import array, point_sd
-from bayescannon.words import OBSERVED
 
 AGE_QUANTITIES = ("age", "age_rgb", "age_rc")
 FIT_COLUMNS = ("p_outside", "khat", "ess", "rhat", "divergences", "n_modes")

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from astropy import units as u
 
-from bayescannon.columns import plain
 from bayescannon.flags import MEANING, WARNINGS
+from bayescannon.plain import bare
 
 
 class Column(NamedTuple):
@@ -23,7 +23,7 @@ class Column(NamedTuple):
         """Give a copy of values (star,) in the column's kind: of an integer, -1 where unknown."""
         dtype = np.dtype(self.kind)
         if dtype.kind == "U":
-            return np.array(np.ma.getdata(plain(np.asarray(values))), str)
+            return np.array(bare(np.asarray(values)), str)
         if dtype.kind not in "iu":
             return np.array(values, dtype)
         limits = np.iinfo(dtype)

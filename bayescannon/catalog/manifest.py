@@ -10,12 +10,12 @@ import numpy as np
 
 from bayescannon.ages.grid import Parsec
 from bayescannon.ages.run import grid_id
+from bayescannon.calibration import verdict_of
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
+from bayescannon.marks import OBSERVED, SEMI_SYNTHETIC
 from bayescannon.model.by_state import AnyModel
-from bayescannon.model.card import verdict_of
 from bayescannon.spectra import Spectra
-from bayescannon.words import OBSERVED, SEMI_SYNTHETIC
 
 PACKAGES = ("bayescannon", "jax", "jaxlib", "numpyro", "numpy")
 FORMAT = 2

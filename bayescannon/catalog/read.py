@@ -10,7 +10,8 @@ from astropy.table import QTable, Table
 from bayescannon.catalog.build import described
 from bayescannon.catalog.glossary import is_column
 from bayescannon.catalog.mrt import DATA, README
-from bayescannon.columns import plain, words
+from bayescannon.columns import words
+from bayescannon.plain import plain
 from bayescannon.tables import read_table
 
 

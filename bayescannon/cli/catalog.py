@@ -27,13 +27,12 @@ from bayescannon.data import model_path
 from bayescannon.errors import UserError
 from bayescannon.files import check_output, means_file
 from bayescannon.flags import WARNINGS, Flag, Tally
+from bayescannon.marks import data_mark
 from bayescannon.model import load
 from bayescannon.posterior import open_posterior
 from bayescannon.spectra import Spectra
-from bayescannon.spectra.abundances import ZeroPointWarning, read_abundances
-from bayescannon.spectra.giants import real_giants
+from bayescannon.spectra.abundances import ZeroPointWarning, read_abundances, real_giants
 from bayescannon.trees import array
-from bayescannon.words import mark
 
 ABUNDANCES = "apokasc-abundances"
 """Model for the abundances of an allStar table."""
@@ -213,7 +212,7 @@ def _report(table: QTable, out: str, as_json: bool) -> None:
         print(json.dumps(summary | {"data": table.meta["data"], "certificate": certificate}))
         return
     said = f"{tally}; {len(table.colnames)} columns in {out}"
-    console.print(f"{mark(table.meta)} {said}".lstrip())
+    console.print(f"{data_mark(table.meta)} {said}".lstrip())
     for name, count in Counter(counts).most_common():
         warning = " (warning)" if Flag[name] in WARNINGS else ""
         console.print(f"  {name:<18} {count}{warning}")

@@ -9,17 +9,16 @@ from astropy.table import Table
 
 from bayescannon.cli.console import NoSeed, Overwrite, Seed, console, progress
 from bayescannon.data import model_path
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output, output
 from bayescannon.marks import PIXELS, QUARANTINE, SIMULATION
 from bayescannon.model import Model
 from bayescannon.recipe import PixelRecipe, Recipe
 from bayescannon.simulate import make_apokasc, make_mock
 from bayescannon.spectra import chip_of, pixel_index, read_all_star, survey_paths
-from bayescannon.spectra.continuum_pixels import find_continuum
+from bayescannon.spectra.continuum import find_continuum
 from bayescannon.spectra.ingest import expand, ingest_files
 from bayescannon.star_ids import star_of
-from bayescannon.words import plural
 
 
 def simulate(

@@ -9,9 +9,9 @@ import typer
 from bayescannon.cli.console import console
 from bayescannon.cli.lazy import mount, plain_app
 from bayescannon.data import element_windows, model_path
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output
-from bayescannon.marks import PICTURE
+from bayescannon.marks import PICTURE, data_mark
 from bayescannon.model import Model
 from bayescannon.plots.factors import draw_factors
 from bayescannon.plots.spectra import draw_continuum
@@ -30,7 +30,6 @@ from bayescannon.spectra import (
 from bayescannon.spectra.bits import PixelBit, bits
 from bayescannon.spectra.continuum import continuum_factors, design, solve_continuum
 from bayescannon.spectra.ingest import continuum_mask
-from bayescannon.words import mark, plural
 
 app = plain_app(no_args_is_help=True)
 
@@ -71,7 +70,7 @@ def star(
         open_posterior(ages) if ages else None,
     )
     save(page, out)
-    console.print(f"{mark(post.attrs)} {star_id} in {out}".lstrip())
+    console.print(f"{data_mark(post.attrs)} {star_id} in {out}".lstrip())
 
 
 @app.command()
@@ -127,5 +126,5 @@ def factors(
         raise UserError(f"{model}: its pixels are channels, not wavelengths: nothing to draw")
     if not trained.factors.shape[1]:
         raise UserError(f"{model}: has no residual factors: train with training.factors above 0")
-    save(draw_factors(trained, element_windows(), note=mark(trained.report)), out)
+    save(draw_factors(trained, element_windows(), note=data_mark(trained.report)), out)
     console.print(f"{plural(trained.factors.shape[1], 'factor')} in {out}")

@@ -8,15 +8,14 @@ import typer
 from bayescannon.cli.console import Overwrite, Seed, console, log, posterior_table, progress
 from bayescannon.cli.data import expand
 from bayescannon.data import model_path
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output
-from bayescannon.marks import POSTERIOR
+from bayescannon.marks import POSTERIOR, data_mark
 from bayescannon.model import load
 from bayescannon.posterior import infer as infer_labels
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.spectra.ingest import ingest_files
-from bayescannon.words import mark, plural
 
 
 def infer(
@@ -42,7 +41,7 @@ def infer(
     with progress("stars", len(store)) as update:
         post = infer_labels(trained, store, method, prior, draws, seed, out, update, overwrite)
     console.print(posterior_table(post))
-    stars = plural(len(store), f"{mark(post.attrs)} star".lstrip())
+    stars = plural(len(store), f"{data_mark(post.attrs)} star".lstrip())
     console.print(f"posteriors of {stars} in {out}")
     console.print(post.attrs["certificate"])
 

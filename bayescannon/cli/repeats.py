@@ -9,12 +9,12 @@ import typer
 from bayescannon.cli.console import NoSeed, Overwrite, console, text_table
 from bayescannon.cli.posterior import spectra_for
 from bayescannon.data import model_path
+from bayescannon.errors import plural
 from bayescannon.files import check_output, output
 from bayescannon.marks import REPEATS
 from bayescannon.model import Model
 from bayescannon.validation import Repeats
 from bayescannon.validation import repeats as learn
-from bayescannon.words import plural
 
 
 def repeats(

@@ -11,14 +11,13 @@ from astropy.table import Table
 from bayescannon.cli.console import Overwrite, console
 from bayescannon.columns import need
 from bayescannon.data import apokasc
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output, output
 from bayescannon.labels import CarbonNitrogenRegion, paper_selection
 from bayescannon.marks import SELECTION
 from bayescannon.spectra import read_all_star
 from bayescannon.star_ids import as_ids, match
 from bayescannon.tables import read_table
-from bayescannon.words import plural
 
 
 def select(

@@ -6,8 +6,7 @@ import numpy as np
 
 from bayescannon.columns import extreme
 from bayescannon.errors import DataWarning, UserError
-from bayescannon.labels.features import features, n_features
-from bayescannon.labels.scaling import learn_scaling
+from bayescannon.labels.polynomial import features, learn_scaling, n_features
 
 STARS_PER_FEATURE = 1.5
 """Fewer stars leave too little to learn the scatter from."""

@@ -10,8 +10,8 @@ from astropy.table import Table
 
 from bayescannon.columns import find, numbers, with_errors, words
 from bayescannon.errors import UserError
-from bayescannon.labels.cuts import CUTS, training_cuts
 from bayescannon.labels.seismic import seismic_mass
+from bayescannon.labels.selection import CUTS, training_cuts
 from bayescannon.spectra import Spectra, read_all_star
 from bayescannon.star_ids import key_of, match, star_of
 from bayescannon.tables import as_table, naming, read_table

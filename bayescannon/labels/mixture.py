@@ -9,7 +9,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Float
 
 import bayescannon.precision  # noqa: F401
-from bayescannon.labels.features import feature_rows, features
+from bayescannon.labels.polynomial import feature_rows, features
 from bayescannon.typing import Array
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from jax import lax
 
 import bayescannon.precision  # noqa: F401
-from bayescannon.labels.features import features
 from bayescannon.labels.mixture import Mixture
+from bayescannon.labels.polynomial import features
 from bayescannon.typing import Array, StarLabels, Stars
 
 MOST_COMPONENTS = 6

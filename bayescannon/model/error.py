@@ -6,7 +6,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import norm
 
+from bayescannon.labels import Curvature
 from bayescannon.typing import Array
+
+LEAST_LEVERAGE = 1e-4
+"""Of any star: an error that grows with it does not vanish at the pivot."""
 
 
 class LabelError(NamedTuple):
@@ -24,6 +28,8 @@ class LabelError(NamedTuple):
     degrees, growth, typical, shared : float
         `degrees` inf is a Gaussian; `typical` is the median leverage of training stars, `shared`
         what the residual factors add to that of every star in fixing the label scale.
+    curvature : Curvature or None
+        What true labels are more than those that the spectrum shows, and how sure that is.
     """
 
     leverage: Float[Array, "feature feature"]
@@ -33,6 +39,7 @@ class LabelError(NamedTuple):
     growth: float = 0.0
     typical: float = 1.0
     shared: float = 0.0
+    curvature: Curvature | None = None
 
     @property
     def model_covariance(self) -> Float[np.ndarray, "label label"]:
@@ -40,17 +47,33 @@ class LabelError(NamedTuple):
         tails = self.degrees / (self.degrees - 2.0) if np.isfinite(self.degrees) else 1.0
         return tails * np.asarray(self.covariance)
 
+    def model_covariance_at(
+        self, v: Float[np.ndarray, "star feature"]
+    ) -> Float[np.ndarray, "star label label"]:
+        """The same at labels with features v."""
+        h = np.maximum(np.einsum("ni,ij,nj->n", v, self.leverage, v), LEAST_LEVERAGE)
+        return (h / self.typical)[:, None, None] ** self.growth * self.model_covariance
+
     def arrays(self) -> dict[str, np.ndarray]:
         """All parts, by names that `of_arrays` knows."""
-        return {f"label_error_{name}": np.asarray(part) for name, part in self._asdict().items()}
+        parts = self._asdict()
+        bent = parts.pop("curvature")
+        if bent is not None:
+            parts |= {f"curvature_{name}": part for name, part in bent._asdict().items()}
+        return {f"label_error_{name}": np.asarray(part) for name, part in parts.items()}
 
     @classmethod
     def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "LabelError | None":
         """Read what `arrays` gave; None where there is nothing of it."""
         if "label_error_leverage" not in arrays:
             return None
-        leverage, scale, own, *law = (arrays[f"label_error_{name}"] for name in cls._fields)
-        return cls(leverage, scale, own, *map(float, law))
+        names = [name for name in cls._fields if name != "curvature"]
+        leverage, scale, own, *law = (arrays[f"label_error_{name}"] for name in names)
+        curvature = None
+        if "label_error_curvature_mean" in arrays:
+            bent = (arrays[f"label_error_curvature_{name}"] for name in Curvature._fields)
+            curvature = Curvature(*bent)
+        return cls(leverage, scale, own, *map(float, law), curvature)
 
 
 def signal_to_noise(ivar: Float[Array, "star pixel"]) -> Float[np.ndarray, "star"]:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure, SubFigure
 from bayescannon import flags
 from bayescannon.calibration import NO_CERTIFICATE
 from bayescannon.errors import UserError
+from bayescannon.marks import data_mark
 from bayescannon.model import Model
 from bayescannon.plots.ages import draw_age_axes
 from bayescannon.plots.labels import draw_corner
@@ -18,7 +19,6 @@ from bayescannon.plots.style import number, styled, unit
 from bayescannon.plots.windows import paper_windows
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array
-from bayescannon.words import mark
 
 STATISTICS = {
     "khat": "Pareto k-hat",
@@ -75,9 +75,8 @@ def draw_star(
     height = 2.7 * rows + 1.0
     fig = Figure(figsize=(13.0, height + 9.0), layout="constrained")
     top, bottom = np.ravel(np.asarray(fig.subfigures(2, 1, height_ratios=[height, 9.0])))
-    draw_spectrum(
-        model, flux, ivar, mean, centres, star_id=star_id, note=note or mark(post.attrs), fig=top
-    )
+    note = note or data_mark(post.attrs)
+    draw_spectrum(model, flux, ivar, mean, centres, star_id=star_id, note=note, fig=top)
     left, right = bottom.subfigures(1, 2, width_ratios=[9.0, 4.0])
     draws = np.stack([array(post, f"posterior/{k}")[..., where] for k in model.labels], axis=-1)
     best = array(post, "point/map")[where]

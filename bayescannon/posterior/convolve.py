@@ -1,4 +1,4 @@
-"""From labels that a spectrum shows to true labels: the model's own errors, put into the draws.
+"""From labels that a spectrum shows to true labels: the model's errors, put into the draws.
 
 The error is a law in label space (`model.LabelError`). As directions of spectra, integrated out of
 the likelihood like factors, it would fail: v(l) bends out of their span, and thousands of pixels
@@ -15,11 +15,11 @@ from jaxtyping import Float
 from bayescannon.batches import map_stars
 from bayescannon.labels import features
 from bayescannon.model import LabelError
+from bayescannon.model.error import LEAST_LEVERAGE
 from bayescannon.posterior.likelihood import STARS_AT_ONCE
 from bayescannon.typing import Array
 
-LEAST_LEVERAGE = 1e-4
-STREAM = 7
+STREAM, BENT = 7, 8
 """Folded into a star's key: the draws themselves have used it."""
 
 
@@ -47,7 +47,13 @@ def convolve(
     known = (jnp.asarray(error.leverage), *roots)
     law = tuple(jnp.asarray(part) for part in (error.growth, error.typical, error.shared))
     degrees = None if np.isinf(error.degrees) else jnp.asarray(error.degrees)
-    return np.array(_added(keys, jnp.asarray(draws), known, law, degrees, degree))
+    added = _added(keys, jnp.asarray(draws), known, law, degrees, degree)
+    if error.curvature is None:
+        return np.array(added)
+    bend, sd = error.curvature.bend(draws, degree)
+    sd = jnp.mean(sd, axis=(1, 2))[:, None, None]
+    white = jax.vmap(lambda key: jax.random.normal(jax.random.fold_in(key, BENT), draws.shape[1:]))
+    return np.array(added + bend + sd * white(keys))
 
 
 @partial(jax.jit, static_argnames="degree")

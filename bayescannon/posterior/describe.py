@@ -57,7 +57,9 @@ def describe(
         In label units, flags set.
     """
     scaling, degree = model.scaling, model.recipe.labels.degree
-    best = np.asarray(fit.mean)
+    best, curvature = np.asarray(fit.mean), model.label_error and model.label_error.curvature
+    if curvature is not None:
+        best = best + np.asarray(curvature.bend(best, degree)[0])
     chi2, chi2_full, distance = _fit_numbers(fit.mean, summary, model.population, degree)
     n_pixel = np.asarray(summary.n_pixel)
     dof = n_pixel - len(model.labels)

@@ -6,8 +6,10 @@ import warnings
 import numpy as np
 from astropy.table import Table
 
-from bayescannon.columns import find, flag_bits, numbers, plain
+from bayescannon.columns import find, flag_bits, numbers
+from bayescannon.data import apokasc
 from bayescannon.errors import UserError
+from bayescannon.plain import plain
 from bayescannon.spectra.bits import AspcapFlag, StarFlag, bits
 from bayescannon.spectra.container import Spectra
 from bayescannon.spectra.survey import IDENTITY, NAMES, survey_columns
@@ -33,6 +35,8 @@ PARAM_INDEX = {"m_h": 3, "a_m": 6, "c_m": 4, "n_m": 5}
 ERROR = np.array([0.003, 0.003, 0.003, 0.003, 0.01, 0.01])
 """Error given to each channel: the labels are the catalogue's own values, and quoted errors of
 the first four are floors of the calibration. [C/M], [N/M]: at least this, else as quoted."""
+OF_GIANTS = ("teff_spec", "logg_spec", "feh_spec", "afe_spec", "c_m", "n_m")
+"""The same channels in the table of real giants that ships."""
 USED_ERRORS = ("c_m", "n_m")
 BAD_STAR = ("BAD_PIXELS", "VERY_BRIGHT_NEIGHBOR", "LOW_SNR", "BAD_RV_COMBINATION", "RV_FAIL")
 BAD_ASPCAP = ("STAR_BAD", "NO_ASPCAP_RESULT")
@@ -119,6 +123,28 @@ def read_abundances(
     values[bad] = np.nan
     spectra = to_channels(values, errors, names, {"bad_star": bad_star} | known)
     return spectra if training is None else on_scale(spectra, training, shift)
+
+
+def real_giants(mass: str = "mass_apokasc2") -> tuple[Spectra, Table, np.ndarray]:
+    """Channels, labels (with errors) and states of the 1502 real giants with abundances.
+
+    Parameters
+    ----------
+    mass : {"mass_apokasc2", "mass"}
+        Corrected (NaN for 110 of them) or plain scaling-relation masses.
+    """
+    real = apokasc()
+    x = np.column_stack([numbers(real, name) for name in OF_GIANTS])
+    use = np.isfinite(x).all(axis=1)
+    x, real = x[use], real[use]
+    spectra = to_channels(x, np.full(x.shape, np.nan), np.asarray(real["star_id"], str))
+    labels = Table({"star_id": spectra.star_id})
+    for i, name in enumerate(("teff", "logg", "feh", "afe")):
+        labels[name] = x[:, i]
+    labels["mass"] = numbers(real, mass)
+    sides = ("mass_errp", "mass_errm") if mass == "mass" else (f"{mass}_err",)
+    labels["mass_err"] = np.mean([numbers(real, side) for side in sides], axis=0)
+    return spectra, labels, np.char.lower(np.asarray(real["evstate"], str))
 
 
 def zero_points(spectra: Spectra, training: Spectra) -> dict[str, float]:

@@ -14,8 +14,7 @@ import numpy as np
 from astropy.io import fits
 from xxhash import xxh3_128_hexdigest
 
-from bayescannon.errors import UserError
-from bayescannon.quiet import ignored
+from bayescannon.errors import UserError, ignored
 from bayescannon.spectra.bits import BAD_PIXEL
 from bayescannon.spectra.grid import apogee_wavelength, index_of_log10
 from bayescannon.spectra.resample import resample_flux

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
-from bayescannon.columns import find, flag_bits, numbers, plain, words
+from bayescannon.columns import find, flag_bits, numbers, words
 from bayescannon.errors import UserError
+from bayescannon.plain import plain
 from bayescannon.spectra.bits import AspcapFlag, StarFlag, bits
 from bayescannon.star_ids import star_of, unique_ids
 from bayescannon.tables import as_table, naming, read_table

@@ -8,8 +8,9 @@ from astropy import units as u
 from astropy.nddata import InverseVariance
 from astropy.table import Table
 
-from bayescannon.columns import need, plain
+from bayescannon.columns import need
 from bayescannon.errors import UserError
+from bayescannon.plain import plain
 from bayescannon.spectra.resample import require_specutils
 from bayescannon.star_ids import as_ids, fits_ids
 from bayescannon.tables import as_table

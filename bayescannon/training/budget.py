@@ -43,11 +43,14 @@ class Residuals(NamedTuple):
     """Catalogue less inferred; NaN where the catalogue has none."""
     own: Float[Array, "star label label"]
     leverage: Stars
+    shown: StarLabels
+    """Labels as inferred."""
 
     def of(self, labels) -> "Residuals":
         """Keep some of the labels."""
-        labels = np.asarray(labels, int)
-        return Residuals(self.missed[:, labels], self.own[:, labels][:, :, labels], self.leverage)
+        i = np.asarray(labels, int)
+        own = self.own[:, i][:, :, i]
+        return Residuals(self.missed[:, i], own, self.leverage, self.shown[:, i])
 
 
 ABSURD = 1e12
@@ -71,6 +74,16 @@ class ErrorBudget(NamedTuple):
     gain: float
     needed: float
     log_density: Float[np.ndarray, "star"]
+
+    def total(self, residuals: Residuals, variance: StarLabels) -> np.ndarray:
+        """Covariance of each star's missed labels (star, label, label), tails included.
+
+        Parameters are those of `fit_budget`.
+        """
+        h = np.maximum(np.asarray(residuals.leverage), LEAST_LEVERAGE)[:, None, None]
+        model = (h / self.typical) ** self.growth * self.model_covariance
+        stated = np.nan_to_num(variance * self.scale**2)[:, :, None] * np.eye(len(self.scale))
+        return (1.0 + h) * (model + stated) + np.asarray(residuals.own)
 
     @property
     def model_covariance(self) -> np.ndarray:

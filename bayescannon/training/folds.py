@@ -5,19 +5,25 @@ the whole training set, a weight for each star says who trains, so that one comp
 serves all; what it says of the others is the held-out part.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
 
+from bayescannon.labels import Curvature
 from bayescannon.training.budget import TAILS, ErrorBudget, Residuals, fit_budget
+from bayescannon.training.curvature import find_curvature
 from bayescannon.training.joint import Problem, iterate, plain, pose
 from bayescannon.typing import StarLabels, StarPixels
 
 FOLDS = 5
-MOST_ROUNDS = 10
+ENOUGH = 600
+"""Held-out stars that settle the choice and the error budget: a large set trains fewer folds."""
+SETTLED = 0.05
+"""Labels that a round moves by less [posterior sd] no longer change what a fold says."""
+MOST_ROUNDS = 6
 """Rounds in a fold; where one needs more, the whole set is not trained longer either."""
 MOST_NUMBERS = 2.5e6
 """Stars times pixels: of larger training sets every so many-th pixel is used in the folds."""
@@ -25,6 +31,10 @@ NOTHING = 0.8
 """A carried label that keeps this share of its variance at given other labels is not seen."""
 SURE = 2.0
 """A shorter training, or a plainer one, is taken where it is better by so many standard errors."""
+
+
+Held = Sequence[Bool[np.ndarray, "star"]]
+"""Stars that each fold leaves out."""
 
 
 class Candidate(NamedTuple):
@@ -42,7 +52,7 @@ class Candidate(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The training that was chosen, its error budget, and the score of every candidate.
+    """The training that was chosen, what its labels miss, and the score of every candidate.
 
     `rounds` is None for joint training until it converges.
     """
@@ -51,6 +61,7 @@ class Choice(NamedTuple):
     carried: tuple[int, ...]
     rounds: int | None
     budget: ErrorBudget
+    curvature: Curvature | None
     scores: dict[str, list[float]]
 
 
@@ -85,21 +96,29 @@ def choose(
     step = int(np.ceil(flux.size / MOST_NUMBERS))
     stars = (flux[:, ::step], ivar[:, ::step], observed, variance)
     fold = assign(observed, FOLDS)
-    candidates = [_plain_candidate(stars, fold, setting)]
+    held = [fold == k for k in range(min(FOLDS, -(-ENOUGH * FOLDS // len(fold))))]
+    candidates = [_plain_candidate(stars, held, setting)]
     problem = pose(*stars, setting.degree, setting.carried, setting.most_factors)
-    joint, spread = _joint_candidates(problem, fold, setting)
+    joint, spread = _joint_candidates(problem, held, setting)
     candidates += joint
     if _says_nothing(joint[-1], spread):
         # no factor carries the label: it may act on every pixel itself
         problem = pose(*stars, setting.degree, (), setting.most_factors)
-        candidates += _joint_candidates(problem, fold, setting)[0]
+        candidates += _joint_candidates(problem, held, setting)[0]
     best = _best(candidates)
     scores = {}
     for c in candidates:
         way = "plain" if c.plain else "joint" if c.carried or not setting.carried else "direct"
         scores.setdefault(way, []).append(float(np.mean(c.log_density)))
-    budget = _budget(best, variance, setting)
-    return Choice(best.plain, best.carried, best.rounds, budget, scores)
+    judged = variance[np.any(held, axis=0)]
+    budget = _budget(best.residuals, judged, setting)
+    direct = np.setdiff1d(np.arange(observed.shape[1]), best.carried)
+    curvature = find_curvature(best.residuals, budget, judged, setting.degree, direct)
+    if curvature is not None:
+        bend, _ = curvature.bend(best.residuals.shown, setting.degree)
+        straight = best.residuals._replace(missed=best.residuals.missed - np.asarray(bend))
+        budget = _budget(straight, judged, setting)
+    return Choice(best.plain, best.carried, best.rounds, budget, curvature, scores)
 
 
 def _says_nothing(candidate: Candidate, spread: np.ndarray) -> bool:
@@ -118,49 +137,52 @@ def assign(observed: StarLabels, folds: int) -> Int[np.ndarray, "star"]:
     return fold
 
 
-def _held_out(parts: Iterable[tuple[Bool[np.ndarray, "star"], Residuals]]) -> Residuals:
-    """Put together what the folds say of the stars that they left out."""
-    parts = list(parts)
-    whole = Residuals(*(np.zeros_like(part) for part in parts[0][1]))
-    for out, found in parts:
-        for all_stars, part in zip(whole, found, strict=True):
-            np.asarray(all_stars)[out] = np.asarray(part)[out]
-    return whole
+def _held_out(parts: Sequence[Residuals], held: Held) -> Residuals:
+    """Put together what the folds say of the stars that they left out, in the stars' order."""
+    order = np.argsort(np.concatenate([np.flatnonzero(out) for out in held]))
+
+    def together(name: str) -> np.ndarray:
+        found = (np.asarray(getattr(part, name)) for part in parts)
+        return np.concatenate([a[out] for a, out in zip(found, held, strict=True)])[order]
+
+    return Residuals(*map(together, Residuals._fields))
 
 
 def _joint_candidates(
-    problem: Problem, fold, setting: Setting
+    problem: Problem, held: Held, setting: Setting
 ) -> tuple[list[Candidate], np.ndarray]:
     """Every round, and the variance (carried,) of carried labels where nothing is known of them."""
     tracks, n_factor, last = [], None, []
-    for k in range(FOLDS):
-        layout, snapshots = iterate(problem, fold != k, n_factor)
+    for out in held:
+        layout, snapshots = iterate(problem, ~out, n_factor, SETTLED)
         n_factor, track, shot = layout.n_factor, [], None
         for shot in islice(snapshots, MOST_ROUNDS + 1):
             track.append(shot.residuals(layout, problem.observed))
         assert shot is not None  # the start is always given
         tracks.append(track)
         last.append(shot)
-    longest, out = max(map(len, tracks)), []
+    longest, candidates = max(map(len, tracks)), []
     end = None if all(shot.converged for shot in last) else MOST_ROUNDS
     for i in range(longest):
-        parts = [(fold == k, track[min(i, len(track) - 1)]) for k, track in enumerate(tracks)]
-        residuals = _held_out(parts)
-        density = _density(residuals, problem.variance, setting)
+        residuals = _held_out([track[min(i, len(track) - 1)] for track in tracks], held)
         rounds = i if i < longest - 1 else end
-        out.append(Candidate(problem.layout.carried, rounds, residuals, density))
+        candidates.append(_judged(problem, held, setting, residuals, rounds))
     spread = np.mean([np.asarray(s.parameters.population.variance) for s in last], axis=0)
-    return out, spread
+    return candidates, spread
 
 
-def _plain_candidate(stars, fold, setting: Setting) -> Candidate:
+def _plain_candidate(stars, held: Held, setting: Setting) -> Candidate:
     problem = pose(*stars, setting.degree, (), 0)
     parts = []
-    for k in range(FOLDS):
-        layout, shot = plain(problem, fold != k)
-        parts.append((fold == k, shot.residuals(layout, problem.observed)))
-    residuals = _held_out(parts)
-    return Candidate((), None, residuals, _density(residuals, problem.variance, setting), True)
+    for out in held:
+        layout, shot = plain(problem, ~out)
+        parts.append(shot.residuals(layout, problem.observed))
+    return _judged(problem, held, setting, _held_out(parts, held), None)._replace(plain=True)
+
+
+def _judged(problem: Problem, held: Held, setting: Setting, residuals, rounds) -> Candidate:
+    density = _density(residuals, problem.variance[np.any(held, axis=0)], setting)
+    return Candidate(problem.layout.carried, rounds, residuals, density)
 
 
 def _density(residuals: Residuals, variance, setting: Setting) -> np.ndarray:
@@ -172,13 +194,13 @@ def _density(residuals: Residuals, variance, setting: Setting) -> np.ndarray:
     return total
 
 
-def _budget(best: Candidate, variance, setting: Setting) -> ErrorBudget:
+def _budget(residuals: Residuals, variance, setting: Setting) -> ErrorBudget:
     """The budget of the direct labels, with the scale of carried ones beside it."""
     n_label = variance.shape[1]
     covariance, scale = np.zeros((n_label, n_label)), np.ones(n_label)
     found = []
     for labels, tails in _blocks(n_label, setting.carried):
-        known = (best.residuals.of(labels), variance[:, labels], setting.prior_ln_scale)
+        known = (residuals.of(labels), variance[:, labels], setting.prior_ln_scale)
         budget = fit_budget(*known, tails)
         covariance[np.ix_(labels, labels)], scale[labels] = budget.covariance, budget.scale
         found.append(budget)

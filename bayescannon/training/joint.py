@@ -6,7 +6,7 @@ showed (see docs/explanation/training.md):
 - a star's catalogue labels count for what they are worth beside those that its spectrum shows
   once both the catalogue and the model may err; what its spectrum shows is inferred from
   loadings that the star has been left out of;
-- factors and label scale are put in standard form every round (`gauge`), not left to EM;
+- factors and label scale are put in standard form every round (`identify`), not left to EM;
 - a factor that cannot be told from a label error is dropped.
 
 More rounds are not always better: `iterate` gives every round, and `folds` chooses.
@@ -20,17 +20,18 @@ import numpy as np
 from jaxtyping import Bool
 
 from bayescannon.labels import n_features
-from bayescannon.training.gauge import (
+from bayescannon.training.e_step import LabelPrior, moments
+from bayescannon.training.identify import (
     MIN_INFORMATION,
     change_variables,
     factor_information,
     recalibrate,
     standardise,
 )
-from bayescannon.training.latent import LabelPrior, Layout, Parameters, moments
+from bayescannon.training.layout import Layout, Parameters
 from bayescannon.training.loadings import fit_loadings, learn_prior
 from bayescannon.training.relation import fit_relation
-from bayescannon.training.result import Joint, Round, Snapshot, assemble, in_terms_of
+from bayescannon.training.result import Round, Snapshot, TrainingResult, assemble, in_terms_of
 from bayescannon.training.stars import (
     Data,
     carried_error_scale,
@@ -99,7 +100,10 @@ def pose(
 
 
 def iterate(
-    problem: Problem, use: Bool[np.ndarray, "star"], n_factor: int | None = None
+    problem: Problem,
+    use: Bool[np.ndarray, "star"],
+    n_factor: int | None = None,
+    tolerance: float = TOLERANCE,
 ) -> tuple[Layout, Iterator[Snapshot]]:
     """Train on some of the stars, and infer all.
 
@@ -110,6 +114,8 @@ def iterate(
         Which stars train.
     n_factor : int, optional
         Columns for factors; found if not given.
+    tolerance : float
+        Converged when a round moves the labels by less than this, in posterior sd (rms).
 
     Returns
     -------
@@ -129,11 +135,11 @@ def iterate(
     )
     flat = LabelPrior.flat(problem.observed[use][:, layout.direct])
     good = jnp.asarray(problem.usable, float)
-    return layout, _rounds(layout, data, p, own, labels, flat, good)
+    return layout, _rounds(layout, data, p, own, labels, flat, good, tolerance)
 
 
 def _rounds(
-    layout: Layout, data: Data, p: Parameters, own, labels, flat, good
+    layout: Layout, data: Data, p: Parameters, own, labels, flat, good, tolerance: float
 ) -> Iterator[Snapshot]:
     """Yield a `Snapshot` for each round."""
     n_star = int(jnp.sum(data.use))
@@ -142,8 +148,8 @@ def _rounds(
     scale2, learned, history, converged = np.ones(layout.n_label), None, (), False
     while True:
         sums = sum_all(layout, p, data, own)
-        cloud = infer_all(layout, p, data, sums, labels, nothing, flat)
-        alone = moments(layout, cloud, unmoved)
+        points = infer_all(layout, p, data, sums, labels, nothing, flat)
+        alone = moments(layout, points, unmoved)
         leverage, of_star = _leverage(layout, labels, data)
         yield Snapshot(p, sums, alone, labels, leverage, scale2, history, converged)
         if converged or len(history) == MAX_ROUNDS:
@@ -151,9 +157,9 @@ def _rounds(
         missed = np.asarray(data.observed - alone.labels)
         precision = catalogue_precision(layout, data, missed, np.asarray(alone.covariance), of_star)
         precision = jnp.asarray(precision + carried_precision(layout, data, scale2))
-        cloud = infer_all(layout, p, data, sums, labels, precision, trusting)
-        m = moments(layout, cloud, unmoved)
-        m = moments(layout, cloud, recalibrate(layout, m, data.observed, data.precision))
+        points = infer_all(layout, p, data, sums, labels, precision, trusting)
+        m = moments(layout, points, unmoved)
+        m = moments(layout, points, recalibrate(layout, m, data.observed, data.precision))
         change, gamma = standardise(layout, m, data.use)
         found = m.labels
         m = masked(change_variables(m, change), data.use)
@@ -164,9 +170,9 @@ def _rounds(
         learned = learn_prior(layout, p, good)
         scale2 = carried_error_scale(layout, m, data, scale2)
         own, labels = m.u, found
-        objective = float(jnp.sum(cloud.log_evidence * data.use) / n_star)
+        objective = float(jnp.sum(points.log_evidence * data.use) / n_star)
         history = (*history, Round(objective, moved.tolist(), np.sqrt(scale2).tolist(), kept))
-        converged = bool(moved.max() < TOLERANCE)
+        converged = bool(moved.max() < tolerance)
 
 
 def plain(problem: Problem, use: Bool[np.ndarray, "star"]) -> tuple[Layout, Snapshot]:
@@ -194,8 +200,8 @@ def plain(problem: Problem, use: Bool[np.ndarray, "star"]) -> tuple[Layout, Snap
     sums = sum_all(layout, p, data, v)
     nothing = jnp.zeros((len(labels), layout.n_label, layout.n_label))
     flat = LabelPrior.flat(problem.observed[use])
-    cloud = infer_all(layout, p, data, sums, labels, nothing, flat)
-    alone = moments(layout, cloud, jnp.zeros_like(labels))
+    points = infer_all(layout, p, data, sums, labels, nothing, flat)
+    alone = moments(layout, points, jnp.zeros_like(labels))
     leverage, _ = _leverage(layout, labels, data)
     return layout, Snapshot(p, sums, alone, labels, leverage, np.ones(layout.n_label), (), True)
 
@@ -205,7 +211,7 @@ def fit_joint(
     rounds: int | None = None,
     report: Callable[[Round], None] | None = None,
     groups: Sequence[Bool[np.ndarray, "star"]] = (),
-) -> Joint:
+) -> TrainingResult:
     """Train on noisy labels.
 
     Parameters
@@ -220,7 +226,7 @@ def fit_joint(
 
     Returns
     -------
-    Joint
+    TrainingResult
     """
     data, n_star = problem.data, len(problem.observed)
     layout, snapshots = iterate(problem, np.ones(n_star, bool))
@@ -232,7 +238,7 @@ def fit_joint(
         last = following
         if report is not None:
             report(last.history[-1])
-    few = few_stars(layout, float(n_star), data.flux.shape[1])
+    few = few_stars(layout.n_latent, float(n_star), data.flux.shape[1])
     joint = assemble(layout, last, problem.observed, problem.usable, few)
     if not groups:
         return joint

@@ -8,7 +8,7 @@ import numpy as np
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Float
 
-from bayescannon.training.latent import Layout, Parameters
+from bayescannon.training.layout import Layout, Parameters
 from bayescannon.training.shrink import flat_baseline, second_moment
 from bayescannon.typing import Array, Pixels, StarPixels, Stars
 

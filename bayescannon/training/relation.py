@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import gammaln, logsumexp, softmax
 
-from bayescannon.training.gauge import change_variables, standardise
-from bayescannon.training.latent import LabelPrior, Layout, Moments, Parameters, Sums, moments
+from bayescannon.training.e_step import LabelPrior, Moments, moments
+from bayescannon.training.identify import change_variables, standardise
+from bayescannon.training.layout import Layout, Parameters
 from bayescannon.training.stars import (
     PRIOR_LN_SCALE,
     Data,
@@ -24,6 +25,7 @@ from bayescannon.training.stars import (
     population_of,
     take,
 )
+from bayescannon.training.sums import Sums
 from bayescannon.typing import Array, StarLabels
 
 MOST_ROUNDS = 40
@@ -96,8 +98,8 @@ def fit_relation(
     for _ in range(MOST_ROUNDS):
         part = part._replace(precision=stated * trust)
         precision = jnp.asarray(carried_precision(layout, part, scale2))
-        cloud = infer_all(layout, p, part, sums.in_terms_of(back), here, precision, prior)
-        m = moments(layout, cloud, jnp.zeros_like(here))
+        points = infer_all(layout, p, part, sums.in_terms_of(back), here, precision, prior)
+        m = moments(layout, points, jnp.zeros_like(here))
         for i in layout.carried:
             known, law = carried_error_law(i, m, part, stated, scale2[i])
             scale2[i], degrees[i], trust[known, i] = law.scale**2, law.degrees, law.trust

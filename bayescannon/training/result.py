@@ -6,8 +6,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from bayescannon.training.budget import Residuals
-from bayescannon.training.latent import Layout, Moments, Parameters, Sums
+from bayescannon.training.e_step import Moments
+from bayescannon.training.layout import Layout, Parameters
 from bayescannon.training.relation import Relation
+from bayescannon.training.sums import Sums
 from bayescannon.typing import Array, Coefficients, Factors, Pixels, StarLabels
 
 
@@ -39,10 +41,11 @@ class Snapshot(NamedTuple):
 
     def residuals(self, layout: Layout, observed: StarLabels) -> Residuals:
         """Catalogue (star, label) less what the spectra alone say."""
+        shown = np.asarray(self.alone.labels)[: len(observed)]
         own = np.asarray(self.alone.covariance)[: len(observed)]
-        v = np.asarray(layout.spectral_features(self.alone.labels))[: len(observed)]
+        v = np.asarray(layout.spectral_features(shown))
         leverage = np.einsum("ni,ij,nj->n", v, self.leverage, v)
-        return Residuals(observed - np.asarray(self.alone.labels)[: len(observed)], own, leverage)
+        return Residuals(observed - shown, own, leverage, shown)
 
 
 class Group(NamedTuple):
@@ -62,7 +65,7 @@ class Group(NamedTuple):
     """These two as in `Relation`."""
 
 
-class Joint(NamedTuple):
+class TrainingResult(NamedTuple):
     """Result of joint training.
 
     `leverage` (feature, feature) says how well the catalogue fixes the label scale: at labels l its
@@ -93,7 +96,7 @@ def assemble(
     observed: StarLabels,
     usable: Bool[np.ndarray, "pixel"],
     few: bool,
-) -> Joint:
+) -> TrainingResult:
     """Put the result together.
 
     Parameters
@@ -109,7 +112,7 @@ def assemble(
 
     Returns
     -------
-    Joint
+    TrainingResult
     """
     p, n_star = snapshot.parameters, len(observed)
     k, expansion = layout.n_spectral, np.asarray(layout.expansion(p.gamma))
@@ -119,7 +122,7 @@ def assemble(
     kept = snapshot.history[-1].factors if snapshot.history else layout.n_factor
     leverage = np.zeros((expansion.shape[1],) * 2)
     leverage[np.ix_(layout.spectral, layout.spectral)] = snapshot.leverage
-    return Joint(
+    return TrainingResult(
         coefficients=np.where(usable[:, None], np.asarray(p.loadings) @ expansion, 0.0),
         uncertainty=expansion.T @ covariance @ expansion,
         scatter=np.where(usable, np.sqrt(np.asarray(p.scatter2)), 0.0),
@@ -135,12 +138,12 @@ def assemble(
     )
 
 
-def in_terms_of(joint: Joint, layout: Layout, p: Parameters, relation: Relation) -> Group:
+def in_terms_of(joint: TrainingResult, layout: Layout, p: Parameters, relation: Relation) -> Group:
     """Say by what a group differs from all stars.
 
     Parameters
     ----------
-    joint : Joint
+    joint : TrainingResult
         Of all stars.
     layout, p
         What it was assembled from.

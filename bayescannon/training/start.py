@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from bayescannon.labels import features
-from bayescannon.training.latent import Layout, Parameters, Population
+from bayescannon.training.layout import Layout, Parameters, Population
 from bayescannon.training.loadings import fit_loadings, learn_prior
 from bayescannon.training.stars import Data
 from bayescannon.typing import Array, StarLabels
@@ -17,6 +17,8 @@ OVERSAMPLE = 10
 POWER_STEPS = 6
 FIRST_SCATTER2 = 0.01**2
 SHRINKING_ROUNDS = 3
+FACTOR_STEP = 4
+"""Columns for factors come in such steps, so that most trainings share compiled programs."""
 HOLD_OUT = 5
 """Every so many stars, one is held out to count the factors."""
 
@@ -42,7 +44,7 @@ def begin(
     most : int
         Largest number of factors.
     n_factor : int, optional
-        Columns for factors, those not found left zero; as many as are found if not given.
+        Columns for factors, those not found left zero; enough for all found if not given.
 
     Returns
     -------
@@ -60,7 +62,7 @@ def begin(
     p = _empty(layout, len(usable), begun.population)
     p = fit_shrunk(layout, p, data, v, usable)
     found = _first_factors(layout, p, data, begun, v, usable, use, most)[:, :n_factor]
-    columns = found.shape[1] if n_factor is None else n_factor
+    columns = -(-found.shape[1] // FACTOR_STEP) * FACTOR_STEP if n_factor is None else n_factor
     found = np.pad(found, ((0, 0), (0, columns - found.shape[1])))
     full = Layout(layout.n_label, layout.degree, layout.carried, columns)
     row, column = full.pairs

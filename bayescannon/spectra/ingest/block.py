@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bayescannon.data import continuum_pixels
-from bayescannon.errors import UserError
-from bayescannon.quiet import ignored
+from bayescannon.errors import UserError, ignored
 from bayescannon.recipe import PixelRecipe
 from bayescannon.spectra import chip_of, pixel_index_of_size, place, read_spectrum
 from bayescannon.spectra.bits import PixelBit, StarFlag, bits

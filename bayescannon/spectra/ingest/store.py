@@ -15,10 +15,9 @@ import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec
 
-from bayescannon.errors import UserError
+from bayescannon.errors import UserError, ignored
 from bayescannon.files import write_beside
 from bayescannon.marks import SPECTRA, put_mark
-from bayescannon.quiet import ignored
 from bayescannon.recipe import PixelRecipe
 from bayescannon.spectra import STARS_PER_CHUNK, apogee_wavelength
 from bayescannon.spectra.ingest.block import ABOUT

@@ -1,8 +1,12 @@
-"""The vector v(l) of Eq. 2: all monomials of the scaled labels up to a degree."""
+"""Scaled labels, and the vector v(l) of Eq. 2: all their monomials up to a degree.
+
+Pivots and scales make labels of order one; the training set tells them, the model keeps them.
+"""
 
 from functools import reduce
 from itertools import combinations_with_replacement
 from operator import mul
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +15,26 @@ from jaxtyping import Float
 
 from bayescannon.precision import require_float64
 from bayescannon.typing import Array, Labels
+
+
+class Scaling(NamedTuple):
+    """Affine map between labels and scaled labels, both (label,)."""
+
+    pivot: np.ndarray
+    scale: np.ndarray
+
+    def to_scaled(self, labels):
+        """(label - pivot) / scale, for (..., label)."""
+        return (labels - self.pivot) / self.scale
+
+    def to_labels(self, scaled):
+        """Inverse of `to_scaled`."""
+        return scaled * self.scale + self.pivot
+
+
+def learn_scaling(labels: np.ndarray) -> Scaling:
+    """Take mean and standard deviation of training labels (star, label); NaN is ignored."""
+    return Scaling(np.nanmean(labels, axis=0), np.nanstd(labels, axis=0))
 
 
 def monomials(n_label: int, degree: int = 2) -> np.ndarray:

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from bayescannon.training.latent import Layout, Moments
+from bayescannon.training.e_step import Moments
+from bayescannon.training.layout import Layout
 from bayescannon.typing import Array, Pixels, StarLabels, Stars
 
 MIN_INFORMATION = 2.0

@@ -1,0 +1,16 @@
+from .bits import AspcapFlag as AspcapFlag
+from .bits import PixelBit as PixelBit
+from .bits import StarFlag as StarFlag
+from .container import SIMULATED as SIMULATED
+from .container import Spectra as Spectra
+from .dataset import STARS_PER_CHUNK as STARS_PER_CHUNK
+from .grid import apogee_wavelength as apogee_wavelength
+from .grid import chip_of as chip_of
+from .grid import pixel_index as pixel_index
+from .grid import pixel_index_of_size as pixel_index_of_size
+from .grid import place as place
+from .readers import RawSpectrum as RawSpectrum
+from .readers import read_spectrum as read_spectrum
+from .resample import CovarianceWarning as CovarianceWarning
+from .survey import read_all_star as read_all_star
+from .survey import survey_paths as survey_paths
