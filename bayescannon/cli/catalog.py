@@ -23,7 +23,6 @@ from bayescannon.catalog.run import MANIFEST
 from bayescannon.catalog.write import kind_of
 from bayescannon.cli.ages import isochrones
 from bayescannon.cli.console import Seed, command_line, console, log, progress
-from bayescannon.data import model_path
 from bayescannon.errors import UserError
 from bayescannon.files import check_output, means_file
 from bayescannon.flags import WARNINGS, Flag, Tally
@@ -140,7 +139,7 @@ def catalog(
     spectra = _read_table(abundances, shift) if abundances else Spectra.open(source or Path())
     if carry is not None:
         spectra = spectra.with_columns(carried(spectra.star_id, carry))
-    trained = load(model_path(model or Path(ABUNDANCES)))
+    trained = load(model or Path(ABUNDANCES))
     with progress("stars", len(spectra), rate=True) as update:
         table = run_catalog(
             trained,

@@ -36,6 +36,7 @@ Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an earlier output of this command.")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 NoSeed = Annotated[int, typer.Option("--seed", hidden=True)]
 """Taken by the commands that draw no random numbers, so that scripts may give it to all."""
 

@@ -8,7 +8,7 @@ import typer
 
 from bayescannon.cli.console import console
 from bayescannon.cli.lazy import mount, plain_app
-from bayescannon.data import element_windows, model_path
+from bayescannon.data import element_windows
 from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output
 from bayescannon.marks import PICTURE, data_mark
@@ -63,7 +63,7 @@ def star(
     check_output(out, PICTURE, overwrite=True)
     post = open_posterior(posteriors)
     page = draw_star(
-        Model.load(model_path(model)),
+        Model.load(model),
         Spectra.open(spectra),
         post,
         star_id,
@@ -121,7 +121,7 @@ def factors(
     They are drawn against wavelength, with the windows of the elements.
     """
     check_output(out, PICTURE, overwrite=True)
-    trained = Model.load(model_path(model))
+    trained = Model.load(model)
     if trained.wavelength is None:
         raise UserError(f"{model}: its pixels are channels, not wavelengths: nothing to draw")
     if not trained.factors.shape[1]:

@@ -36,7 +36,9 @@ from bayescannon.validation.crossval import remove_folds
 SpectraPath = Annotated[Path, typer.Option(help="Spectra store (.zarr).")]
 LABELS = "Label table: star_id, a column for each label, <label>_err if known."
 LabelsPath = Annotated[Path, typer.Option(help=LABELS)]
-RecipePath = Annotated[Path, typer.Option(help="Recipe (TOML): which labels, which degree.")]
+RecipePath = Annotated[
+    Path, typer.Option(help="Recipe (TOML), or the name of a shipped model whose recipe to take.")
+]
 
 
 def train(

@@ -7,7 +7,6 @@ import typer
 
 from bayescannon.cli.console import Overwrite, Seed, console, log, posterior_table, progress
 from bayescannon.cli.data import expand
-from bayescannon.data import model_path
 from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output
 from bayescannon.marks import POSTERIOR, data_mark
@@ -36,7 +35,7 @@ def infer(
 ) -> None:
     """Sample the posterior of the labels of every star."""
     check_output(out, POSTERIOR, overwrite)
-    trained = load(model_path(model))
+    trained = load(model)
     store = spectra_for(trained.recipe, spectra)
     with progress("stars", len(store)) as update:
         post = infer_labels(trained, store, method, prior, draws, seed, out, update, overwrite)

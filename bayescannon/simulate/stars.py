@@ -14,7 +14,7 @@ import numpy as np
 from astropy.table import Table
 
 from bayescannon.data import apokasc as read_apokasc
-from bayescannon.data import element_windows, model_path
+from bayescannon.data import element_windows
 from bayescannon.keys import star_generator
 from bayescannon.labels import UNITS
 from bayescannon.model import Model
@@ -166,7 +166,7 @@ def real_giants() -> Giants:
 
 @cache
 def _base_model() -> Model:
-    return Model.load(model_path(BASE_MODEL))
+    return Model.load(BASE_MODEL)
 
 
 def simulate_spectra(
