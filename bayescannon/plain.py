@@ -23,6 +23,11 @@ def plain(column) -> np.ma.MaskedArray:
     return np.ma.MaskedArray(data, mask)
 
 
+def bare(values) -> np.ndarray:
+    """Give what `plain` does without its mask: what is masked holds any value."""
+    return np.ma.getdata(plain(values))
+
+
 def _word(value) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")

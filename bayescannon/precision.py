@@ -1,4 +1,4 @@
-"""The one place where JAX is switched to float64, and where its compilation cache is set.
+"""The one place where JAX is set: to float64, its promotion rules, its compilation cache.
 
 Chi-square differences of order one are read off sums of order 1e8: float32 cannot do it. Importing
 this module, as every numerical module does, sets `jax_enable_x64` for the whole process, whatever
@@ -7,6 +7,8 @@ a program may switch it off again.
 """
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -29,6 +31,13 @@ def require_float64() -> None:
             "JAX computes in single precision, which is not exact enough for bayescannon: switch "
             'double precision on with jax.config.update("jax_enable_x64", True)'
         )
+
+
+@contextmanager
+def numpyro_rules() -> Generator[None]:
+    """Let NumPyro's own code promote dtypes and ranks, whatever the user's JAX settings."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
 
 
 def cache_dir() -> Path:

@@ -7,6 +7,7 @@ import math
 import os
 import tomllib
 from dataclasses import MISSING, dataclass, field, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,8 @@ class TrainingRecipe:
     shrinkage : bool
         Shrink coefficients by a prior learned over all pixels (always so with noisy labels).
     by_state : bool
-        Carried labels lead to factors in another way on the giant branch than in the clump; the
-        label table says which star is where (`state` or `evstate`, `rgb` or `rc`).
+        Indirect labels (`carried`) lead to factors in another way on the giant branch than in the
+        clump; the label table says which star is where (`state` or `evstate`, `rgb` or `rc`).
     """
 
     noisy_labels: bool = False
@@ -241,49 +242,43 @@ def _is_number(value: Any) -> bool:
 
 
 def _check(recipe: Recipe) -> None:
-    names = recipe.labels.names
-    if not names or len(set(names)) < len(names):
-        raise UserError(f"key 'labels.names' is {list(names)}: give one or more different labels")
-    if recipe.labels.degree not in (1, 2, 3):
-        raise UserError(f"key 'labels.degree' is {recipe.labels.degree}: use 1, 2 or 3")
-    floor, chi2 = recipe.pixels.error_floor, recipe.inference.max_chi2
-    if not 0 <= floor < math.inf:
-        raise UserError(f"key 'pixels.error_floor' is {floor}: use 0 or a small positive number")
-    if not recipe.pixels.max_error > 0:
-        raise UserError(f"key 'pixels.max_error' is {recipe.pixels.max_error}: use 10 or so")
-    if not 0 < recipe.errors.photon_scale < math.inf:
-        raise UserError(f"key 'errors.photon_scale' is {recipe.errors.photon_scale}: use 1 or so")
-    if not 0 <= recipe.errors.photon_floor < math.inf:
-        raise UserError(
-            f"key 'errors.photon_floor' is {recipe.errors.photon_floor}: use 0 or a small "
-            "positive number"
-        )
-    if not chi2 > 0:
-        raise UserError(f"key 'inference.max_chi2' is {chi2}: use a positive number")
-    training = recipe.training
-    unknown = [name for name in training.carried if name not in names]
-    if unknown:
-        raise UserError(f"key 'training.carried' names {unknown[0]!r}, which is not a label")
-    if training.carried and not training.noisy_labels:
-        raise UserError("key 'training.carried' needs 'training.noisy_labels = true'")
-    if training.by_state and not training.carried:
-        raise UserError("key 'training.by_state' needs a label in 'training.carried'")
-    if len(training.carried) == len(names):
-        raise UserError("key 'training.carried' names all labels: spectra must show one itself")
-    if training.factors < 0:
-        raise UserError(f"key 'training.factors' is {training.factors}: use 0 or more")
-    wrong = {k: v for k, v in training.label_errors.items() if not 0 < v < math.inf}
-    if wrong:
-        raise UserError(f"key 'training.label_errors' holds {wrong}: errors must be positive")
-    if not training.label_error_prior > 0:
-        raise UserError(
-            f"key 'training.label_error_prior' is {training.label_error_prior}: use a positive "
-            "number, or inf"
-        )
-    if recipe.inference.prior not in PRIORS:
-        raise UserError(
-            f"key 'inference.prior' is {recipe.inference.prior!r}: use {' or '.join(PRIORS)}"
-        )
+    """Refuse values that are of the right type and cannot be used, each with what to do."""
+    names, training = recipe.labels.names, recipe.training
+    share, scale = "use 0 or a small positive number", "use 1 or so"
+    carried = [name for name in training.carried if name not in names]
+    errors = training.label_errors.values()
+    rules = (
+        ("labels.names", names and len(set(names)) == len(names), "give one or more different"),
+        ("labels.degree", recipe.labels.degree in (1, 2, 3), "use 1, 2 or 3"),
+        ("pixels.error_floor", 0 <= recipe.pixels.error_floor < math.inf, share),
+        ("pixels.max_error", recipe.pixels.max_error > 0, "use 10 or so"),
+        ("errors.photon_scale", 0 < recipe.errors.photon_scale < math.inf, scale),
+        ("errors.photon_floor", 0 <= recipe.errors.photon_floor < math.inf, share),
+        ("inference.max_chi2", recipe.inference.max_chi2 > 0, "use a positive number"),
+        ("inference.prior", recipe.inference.prior in PRIORS, f"use {' or '.join(PRIORS)}"),
+        ("training.carried", not carried, f"{', '.join(carried)} is not a label"),
+        (
+            "training.carried",
+            not training.carried or training.noisy_labels,
+            "needs 'training.noisy_labels = true'",
+        ),
+        (
+            "training.carried",
+            len(training.carried) < len(names),
+            "names all labels: spectra must show one",
+        ),
+        (
+            "training.by_state",
+            not training.by_state or training.carried,
+            "needs a label in 'training.carried'",
+        ),
+        ("training.factors", training.factors >= 0, "use 0 or more"),
+        ("training.label_errors", all(0 < e < math.inf for e in errors), "errors must be positive"),
+        ("training.label_error_prior", training.label_error_prior > 0, "use more than 0, or inf"),
+    )
+    for key, fits, advice in rules:
+        if not fits:
+            raise UserError(f"key {key!r} is {attrgetter(key)(recipe)!r}: {advice}")
 
 
 def _toml(value: Any) -> str:

@@ -74,3 +74,14 @@ def fits_ids(names: np.ndarray) -> np.ndarray:
     """
     plain = all(name.isascii() for name in names.tolist())
     return names if plain else np.char.encode(names, "utf-8")
+
+
+def check_unique(names: np.ndarray, what: str = "star_id") -> None:
+    """Refuse names (star,) of which one repeats."""
+    values, counts = np.unique(names, return_counts=True)
+    if (counts > 1).any():
+        repeated = values[counts > 1]
+        raise UserError(
+            f"{what} '{repeated[0]}' appears {counts.max()} times ({repeated.size} repeat): "
+            "make them unique, by #2, #3 and so on for further spectra of a star"
+        )

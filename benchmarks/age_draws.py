@@ -20,8 +20,8 @@ import bayescannon as bc
 from bayescannon.ages.run import FEW_DRAWS
 from bayescannon.data import model_path
 from bayescannon.posterior.prior import population_prior
-from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.trees import array
+from studies.from_model import simulate_stars
 
 EDGES = (0, 25, 50, 75, 100, 150, 200, 300, 500, np.inf)
 

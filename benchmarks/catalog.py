@@ -17,12 +17,12 @@ from bayescannon.cli.console import console, progress
 from bayescannon.data import model_path
 from bayescannon.model import Model
 from bayescannon.posterior import infer, open_posterior
-from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.spectra import Spectra
 from benchmarks.disk import BARE, bare_times, forget, new_processes, repeat_spectra
 from benchmarks.infer import DIFFERENT_STARS, SHIPPED, ModelOption, peak_memory
 from benchmarks.infer import SeedOption as Seed
 from benchmarks.simulated import SimulatedSpectra
+from studies.from_model import simulate_stars
 
 STAGED_BLOCKS = 4
 

@@ -34,12 +34,12 @@ from bayescannon.posterior import (
     star_program,
     summarise,
 )
-from bayescannon.posterior.methods import numpyro_rules
 from bayescannon.posterior.run import STARS_PER_BLOCK
-from bayescannon.simulate.from_model import simulate_stars
+from bayescannon.precision import numpyro_rules
 from bayescannon.spectra import Spectra
 from bayescannon.trees import array
 from benchmarks.disk import BARE, bare_times, forget, repeat_spectra
+from studies.from_model import simulate_stars
 
 ModelOption = Annotated[Path, typer.Option(help="Model folder, or the name of a shipped model.")]
 MethodOption = Annotated[list[str], typer.Option(help="Method of `infer`; may be repeated.")]

@@ -25,8 +25,8 @@ import numpy as np
 
 import bayescannon as bc
 from bayescannon.data import model_path
-from bayescannon.simulate.from_model import simulate_stars
 from benchmarks.ingest import make_files
+from studies.from_model import simulate_stars
 
 COMMAND = Path(sys.executable).with_name("bayescannon")
 

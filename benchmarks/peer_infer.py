@@ -22,9 +22,9 @@ import numpy as np
 import bayescannon as bc
 from bayescannon.data import model_path
 from bayescannon.posterior.run import STARS_PER_BLOCK
-from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.trees import array
 from benchmarks.peers import THE_CANNON, environment, run
+from studies.from_model import simulate_stars
 
 WORKER = Path(__file__).with_name("peer_infer_worker.py")
 

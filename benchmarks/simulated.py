@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bayescannon.model import Model
-from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.spectra import Spectra
+from studies.from_model import simulate_stars
 
 
 class SimulatedSpectra(Spectra):

@@ -37,7 +37,7 @@ from bayescannon.plots.labels import draw_corner
 from bayescannon.plots.style import save
 from bayescannon.posterior import laplace, log_likelihood, make_prior, stack_draws, summarise
 from bayescannon.precision import use_compilation_cache
-from bayescannon.simulate.from_model import simulate_stars
+from studies.from_model import simulate_stars
 
 use_compilation_cache()
 arguments = [] if "ipykernel" in sys.modules else sys.argv[1:]

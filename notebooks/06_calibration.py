@@ -27,8 +27,9 @@ from pathlib import Path
 import numpy as np
 
 from bayescannon import calibration as cal
-from bayescannon.plots.calibration import draw_coverage_bins, draw_ecdf, draw_pit
+from bayescannon.plots.calibration import draw_pit
 from bayescannon.plots.style import save
+from studies.calibration.plots import draw_coverage_bins, draw_ecdf
 
 arguments = [] if "ipykernel" in sys.modules else sys.argv[1:]
 folder = Path(arguments[0] if arguments else "figures")

@@ -28,8 +28,8 @@ from bayescannon.ages import salaris
 from bayescannon.ages.population import EDGES, age_likelihood, infer_population
 from bayescannon.data import model_path
 from bayescannon.precision import use_compilation_cache
-from bayescannon.simulate.from_model import simulate_stars
 from studies.ages.check import draw_masses
+from studies.from_model import simulate_stars
 
 use_compilation_cache()
 folder = Path(tempfile.mkdtemp())

@@ -10,8 +10,8 @@ from pathlib import Path
 from astropy.table import Table
 
 import bayescannon as bc
-from bayescannon.model.by_state import train_by_state
-from bayescannon.model.card import with_certificate
+from bayescannon.model.fit import train_by_state
+from bayescannon.model.store import with_certificate
 from bayescannon.simulate import with_published_ages
 from bayescannon.spectra.abundances import real_giants
 

@@ -35,10 +35,10 @@ from bayescannon.posterior.importance import (
     importance_of_modes,
 )
 from bayescannon.posterior.likelihood import log_likelihood_of_draws
-from bayescannon.posterior.methods import SAMPLERS, Problem, _thinned_ess
-from bayescannon.simulate.from_model import simulate_stars
+from bayescannon.posterior.methods import SAMPLERS, Problem, thinned_ess
 from bayescannon.trees import array
 from benchmarks.simulated import SimulatedSpectra
+from studies.from_model import simulate_stars
 
 N_STAR, N_DRAW = 256, 500
 METHODS = ("laplace", "importance", "nuts", "auto")
@@ -190,7 +190,7 @@ def test_the_ess_of_thinned_draws_is_that_of_an_autoregressive_chain(memory):
     ess = n * (1 - memory) / (1 + memory)
     thinned = max(memory, 0.0) ** longer  # draws better than independent ones are not counted more
     expected = n / longer * (1 - thinned) / (1 + thinned)
-    np.testing.assert_allclose(_thinned_ess(np.array([ess]), n, longer), expected, rtol=1e-12)
+    np.testing.assert_allclose(thinned_ess(np.array([ess]), n, longer), expected, rtol=1e-12)
 
 
 def test_one_mode_is_the_mixture_of_one():

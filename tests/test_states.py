@@ -18,12 +18,12 @@ from bayescannon.data import model_path
 from bayescannon.labels import Mixture, WhiteMixture, features, fit_bent_population, straightened
 from bayescannon.model import load
 from bayescannon.model.by_state import parts_of, states_of
-from bayescannon.model.model import stated_errors
+from bayescannon.model.checks import stated_errors
 from bayescannon.posterior.frame import Frame
 from bayescannon.posterior.importance import log_evidence
 from bayescannon.posterior.likelihood import Summary
-from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.training.relation import _spread, error_law
+from studies.from_model import simulate_stars
 
 NAMES = ("logg", "feh", "afe", "ln_mass")
 ERRORS = np.array([0.1, 0.1, 0.1, 0.5])
@@ -95,7 +95,7 @@ def post(model, test_set) -> xr.DataTree:
 def test_both_relations_are_found_and_posteriors_are_calibrated(
     model, training, recipe, post, test_set
 ):
-    """Seed fixed; z of 512 stars has an error of 0.03, the error scale's walk adds 0.05."""
+    """Seed fixed; z of 512 stars has an error of 0.03, the error scale's chain adds 0.05."""
     off = post["point/mean"].values[:, 3] - test_set.truth[:, 3]
     z = off / np.sqrt(post["point/cov"].values[:, 3, 3])
     assert z.std() == pytest.approx(1.0, abs=0.2)

@@ -27,7 +27,7 @@ from bayescannon.labels import (
     read_labels,
     tell_oddities,
 )
-from bayescannon.model.model import stated_errors
+from bayescannon.model.checks import stated_errors
 from bayescannon.spectra import read_all_star, read_spectrum, survey_paths
 from bayescannon.spectra.abundances import read_abundances
 from bayescannon.spectra.ingest import expand

@@ -1,6 +1,7 @@
 from .certificate import NO_CERTIFICATE as NO_CERTIFICATE
 from .certificate import Certificate as Certificate
 from .certificate import Held as Held
+from .certificate import verdict_of as verdict_of
 from .held import hold as hold
 from .intervals import LEVELS as LEVELS
 from .intervals import Bins as Bins

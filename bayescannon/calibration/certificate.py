@@ -179,3 +179,8 @@ def _excess(held: Held, level: int, limit: float) -> float:
 
 def _percent(share: float, error: float) -> str:
     return f"{100 * share:.0f} +- {100 * error:.0f} %"
+
+
+def verdict_of(certificate: Certificate | None) -> str:
+    """One line on whether intervals hold, also where nobody has looked."""
+    return NO_CERTIFICATE if certificate is None else certificate.verdict

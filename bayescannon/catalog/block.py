@@ -19,7 +19,7 @@ from bayescannon.marks import AGES as AGE_STORE
 from bayescannon.marks import POSTERIOR, put_mark
 from bayescannon.model.by_state import AnyModel
 from bayescannon.posterior import infer
-from bayescannon.posterior.result import TreeWriter
+from bayescannon.posterior.store import TreeWriter
 from bayescannon.spectra import Spectra
 from bayescannon.trees import release
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from bayescannon.ages.grid import Parsec
 from bayescannon.ages.run import grid_id
+from bayescannon.calibration import verdict_of
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
 from bayescannon.model.by_state import AnyModel
-from bayescannon.model.card import verdict_of
 from bayescannon.spectra import Spectra
 
 PACKAGES = ("bayescannon", "jax", "jaxlib", "numpyro", "numpy")

@@ -11,13 +11,13 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from bayescannon.calibration import verdict_of
 from bayescannon.cli.console import Overwrite, Seed, console, log, progress, text_table
 from bayescannon.errors import plural
 from bayescannon.files import output, save_or_spare
 from bayescannon.labels import read_labels
 from bayescannon.marks import CROSSVAL, MODEL
 from bayescannon.model import train as train_model
-from bayescannon.model.card import verdict_of
 from bayescannon.plots.labels import draw_one_to_one
 from bayescannon.plots.style import save
 from bayescannon.recipe import Recipe

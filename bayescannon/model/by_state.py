@@ -9,17 +9,12 @@ from typing import cast
 
 import jax.numpy as jnp
 import numpy as np
-from astropy.table import Table
 
 from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
-from bayescannon.files import output
-from bayescannon.marks import STATE_MODELS
 from bayescannon.model.model import Model
-from bayescannon.model.store import CERTIFICATE, read_certificate
 from bayescannon.recipe import Recipe
-from bayescannon.spectra import Spectra
-from bayescannon.states import STATES, StateClassifier, StateRelation, fit_states, p_clump
+from bayescannon.states import STATES, StateClassifier, StateRelation, p_clump
 
 ODDS = "states.npz"
 
@@ -104,6 +99,10 @@ class StateModels:
         UserError
             If something else is there, or nothing may be written there.
         """
+        from bayescannon.files import output
+        from bayescannon.marks import STATE_MODELS
+        from bayescannon.model.store import CERTIFICATE
+
         odds = {name: getattr(self, name) for name in ("pivot", "scale", "log_odds", "share_rc")}
         with output(folder, STATE_MODELS, overwrite) as beside:
             beside.mkdir()
@@ -118,6 +117,8 @@ class StateModels:
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "StateModels":
         """Read what `save` wrote."""
+        from bayescannon.model.store import read_certificate
+
         folder = Path(folder)
         if not (folder / ODDS).is_file():
             raise UserError(f"{folder}: no models by state ({ODDS} is missing)")
@@ -178,30 +179,3 @@ def parts_of(model: AnyModel) -> tuple[Model, ...]:
     """One model, or those of both states."""
     states = states_of(model)
     return (cast(Model, model),) if states is None else states.parts
-
-
-def train_by_state(
-    spectra: Spectra, labels: Table, state: np.ndarray, recipe: Recipe
-) -> StateModels:
-    """Train a model on the stars of each state, and P(rc) on all of them.
-
-    Parameters
-    ----------
-    spectra, labels, recipe
-        As for `train`.
-    state : array of str (star,)
-        `rgb` or `rc`, or another of `labels.table.STATE_WORDS`.
-    """
-    from bayescannon.labels import known_states
-    from bayescannon.model.fit import train
-    from bayescannon.model.learned import RIDGE  # none of them is needed to infer
-
-    state = known_states(state)
-    if not np.isin(state, STATES).all():
-        raise UserError(f"states must be {' or '.join(STATES)} for every training star")
-    flux, ivar = spectra.arrays()
-    complete = (ivar > 0).all(axis=1)
-    found = fit_states(flux[complete], state[complete] == "rc", RIDGE)
-    pivot, scale, log_odds = map(np.asarray, (found.pivot, found.scale, found.log_odds))
-    rgb, rc = (train(spectra[np.flatnonzero(state == s)], labels, recipe) for s in STATES)
-    return StateModels(rgb, rc, pivot, scale, log_odds, float(np.mean(state == "rc")))

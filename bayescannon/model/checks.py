@@ -31,3 +31,15 @@ def error_sources(errors: np.ndarray, recipe: Recipe) -> dict[str, str]:
             rest = "table" if known.all() else f"table; {(~known).sum()} stars {gaps}"
         said[name] = rest
     return said
+
+
+def stated_errors(errors: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Label errors before training: the table's, else the recipe's; a gap takes the median."""
+    out = errors.copy()
+    for i, name in enumerate(recipe.labels.names):
+        known = np.isfinite(out[:, i])
+        stand_in = np.median(out[known, i]) if known.any() else 0.0
+        if recipe.training.noisy_labels:
+            stand_in = recipe.training.label_errors.get(name, stand_in)
+        out[:, i] = np.where(known, out[:, i], stand_in)
+    return out

@@ -9,6 +9,9 @@ from scipy.stats import norm
 from bayescannon.labels import Curvature
 from bayescannon.typing import Array
 
+LEAST_LEVERAGE = 1e-4
+"""Of any star: an error that grows with it does not vanish at the pivot."""
+
 
 class LabelError(NamedTuple):
     """Law of (true label - the label that a spectrum shows), in scaled labels.
@@ -43,6 +46,13 @@ class LabelError(NamedTuple):
         """Covariance of the second error, tails included, at the typical leverage."""
         tails = self.degrees / (self.degrees - 2.0) if np.isfinite(self.degrees) else 1.0
         return tails * np.asarray(self.covariance)
+
+    def model_covariance_at(
+        self, v: Float[np.ndarray, "star feature"]
+    ) -> Float[np.ndarray, "star label label"]:
+        """The same at labels with features v."""
+        h = np.maximum(np.einsum("ni,ij,nj->n", v, self.leverage, v), LEAST_LEVERAGE)
+        return (h / self.typical)[:, None, None] ** self.growth * self.model_covariance
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All parts, by names that `of_arrays` knows."""

@@ -13,18 +13,21 @@ from bayescannon.labels import (
     check_labels,
     evolutionary_states,
     fit_population,
+    known_states,
     label_arrays,
     learn_scaling,
     n_features,
     tell_oddities,
 )
-from bayescannon.model.card import with_certificate
-from bayescannon.model.checks import check_normalised, error_sources
-from bayescannon.model.learned import Learned, budget_warnings, from_exact, from_noisy
-from bayescannon.model.model import Model, stated_errors
+from bayescannon.model.by_state import StateModels
+from bayescannon.model.checks import check_normalised, error_sources, stated_errors
+from bayescannon.model.learned import RIDGE, Learned, budget_warnings, from_exact, from_noisy
+from bayescannon.model.model import Model
+from bayescannon.model.store import with_certificate
 from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
+from bayescannon.states import STATES, fit_states
 from bayescannon.training import DEGREES_OF_FREEDOM, Round, fit_channels
 
 
@@ -219,3 +222,26 @@ def _errors_card(report: dict) -> list[str]:
         *(f"- {line}" for line in report["warnings"]),
         "",
     ]
+
+
+def train_by_state(
+    spectra: Spectra, labels: Table, state: np.ndarray, recipe: Recipe
+) -> StateModels:
+    """Train a model on the stars of each state, and P(rc) on all of them.
+
+    Parameters
+    ----------
+    spectra, labels, recipe
+        As for `train`.
+    state : array of str (star,)
+        `rgb` or `rc`, or another of `labels.table.STATE_WORDS`.
+    """
+    state = known_states(state)
+    if not np.isin(state, STATES).all():
+        raise UserError(f"states must be {' or '.join(STATES)} for every training star")
+    flux, ivar = spectra.arrays()
+    complete = (ivar > 0).all(axis=1)
+    found = fit_states(flux[complete], state[complete] == "rc", RIDGE)
+    pivot, scale, log_odds = map(np.asarray, (found.pivot, found.scale, found.log_odds))
+    rgb, rc = (train(spectra[np.flatnonzero(state == s)], labels, recipe) for s in STATES)
+    return StateModels(rgb, rc, pivot, scale, log_odds, float(np.mean(state == "rc")))

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from bayescannon.labels import features, fit_bent_population, n_features
+from bayescannon.labels import Curvature, features, fit_bent_population, n_features
 from bayescannon.model.error import Chi2Law, CoefficientNoise, LabelError, signal_to_noise
 from bayescannon.recipe import Recipe
 from bayescannon.states import STATES, StateRelation, States, fit_logistic
@@ -15,12 +15,13 @@ from bayescannon.training import (
     Status,
     TrainingResult,
     choose,
+    few_stars,
+    find_curvature,
     fit_joint,
     fit_pixels,
     pose,
     shrink,
 )
-from bayescannon.training.stars import SMALL_LEVERAGE
 
 STARS_PER_FEATURE = 4
 """A state with fewer stars has no relation of its own."""
@@ -79,7 +80,7 @@ def from_noisy(flux, ivar, scaled, variance, state, recipe: Recipe, report) -> L
         "chosen": PLAIN if choice.plain else "joint training",
         "held_out_ln_density": choice.scores,
         "error_budget": budget_report(budget, scaled, variance, recipe),
-        "curvature_gain": curvature_gain(choice, names),
+        "curvature_gain": curvature_gain(learned.arrays["label_error"].curvature, names),
     }
     return learned._replace(report=learned.report | said)
 
@@ -101,7 +102,7 @@ def _plain(flux, ivar, scaled, variance, choice: Choice, recipe: Recipe) -> Lear
     typical = float(np.median(np.einsum("ni,ij,nj->n", v, leverage, v)))
     law = LabelError(leverage, total, *_law(choice), typical, 0.0, choice.curvature)
     arrays = learned.arrays | {"label_error": law}
-    if v.shape[1] > SMALL_LEVERAGE * len(v):
+    if few_stars(v.shape[1], len(v), flux.shape[1]):
         arrays["coefficient_noise"] = _noise(learned.arrays)
     return Learned(arrays, learned.report | report, found)
 
@@ -133,7 +134,11 @@ def _joint(flux, ivar, scaled, variance, state, choice: Choice, recipe: Recipe, 
     arrays = {name: getattr(fit, name) for name in ("coefficients", "uncertainty", "scatter")}
     arrays |= {"usable": fit.usable, "factors": fit.factors}
     typical, shared = float(np.median(fit.alone.leverage)), fit.factors.shape[1] / len(scaled)
-    law = (*_law(choice), typical, shared, choice.curvature)
+    # all stars, each left out, know more of it than the folds, which keep it out of the budget
+    direct = np.setdiff1d(np.arange(len(names)), choice.carried)
+    degree = recipe.labels.degree
+    curvature = find_curvature(fit.alone, choice.budget, variance, degree, direct)
+    law = (*_law(choice), typical, shared, curvature)
     arrays["label_error"] = LabelError(np.asarray(fit.leverage), total, *law)
     if fit.few_stars:
         arrays["coefficient_noise"] = _noise(arrays)
@@ -166,9 +171,9 @@ def _noise(arrays: dict[str, Any]) -> CoefficientNoise:
     return CoefficientNoise.of(np.where(usable, arrays["uncertainty"], 0.0))
 
 
-def curvature_gain(choice: Choice, names: tuple[str, ...]) -> dict[str, float]:
+def curvature_gain(curvature: Curvature | None, names: tuple[str, ...]) -> dict[str, float]:
     """What terms of the next degree gain in ln evidence, for labels that they correct."""
-    gain = np.zeros(len(names)) if choice.curvature is None else choice.curvature.gain
+    gain = np.zeros(len(names)) if curvature is None else curvature.gain
     return {name: float(g) for name, g in zip(names, gain, strict=True) if g > 0}
 
 

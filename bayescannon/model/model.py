@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
@@ -15,8 +16,8 @@ from astropy.table import Table
 from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.labels import Mixture, Scaling, features, n_features
+from bayescannon.model.checks import stated_errors
 from bayescannon.model.error import Chi2Law, CoefficientNoise, LabelError
-from bayescannon.model.store import Parts, read_folder, write_folder
 from bayescannon.recipe import Recipe
 from bayescannon.states import States
 
@@ -144,6 +145,8 @@ class Model:
         UserError
             If something else is there, or nothing may be written there.
         """
+        from bayescannon.model.store import Parts, write_folder
+
         info = {"id": self.id, "channel": self.channel, "report": self.report}
         more = (self.card, self.uncertainty, self.certificate)
         parts = Parts(self.recipe, self.arrays(), info, *more)
@@ -158,10 +161,12 @@ class Model:
         UserError
             If it is no model folder, is damaged, or was written by a newer version.
         """
+        from bayescannon.model.store import read_folder
+
         return read_folder(folder, cls._of_parts)
 
     @classmethod
-    def _of_parts(cls, parts: Parts) -> Model:
+    def _of_parts(cls, parts) -> Model:
         given, channel = parts.arrays, parts.info.get("channel")
         return cls(
             recipe=parts.recipe,
@@ -231,7 +236,8 @@ class Model:
     def predict_sd(self, labels) -> np.ndarray:
         """Standard deviation of a noiseless spectrum about `predict`.
 
-        Uncertainty of the coefficients, residual factors and intrinsic scatter together.
+        Uncertainty of the coefficients, residual factors, intrinsic scatter, and the model's own
+        error in label space, to first order, together.
 
         Parameters
         ----------
@@ -251,6 +257,12 @@ class Model:
         v = self._features(labels)
         noise = np.einsum("ni,pij,nj->np", v, self._uncertainty, v, optimize=True)
         variance = noise + self.scatter**2 + np.sum(self.factors**2, axis=1)
+        if self.label_error is not None:
+            degree = self.recipe.labels.degree
+            bend = jax.vmap(jax.jacfwd(partial(features, degree=degree)))(self.scaled(labels))
+            slope = np.einsum("pi,nil->npl", self.coefficients, bend)
+            error = self.label_error.model_covariance_at(v)
+            variance = variance + np.einsum("npk,nkl,npl->np", slope, error, slope, optimize=True)
         return np.where(self.usable, np.sqrt(variance), np.nan)
 
     def label_errors(self, stated: np.ndarray) -> np.ndarray:
@@ -290,15 +302,3 @@ class Model:
                 "train it again from its recipe"
             )
         return self.uncertainty
-
-
-def stated_errors(errors: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Label errors before training: the table's, else the recipe's; a gap takes the median."""
-    out = errors.copy()
-    for i, name in enumerate(recipe.labels.names):
-        known = np.isfinite(out[:, i])
-        stand_in = np.median(out[known, i]) if known.any() else 0.0
-        if recipe.training.noisy_labels:
-            stand_in = recipe.training.label_errors.get(name, stand_in)
-        out[:, i] = np.where(known, out[:, i], stand_in)
-    return out

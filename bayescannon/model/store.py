@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bayescannon.batches import unpack
-from bayescannon.calibration import Certificate
+from bayescannon.calibration import LEVELS, Certificate, verdict_of
 from bayescannon.errors import UserError, reason
 from bayescannon.files import output
 from bayescannon.marks import MODEL
@@ -22,6 +22,8 @@ FORMAT = 4
 """Version of the folder's layout. Raise it with a line in `UPGRADES` when the layout changes."""
 
 CERTIFICATE = "certificate.json"
+HEADING = "## Certificate"
+"""Of the part of a model card that tells whether intervals hold."""
 
 
 def _with_label_error(info: dict, arrays: dict) -> tuple[dict, dict]:
@@ -116,6 +118,29 @@ def read_folder[M](folder: str | os.PathLike, assemble: Callable[[Parts], M]) ->
         raise UserError(text if text.startswith(str(folder)) else f"{folder}: {text}") from error
     except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{folder}: damaged model folder ({reason(error)})") from error
+
+
+def with_certificate(card: str, certificate: Certificate | None) -> str:
+    """Give a model card (Markdown) with the certificate's verdict and table at its end.
+
+    Parameters
+    ----------
+    card : str
+        A verdict that it has already is replaced.
+    certificate : Certificate or None
+        None says that there is no certificate.
+    """
+    text = card.split(HEADING)[0].rstrip()
+    lines = [text, "", HEADING, "", f"{verdict_of(certificate)}."]
+    if certificate is not None:
+        heads = ["label", "stars", "bias", "z-width", *(f"{100 * x:.0f} % holds" for x in LEVELS)]
+        lines += ["", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        for name, held in certificate.labels.items():
+            pairs = zip(held.coverage, held.error, strict=True)
+            shares = [f"{100 * share:.0f} +- {100 * error:.0f}" for share, error in pairs]
+            cells = [name, str(held.stars), f"{held.bias:.2g}", f"{held.z:.2f}", *shares]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def read_certificate(folder: Path) -> Certificate | None:

@@ -8,9 +8,9 @@ from .newton import log_posterior as log_posterior
 from .prior import LabelDistribution as LabelDistribution
 from .prior import SoftBox as SoftBox
 from .prior import make_prior as make_prior
-from .result import open_posterior as open_posterior
 from .result import stack_draws as stack_draws
 from .reweighting import reweight as reweight
 from .run import infer as infer
 from .star import sample_reference as sample_reference
 from .star import star_program as star_program
+from .store import open_posterior as open_posterior

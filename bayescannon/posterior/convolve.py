@@ -15,10 +15,10 @@ from jaxtyping import Float
 from bayescannon.batches import map_stars
 from bayescannon.labels import features
 from bayescannon.model import LabelError
+from bayescannon.model.error import LEAST_LEVERAGE
 from bayescannon.posterior.likelihood import STARS_AT_ONCE
 from bayescannon.typing import Array
 
-LEAST_LEVERAGE = 1e-4
 STREAM, BENT = 7, 8
 """Folded into a star's key: the draws themselves have used it."""
 

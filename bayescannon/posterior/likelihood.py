@@ -6,6 +6,7 @@ hundred numbers without loss. Measuring v from the pivot keeps c of the order of
 (S/N)^2 times pixels, so that likelihood differences keep their digits.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -222,3 +223,15 @@ def log_likelihood_of_draws(
     d = feature_rows(scaled, degree).at[0].add(-1.0)
     pull = summary.a @ d - 2 * summary.b[:, None]
     return summary.log_norm - 0.5 * (jnp.sum(pull * d, axis=0) + summary.c)
+
+
+@partial(jax.jit, static_argnames="degree")
+def log_likelihood_of_stars(scaled: jax.Array, summary: Summary, degree: int) -> jax.Array:
+    """Log density of stars' pixels at scaled labels (star, chain, draw, label)."""
+
+    def one_star(given):
+        draws, star = given
+        flat = draws.reshape(-1, draws.shape[-1]).T
+        return log_likelihood_of_draws(star, flat, degree).reshape(draws.shape[:-1])
+
+    return map_stars(one_star, (scaled, summary), STARS_AT_ONCE)

@@ -1,7 +1,6 @@
 """The sampling methods, one interface: a block of stars in, draws and their diagnostics out."""
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ from bayescannon.posterior.newton import Laplace
 from bayescannon.posterior.nuts import CHAINS, FAST, SURE, Stride, nuts
 from bayescannon.posterior.prior import Prior
 from bayescannon.posterior.psis import smooth_weights
-from bayescannon.posterior.star import sample_reference
+from bayescannon.precision import numpyro_rules
 from bayescannon.typing import Array
 
 MAX_KHAT = 0.7
@@ -32,8 +31,7 @@ MIN_ESS = 0.8
 MIN_ESS_WEIGHTED = 0.7
 """The same for importance sampling, which reaches 0.8 when its proposal is the posterior."""
 LONGER = ((2, FAST), (8, SURE), (16, SURE))
-"""Walks are repeated so much longer, thinned, and with this stride, where the one before did not
-do."""
+"""Chains are run again so much longer, thinned, and with this stride, where those before failed."""
 STARS_PER_GROUP = 8
 MIN_PER_CHAIN = 4
 """Split R-hat needs as many."""
@@ -116,11 +114,11 @@ def sample_nuts(problem: Problem) -> Sampled:
     """Run four chains a star that share the draws asked for; longer ones where these fail."""
     p = problem
     frame, _ = make_frame(p.summary, p.fit, p.prior, p.degree)
-    draws, divergences = _walk(p, frame)
+    draws, divergences = _run_chains(p, frame)
     ess, rhat = _diagnose(draws)
     khat, shift = _unknown(len(p.keys), 2)
     first = Sampled(draws, khat, ess, rhat, divergences, shift)
-    return _walk_longer(p, first, np.flatnonzero(_failed(first) & p.wanted))
+    return _run_longer(p, first, np.flatnonzero(_failed(first) & p.wanted))
 
 
 def sample_auto(problem: Problem) -> Sampled:
@@ -133,11 +131,13 @@ def sample_auto(problem: Problem) -> Sampled:
     trusted = (first.khat <= MAX_KHAT) & (first.ess >= MIN_ESS_WEIGHTED * problem.draws)
     _, covers = make_frame(problem.summary, problem.fit, problem.prior, problem.degree)
     doubtful = ~trusted & np.asarray(covers)
-    return _walk_longer(problem, first, np.flatnonzero(doubtful & problem.wanted))
+    return _run_longer(problem, first, np.flatnonzero(doubtful & problem.wanted))
 
 
 def sample_full_pixels(problem: Problem) -> Sampled:
     """NumPyro's NUTS on all pixels, star by star."""
+    from bayescannon.posterior.star import sample_reference  # slow: loaded where it is asked for
+
     model, n_label = problem.model, problem.fit.mean.shape[1]
     draws = np.full((len(problem.keys), CHAINS, problem.draws, n_label), np.nan)
     ess, rhat, divergences = _unknown(len(problem.keys), 3)
@@ -178,14 +178,7 @@ SAMPLERS: dict[str, Callable[[Problem], Sampled]] = {
 }
 
 
-@contextmanager
-def numpyro_rules() -> Generator[None]:
-    """Let NumPyro's own code promote dtypes and ranks, whatever the user's JAX settings."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        yield
-
-
-def _walk(
+def _run_chains(
     problem: Problem, frame: Frame, longer: int = 1, stride: Stride = FAST
 ) -> tuple[np.ndarray, np.ndarray]:
     """Run NUTS; return draws (star, chain, draw, label) and divergences (star,)."""
@@ -202,25 +195,27 @@ def _walk(
     return np.array(result.draws), np.array(result.divergences)
 
 
-def _walk_longer(problem: Problem, first: Sampled, stars: np.ndarray) -> Sampled:
+def _run_longer(problem: Problem, first: Sampled, stars: np.ndarray) -> Sampled:
     """Replace the draws of some stars by those of longer, thinned chains.
 
     Importance sampling tells mean and covariance better than a formula.
     """
     for longer, stride in LONGER:
         for part, some in _groups(problem, stars):
-            draws, divergences = _walk(some, _adapted(*_around(some)), longer, stride)
+            draws, divergences = _run_chains(some, _adapted(*_around(some)), longer, stride)
             draws, divergences = draws[: len(part)], divergences[: len(part)]
             ess, rhat = _diagnose(draws)
-            thinned = draws[:, :, longer - 1 :: longer].reshape(len(part), *_joined(first, draws))
+            # joined to one chain where importance sampling has one
+            shape = (len(part), first.draws.shape[1], -1, draws.shape[-1])
+            thinned = draws[:, :, longer - 1 :: longer].reshape(shape)
             first.draws[part] = thinned[:, :, : first.draws.shape[2]]
-            first.ess[part] = _thinned_ess(ess, draws.shape[1] * draws.shape[2], longer)
+            first.ess[part] = thinned_ess(ess, draws.shape[1] * draws.shape[2], longer)
             first.rhat[part], first.divergences[part] = rhat, divergences
         stars = stars[_failed(first)[stars]]
     return first
 
 
-def _thinned_ess(ess: np.ndarray, n_draw: int, longer: int) -> np.ndarray:
+def thinned_ess(ess: np.ndarray, n_draw: int, longer: int) -> np.ndarray:
     """Effective number of every `longer`-th of the draws, as of an autoregressive chain."""
     time = np.maximum(n_draw / ess, 1.0)
     left = ((time - 1) / (time + 1)) ** longer
@@ -246,11 +241,6 @@ def _groups(problem: Problem, stars: np.ndarray) -> Generator[tuple[np.ndarray, 
 @jax.jit
 def _take(parts, rows: jax.Array):
     return jax.tree.map(lambda a: a[rows], parts)
-
-
-def _joined(first: Sampled, draws: np.ndarray) -> tuple[int, int, int]:
-    """Shape of a star's thinned chains, joined to one where importance sampling has one."""
-    return first.draws.shape[1], -1, draws.shape[-1]
 
 
 def _around(problem: Problem) -> tuple[Float[Array, "star draw label"], Frame]:

@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from bayescannon.batches import map_stars
 from bayescannon.errors import UserError
 from bayescannon.labels import Mixture, WhiteMixture
 from bayescannon.model import Model
+from bayescannon.posterior.likelihood import STARS_AT_ONCE
 from bayescannon.typing import Array
 
 TAIL_SHARE, TAIL_WIDTH = 0.05, 2.0
@@ -66,6 +68,17 @@ class LabelDistribution:
 
 
 Prior = WhiteMixture | SoftBox | LabelDistribution
+
+
+@jax.jit
+def log_prior_of_stars(scaled: jax.Array, prior: Prior) -> jax.Array:
+    """Log density at scaled labels (star, chain, draw, label)."""
+
+    def one_star(draws):
+        flat = draws.reshape(-1, draws.shape[-1]).T
+        return prior.log_prob(flat).reshape(draws.shape[:-1])
+
+    return map_stars(one_star, scaled, STARS_AT_ONCE)
 
 
 def population_prior(population: Mixture) -> Mixture:

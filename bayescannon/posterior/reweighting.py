@@ -12,7 +12,7 @@ from bayescannon.flags import Flag
 from bayescannon.keys import star_generator
 from bayescannon.posterior.importance import systematic
 from bayescannon.posterior.methods import MIN_ESS_WEIGHTED
-from bayescannon.precision import require_float64
+from bayescannon.precision import numpyro_rules, require_float64
 from bayescannon.trees import array
 
 
@@ -95,8 +95,7 @@ def _log_density(prior, draws: np.ndarray, names: list[str]) -> np.ndarray:
             f"prior must be 'flat' or a NumPyro distribution with event shape {(len(names),)} "
             f"(labels {', '.join(names)}), not {prior!r}"
         )
-    # NumPyro's own code promotes dtypes and ranks
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    with numpyro_rules():
         return np.asarray(prior.log_prob(jnp.asarray(draws)))
 
 

@@ -11,12 +11,10 @@ import numpy as np
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from bayescannon.batches import in_threads, map_stars
+from bayescannon.batches import in_threads
 from bayescannon.errors import UserError
-from bayescannon.files import output, resolved
 from bayescannon.flags import Flag
 from bayescannon.keys import star_keys
-from bayescannon.marks import POSTERIOR
 from bayescannon.model import Model
 from bayescannon.model.by_state import AnyModel, StateModels, parts_of, states_of
 from bayescannon.posterior.by_state import (
@@ -33,19 +31,16 @@ from bayescannon.posterior.describe import describe
 from bayescannon.posterior.frame import make_frame
 from bayescannon.posterior.importance import log_evidence
 from bayescannon.posterior.likelihood import (
-    STARS_AT_ONCE,
     PixelModel,
-    Summary,
     compress,
-    log_likelihood_of_draws,
+    log_likelihood_of_stars,
 )
 from bayescannon.posterior.methods import SAMPLERS, Problem
 from bayescannon.posterior.newton import laplace
-from bayescannon.posterior.prior import Prior, apparent_prior, make_prior
-from bayescannon.posterior.result import Block, TreeWriter, attributes, open_posterior, to_datatree
+from bayescannon.posterior.prior import Prior, apparent_prior, log_prior_of_stars, make_prior
+from bayescannon.posterior.result import Block, attributes, to_datatree
 from bayescannon.precision import require_float64
 from bayescannon.spectra import Spectra
-from bayescannon.trees import release
 
 MAX_STARTS = 3
 """Newton starts at the pivot and at so many components of the population."""
@@ -130,16 +125,9 @@ def infer(
         whole = np.arange(len(spectra)) if order is None else order
         block = _joined(_blocks(block_of, together, progress), whole)
         return to_datatree(block, spectra.star_id, attrs)
-    with output(out, POSTERIOR, overwrite) as beside:
-        writer, done = None, 0
-        for block in _blocks(block_of, spectra, progress):
-            stars = slice(done, done + len(block.mean))
-            tree = to_datatree(block, spectra.star_id[stars], attrs)
-            writer = writer or TreeWriter.create(beside, tree, spectra.star_id)
-            writer.write(tree, done)
-            done = stars.stop
-            release(tree)
-    return open_posterior(resolved(out))
+    from bayescannon.posterior.store import stream
+
+    return stream(_blocks(block_of, spectra, progress), spectra.star_id, attrs, out, overwrite)
 
 
 def _blocks(block_of, spectra: Spectra, progress) -> Iterator[Block]:
@@ -283,11 +271,11 @@ def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> tuple[Bl
     keys, flux, ivar, wanted = stars
     problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, wanted)
     sampled = SAMPLERS[method](problem)
-    log_like = _log_likelihood(jnp.asarray(sampled.draws), summary, degree)
+    log_like = log_likelihood_of_stars(jnp.asarray(sampled.draws), summary, degree)
     if model.label_error is not None:
         added = convolve(keys, sampled.draws, model.label_error, degree)
         sampled = sampled._replace(draws=added)
-    log_prior = _log_prior(jnp.asarray(sampled.draws), part.prior)
+    log_prior = log_prior_of_stars(jnp.asarray(sampled.draws), part.prior)
     return describe(model, summary, fit, sampled, log_prior, log_like, ivar), problem
 
 
@@ -299,29 +287,6 @@ def _starts(model: Model) -> jax.Array:
     # the components are ordered by weight: more starts cost time and find nothing new
     heaviest = model.population.labels_of(np.asarray(model.population.mean)[:MAX_STARTS])
     return jnp.concatenate([origin, jnp.asarray(heaviest)])
-
-
-@jax.jit
-def _log_prior(scaled: jax.Array, prior: Prior) -> jax.Array:
-    """Log prior of (star, chain, draw, label)."""
-
-    def one_star(draws):
-        flat = draws.reshape(-1, draws.shape[-1]).T
-        return prior.log_prob(flat).reshape(draws.shape[:-1])
-
-    return map_stars(one_star, scaled, STARS_AT_ONCE)
-
-
-@partial(jax.jit, static_argnames="degree")
-def _log_likelihood(scaled: jax.Array, summary: Summary, degree: int) -> jax.Array:
-    """Log likelihood of (star, chain, draw, label)."""
-
-    def one_star(given):
-        draws, star = given
-        flat = draws.reshape(-1, draws.shape[-1]).T
-        return log_likelihood_of_draws(star, flat, degree).reshape(draws.shape[:-1])
-
-    return map_stars(one_star, (scaled, summary), STARS_AT_ONCE)
 
 
 def _crop(block: Block, n_star: int) -> Block:

@@ -69,46 +69,13 @@ class Giants(NamedTuple):
             if rng.uniform() < 1.0 / (1.0 + np.exp(-preference * score)):
                 return drawn
 
-    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Draw many at once, as `draw` does: labels (star, 4), ln mass and state (star,)."""
-        low, high = self.labels.min(axis=0), self.labels.max(axis=0)
-        centre, shrink = self.labels.mean(axis=0), np.sqrt(1 - SMOOTHING**2)
-        chosen = self.labels[rng.integers(len(self.labels), size=n)]
-        labels = centre + shrink * (chosen - centre) + rng.normal(size=(n, 4)) @ self.kernel.T
-        v = _features((labels - self.pivot) / self.scale)
-        rc = rng.uniform(size=n) < 1.0 / (1.0 + np.exp(-v @ self.log_odds))
-        state, white = np.where(rc, *STATES), rng.normal(size=n)
-        ln_mass = np.empty(n)
-        for name in STATES:
-            here = state == name
-            ln_mass[here] = (v @ self.slope[name][:, 0] + self.root[name][0, 0] * white)[here]
-        kept = ((labels >= low) & (labels <= high)).all(axis=1)
-        kept &= (ln_mass >= self.ln_mass.min()) & (ln_mass <= self.ln_mass.max())
-        if kept.sum() == n or n == 0:
-            return labels, ln_mass, state
-        rest = self.sample(n - kept.sum(), rng)
-        first = labels[kept], ln_mass[kept], state[kept]
-        labels, ln_mass, state = (np.concatenate(both) for both in zip(first, rest, strict=True))
-        return labels, ln_mass, state
-
-    def carbon_nitrogen_of(
-        self, labels: np.ndarray, state: np.ndarray, ln_mass: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
-        """Draw residuals of ([C/M], [N/M]) (star, 2) of stars whose mass is given."""
-        v = _features((labels - self.pivot) / self.scale)
-        residual = np.empty((len(labels), 2))
-        for name, root in self.root.items():
-            here = state == name
-            mean = v[here] @ self.slope[name]
-            white = np.column_stack(
-                [(ln_mass[here] - mean[:, 0]) / root[0, 0], rng.normal(size=(here.sum(), 2))]
-            )
-            residual[here] = mean[:, 1:] + white @ root[1:].T
-        return residual
+    def features(self, labels: np.ndarray) -> np.ndarray:
+        """Quadratic features of labels (..., 4), (..., feature)."""
+        return _features((labels - self.pivot) / self.scale)
 
     def abundances(self, labels: np.ndarray, residual: np.ndarray) -> np.ndarray:
         """[C/M] and [N/M] (star, 2) of stars with these labels (star, 4) and residuals."""
-        return _features((labels - self.pivot) / self.scale) @ self.usual + residual
+        return self.features(labels) @ self.usual + residual
 
     def response(self, state: np.ndarray) -> np.ndarray:
         """Mean change of ([C/M], [N/M]) per ln mass at fixed labels, (star, 2)."""
@@ -123,7 +90,7 @@ class Giants(NamedTuple):
         low, high = self.ln_mass.min(), self.ln_mass.max()
         while True:
             labels = self._draw_labels(rng)
-            v = _features((labels - self.pivot) / self.scale)
+            v = self.features(labels)
             p_rc = 1.0 / (1.0 + np.exp(-v @ self.log_odds))
             state = STATES[0] if rng.uniform() < p_rc else STATES[1]
             three = v @ self.slope[state] + self.root[state] @ rng.normal(size=3)

@@ -6,6 +6,7 @@ Two sets come from this one code: `apokasc` (1502 real stars with their real mas
 (stars whose truth is known). Nothing made here may be called real.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -18,7 +19,6 @@ from bayescannon.keys import star_generator
 from bayescannon.labels import UNITS
 from bayescannon.model import Model
 from bayescannon.simulate.giants import Giants, fit_giants
-from bayescannon.simulate.scenario import Scenario, curve
 from bayescannon.spectra import Spectra
 
 BASE_MODEL = "apogee-dr12-four-label"
@@ -39,6 +39,24 @@ LABEL_ERROR = np.array([25.0, 0.02, 0.015, 0.015])
 """Random errors added to the first four labels [K, dex, dex, dex]."""
 MASS_ERROR = 0.12
 """Random error of ln mass of `mock` stars that are handed out as training stars."""
+CUBIC = 0.03
+"""Cubic part of every label's response, in units of its linear one (third Hermite polynomial)."""
+SATURATION = 0.5
+"""No line gets deeper than this [flux]: depth d becomes SATURATION * tanh(d / SATURATION)."""
+
+
+class Scenario(NamedTuple):
+    """How a mock differs from the plain one."""
+
+    curved: bool = False
+    """Spectra have cubic and saturating terms: no quadratic model can hold them."""
+    quoted: float = 1.0
+    """Quoted photon error over the real one."""
+    preference: float = 0.0
+    """Odds of being kept change by e to this per sd of [Fe/H] and of ln mass: above 0 a set is
+    metal-rich and massive, hence young; below 0 metal-poor and old."""
+    age: Callable | None = None
+    """(labels (star, 4), state (star,), rng) -> ln mass, ln age (star,): masses from ages."""
 
 
 class Simulation(NamedTuple):
@@ -171,13 +189,21 @@ def simulate_spectra(
         clean = model.predict(labels[block]) - CN_DEPTH * carbon_nitrogen[block] @ cn
         clean -= WINDOW_DEPTH * hidden @ np.stack(others)
         if scenario.curved:
-            clean = curve(model, labels[block], clean)
+            clean = _curve(model, labels[block], clean)
         for row, (star, r) in enumerate(zip(clean, rng[block], strict=True), start):
             # scatter and photon noise are both Gaussian: one draw of their sum
             noise = np.hypot(scatter, sigma[row]) * r.standard_normal(n_pixel, np.float32)
             flux[row] = np.where(usable, star + noise, 0.0)
             ivar[row] = np.where(usable, (scenario.quoted * sigma[row]) ** -2, 0.0)
     return Spectra(model.wavelength, flux, ivar, star_id)
+
+
+def _curve(model: Model, labels: np.ndarray, clean: np.ndarray) -> np.ndarray:
+    """Bend quadratic spectra (star, pixel) of stars with these labels (star, label)."""
+    scaled = model.scaled(labels)
+    linear = model.coefficients[:, 1 : 1 + scaled.shape[1]]
+    bent = clean + CUBIC * (scaled**3 - 3 * scaled) @ linear.T
+    return 1 - SATURATION * np.tanh((1 - bent) / SATURATION)
 
 
 def _table(star_id, labels, ln_mass_error, state, snr, carbon_nitrogen=None) -> Table:

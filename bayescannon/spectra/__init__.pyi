@@ -1,8 +1,8 @@
 from .bits import AspcapFlag as AspcapFlag
 from .bits import PixelBit as PixelBit
 from .bits import StarFlag as StarFlag
-from .container import STARS_PER_CHUNK as STARS_PER_CHUNK
 from .container import Spectra as Spectra
+from .dataset import STARS_PER_CHUNK as STARS_PER_CHUNK
 from .grid import apogee_wavelength as apogee_wavelength
 from .grid import chip_of as chip_of
 from .grid import pixel_index as pixel_index

@@ -1,4 +1,7 @@
-"""`Spectra`: flux and inverse variance of many stars on one axis, in memory or on disk."""
+"""`Spectra`: flux and inverse variance of many stars on one axis, in memory or on disk.
+
+Inference needs the arrays only: what reads, writes and converts is loaded by the method that does.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,9 @@ import xarray as xr
 from astropy.table import Table
 
 from bayescannon.errors import UserError, plural, reason
-from bayescannon.files import output
-from bayescannon.marks import SPECTRA
-from bayescannon.plain import plain
-from bayescannon.spectra import tables
-from bayescannon.spectra.dataset import (
-    axis_of,
-    check_unique,
-    open_dataset,
-    plain_words,
-    unit_for_single,
-)
-from bayescannon.spectra.grid import apogee_wavelength, pixel_index, pixel_index_of_size, place
-from bayescannon.spectra.resample import resample_flux
-from bayescannon.star_ids import as_ids
+from bayescannon.plain import bare
+from bayescannon.star_ids import as_ids, check_unique
 
-STARS_PER_CHUNK = 512
 UNIT = "flux_unit"
 """Attribute of a store whose fluxes are in another unit than they were given in."""
 
@@ -65,13 +55,12 @@ class Spectra:
         star_id = as_ids(star_id)
         masks = [a.mask for a in (flux, ivar) if isinstance(a, np.ma.MaskedArray)]
         flux, ivar = np.atleast_2d(np.asarray(flux)), np.atleast_2d(np.asarray(ivar))
-        axis = axis_of(wavelength, channel)
+        axis = _axis_of(wavelength, channel)
         expected = (len(star_id), axis.size)
         for name, array in (("flux", flux), ("ivar", ivar)):
             if array.shape != expected:
-                raise UserError(
-                    f"{name} has shape {array.shape}, but star_id and the axis ask for {expected}"
-                )
+                asked = f"star_id and the axis ask for {expected}"
+                raise UserError(f"{name} has shape {array.shape}, but {asked}")
         for mask in masks:
             ivar = np.where(mask, 0, ivar)
         check_unique(star_id)
@@ -80,7 +69,7 @@ class Spectra:
             coords={"star_id": ("star", star_id), axis.name: ("pixel", axis.values)},
         )
         for name, values in dict(columns or {}).items():
-            values = np.ma.getdata(plain(np.ma.asarray(values)))
+            values = bare(np.ma.asarray(values))
             if name in (*self.data, *self.data.coords) or values.shape[:1] != star_id.shape:
                 raise UserError(f"column {name!r} has shape {values.shape}: give one row a star")
             dims = ("star", *(f"{name}_{k}" for k in range(1, values.ndim)))
@@ -106,6 +95,8 @@ class Spectra:
         UserError
             If there is no such store, or it holds something else.
         """
+        from bayescannon.spectra.dataset import open_dataset
+
         return cls._of(open_dataset(Path(path)))
 
     def save(self, path: str | os.PathLike, overwrite: bool = False) -> None:
@@ -129,21 +120,24 @@ class Spectra:
         Fluxes that single precision cannot hold with their ivar, such as those in erg/s/cm2/A,
         are stored in another unit, a power of two that `open` puts back.
         """
-        data = self._in_single().drop_encoding()
-        chunk = {"star": min(STARS_PER_CHUNK, max(len(self), 1)), "pixel": data.sizes["pixel"]}
-        encoding = {name: {"chunks": tuple(chunk.values())} for name in ("flux", "ivar")}
-        with output(path, SPECTRA, overwrite) as beside:
-            data.to_zarr(
-                beside, mode="w", consolidated=False, encoding=encoding, write_empty_chunks=True
-            )
+        from bayescannon.spectra.dataset import save_dataset, unit_for_single
+
+        with np.errstate(over="ignore"):  # what was not measured may be any number
+            single = self.data.astype("float32")
+        flux, ivar = self.arrays()
+        unit = unit_for_single(flux, ivar, self.star_id)
+        if unit != 1 or UNIT in self.data.attrs:
+            stored = {"flux": flux / unit, "ivar": ivar * unit**2}
+            columns = {name: (("star", "pixel"), np.float32(v)) for name, v in stored.items()}
+            single = self.data.assign(columns).assign_attrs({UNIT: unit})
+        save_dataset(single.drop_encoding(), path, overwrite)
 
     def __len__(self) -> int:
         return self.data.sizes["star"]
 
     def __getitem__(self, rows) -> Spectra:
         """Select stars by slice, positions or mask; a store stays lazy."""
-        if isinstance(rows, int | np.integer):
-            rows = [int(rows)]
+        rows = [int(rows)] if isinstance(rows, int | np.integer) else rows
         return Spectra._of(self.data.isel(star=rows))
 
     def every(self, stride: int) -> Spectra:
@@ -151,13 +145,13 @@ class Spectra:
         return self if stride == 1 else Spectra._of(self.data.isel(pixel=slice(None, None, stride)))
 
     def __repr__(self) -> str:
-        stars, pixels = plural(len(self), "star"), plural(self.data.sizes["pixel"], "pixel")
-        return f"<Spectra: {stars} x {pixels}>"
+        pixels = plural(self.data.sizes["pixel"], "pixel")
+        return f"<Spectra: {plural(len(self), 'star')} x {pixels}>"
 
     @property
     def star_id(self) -> np.ndarray:
         """Names of the stars, (star,)."""
-        return plain_words(self.data.star_id.values)
+        return bare(self.data.star_id.values)
 
     @property
     def wavelength(self) -> np.ndarray | None:
@@ -214,23 +208,11 @@ class Spectra:
         unit = self.data.attrs.get(UNIT, 1)
         return (flux, ivar) if unit == 1 else (flux * unit, ivar / unit**2)
 
-    def _in_single(self) -> xr.Dataset:
-        """Give all data in single precision, in a unit that it can hold."""
-        with np.errstate(over="ignore"):  # what was not measured may be any number
-            single = self.data.astype("float32")
-        flux, ivar = self.arrays()
-        unit = unit_for_single(flux, ivar, self.star_id)
-        if unit == 1 and UNIT not in self.data.attrs:
-            return single
-        stored = {"flux": flux / unit, "ivar": ivar * unit**2}
-        columns = {name: (("star", "pixel"), np.float32(v)) for name, v in stored.items()}
-        return self.data.assign(columns).assign_attrs({UNIT: unit})
-
     @property
     def columns(self) -> dict[str, np.ndarray]:
         """What else is known of each star: name to array (star, ...); ingested stores have some."""
         axes = {"star_id", "wavelength", "channel"}
-        return {str(k): plain_words(v.values) for k, v in self.data.coords.items() if k not in axes}
+        return {str(k): bare(v.values) for k, v in self.data.coords.items() if k not in axes}
 
     @property
     def bad_star(self) -> np.ndarray | None:
@@ -240,22 +222,29 @@ class Spectra:
     @classmethod
     def from_table(cls, table: Any) -> Spectra:
         """Take spectra from a table with one row a star; see `tables.from_table`."""
-        return cls(**tables.from_table(table))
+        from bayescannon.spectra.tables import from_table
+
+        return cls(**from_table(table))
 
     def to_table(self) -> Table:
         """Lay out as a table with one row a star; see `tables.to_table`."""
-        name = tables.AXES[self.wavelength is None]
-        values = self.data[name].values
-        return tables.to_table(name, values, *self.arrays(), self.star_id, self.columns)
+        from bayescannon.spectra.tables import AXES, to_table
+
+        name = AXES[self.wavelength is None]
+        return to_table(name, self.data[name].values, *self.arrays(), self.star_id, self.columns)
 
     @classmethod
     def from_specutils(cls, spectrum, star_id) -> Spectra:
         """Take spectra from a specutils `Spectrum`; see `tables.from_specutils`."""
-        return cls(**tables.from_specutils(spectrum, star_id))
+        from bayescannon.spectra.tables import from_specutils
+
+        return cls(**from_specutils(spectrum, star_id))
 
     def to_specutils(self):
         """View as one specutils `Spectrum`, flux (star, pixel); see `tables.to_specutils`."""
-        return tables.to_specutils(self.wavelength, *self.arrays(), self.star_id)
+        from bayescannon.spectra.tables import to_specutils
+
+        return to_specutils(self.wavelength, *self.arrays(), self.star_id)
 
     def to_grid(self, size: int, resample: bool = False) -> Spectra:
         """Move to another APOGEE grid.
@@ -278,18 +267,10 @@ class Spectra:
         UserError
             If the wavelengths are not on the axis and `resample` is not set.
         """
-        if self.wavelength is None:
-            raise UserError("channels have no wavelength: they cannot be moved to a grid")
-        flux, ivar = self.arrays()
-        try:
-            given = pixel_index(self.wavelength)
-        except UserError:
-            if not resample:
-                raise
-            flux, ivar = resample_flux(self.wavelength, flux, ivar, apogee_wavelength(size))
-        else:
-            flux, ivar = place(given, pixel_index_of_size(size), flux, ivar)
-        return Spectra(apogee_wavelength(size), flux, ivar, self.star_id, columns=self.columns)
+        from bayescannon.spectra.resample import to_grid
+
+        wavelength, flux, ivar = to_grid(self.wavelength, *self.arrays(), size, resample)
+        return Spectra(wavelength, flux, ivar, self.star_id, columns=self.columns)
 
     def snr(self) -> np.ndarray:
         """Median signal-to-noise per measured pixel, (star,); 0 for a star without any."""
@@ -297,3 +278,21 @@ class Spectra:
         ratio = np.where(ivar > 0, flux * np.sqrt(ivar), np.nan)
         ratio[~(ivar > 0).any(axis=1)] = 0.0
         return np.nanmedian(ratio, axis=1)
+
+
+def _axis_of(wavelength, channel) -> xr.DataArray:
+    """The axis `wavelength` [Angstrom] or `channel`, (pixel,); a UserError where it is neither."""
+    if (wavelength is None) == (channel is None):
+        raise UserError("give either wavelength or channel names, not both and not neither")
+    if channel is not None:
+        names = bare(np.asarray(channel)).astype(str)
+        check_unique(names, "channel")
+        return xr.DataArray(names, dims="pixel", name="channel")
+    if getattr(wavelength, "unit", None) is not None:
+        from bayescannon.units import in_angstrom
+
+        wavelength = in_angstrom(wavelength)
+    values = np.asarray(wavelength, float)
+    if values.ndim != 1 or not (np.isfinite(values).all() and (np.diff(values) > 0).all()):
+        raise UserError("wavelength must be one-dimensional, finite and increasing")
+    return xr.DataArray(values, dims="pixel", name="wavelength")

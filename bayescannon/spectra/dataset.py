@@ -1,5 +1,6 @@
-"""The data of a spectra store: opened and checked; axes, names, units as `Spectra` has them."""
+"""The data of a spectra store, opened and checked or saved in single precision."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,12 @@ import xarray as xr
 import zarr
 
 from bayescannon.errors import UserError, reason
-from bayescannon.plain import plain
-from bayescannon.units import in_angstrom
+from bayescannon.files import output
+from bayescannon.marks import SPECTRA
+from bayescannon.plain import bare
+from bayescannon.star_ids import check_unique
 
+STARS_PER_CHUNK = 512
 SINGLE = np.finfo(np.float32)
 
 
@@ -28,7 +32,7 @@ def open_dataset(path: Path) -> xr.Dataset:
         consolidated = "consolidated_metadata" in (path / "zarr.json").read_text()
         data = xr.open_zarr(path, chunks=None, consolidated=consolidated)
         # not numpy's new strings: np.unique of a few hundred of them ends the process
-        check_unique(plain_words(data.star_id.values))
+        check_unique(bare(data.star_id.values))
         data[["flux", "ivar"]]  # a KeyError where this is something else
         _check_chunks(path, consolidated)
         return data
@@ -50,38 +54,6 @@ def _check_chunks(path: Path, consolidated: bool) -> None:
                 f"{path}: {name} lacks {lost} of {array.nchunks} chunks; restore the store, or "
                 "make it again"
             )
-
-
-def plain_words(values: np.ndarray) -> np.ndarray:
-    """Strings of any length (as stores keep them) as numpy's plain ones; others as they are."""
-    return np.array(values.tolist(), str) if values.dtype.kind in "TO" else values
-
-
-def axis_of(wavelength, channel) -> xr.DataArray:
-    """The axis `wavelength` [Angstrom] or `channel`, (pixel,); a UserError where it is neither."""
-    if (wavelength is None) == (channel is None):
-        raise UserError("give either wavelength or channel names, not both and not neither")
-    if channel is not None:
-        names = np.ma.getdata(plain(np.asarray(channel))).astype(str)
-        check_unique(names, "channel")
-        return xr.DataArray(names, dims="pixel", name="channel")
-    if getattr(wavelength, "unit", None) is not None:
-        wavelength = in_angstrom(wavelength)
-    values = np.asarray(wavelength, float)
-    if values.ndim != 1 or not (np.isfinite(values).all() and (np.diff(values) > 0).all()):
-        raise UserError("wavelength must be one-dimensional, finite and increasing")
-    return xr.DataArray(values, dims="pixel", name="wavelength")
-
-
-def check_unique(names: np.ndarray, what: str = "star_id") -> None:
-    """Refuse names (star,) of which one repeats."""
-    values, counts = np.unique(names, return_counts=True)
-    if (counts > 1).any():
-        repeated = values[counts > 1]
-        raise UserError(
-            f"{what} '{repeated[0]}' appears {counts.max()} times ({repeated.size} repeat): "
-            "make them unique, by #2, #3 and so on for further spectra of a star"
-        )
 
 
 def unit_for_single(flux: np.ndarray, ivar: np.ndarray, star_id: np.ndarray) -> float:
@@ -123,3 +95,13 @@ def _outside(flux: np.ndarray, ivar: np.ndarray) -> np.ndarray:
     """Which stars have a measured value that float32 cannot hold, bool (star,)."""
     out = (ivar > SINGLE.max) | ((ivar > 0) & (ivar < SINGLE.tiny)) | (np.abs(flux) > SINGLE.max)
     return out.any(axis=1)
+
+
+def save_dataset(data: xr.Dataset, path: str | os.PathLike, overwrite: bool) -> None:
+    """Write the data of a store, chunked by star; see `Spectra.save`."""
+    chunks = min(STARS_PER_CHUNK, max(data.sizes["star"], 1)), data.sizes["pixel"]
+    encoding = {name: {"chunks": chunks} for name in ("flux", "ivar")}
+    with output(path, SPECTRA, overwrite) as beside:
+        data.to_zarr(
+            beside, mode="w", consolidated=False, encoding=encoding, write_empty_chunks=True
+        )

@@ -1,10 +1,16 @@
-"""Flux-conserving resampling by specutils, for spectra that are not on APOGEE's grid."""
+"""From one wavelength grid to another: by pixel on APOGEE's axis, else resampled by specutils."""
 
 import warnings
 
 import numpy as np
 
 from bayescannon.errors import UserError
+from bayescannon.spectra.grid import (
+    apogee_wavelength,
+    pixel_index,
+    pixel_index_of_size,
+    place,
+)
 
 
 class CovarianceWarning(UserWarning):
@@ -88,3 +94,20 @@ def resample_flux(
         out_flux[star, use] = made.flux.value[use]
         out_ivar[star, use] = 1.0 / variance[use]
     return out_flux, out_ivar
+
+
+def to_grid(
+    wavelength: np.ndarray | None, flux: np.ndarray, ivar: np.ndarray, size: int, resample: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give wavelength, flux and ivar on the APOGEE grid of `size` pixels; see `Spectra.to_grid`."""
+    if wavelength is None:
+        raise UserError("channels have no wavelength: they cannot be moved to a grid")
+    target = apogee_wavelength(size)
+    try:
+        given = pixel_index(wavelength)
+    except UserError:
+        if not resample:
+            raise
+        return target, *resample_flux(wavelength, flux, ivar, target)
+    flux, ivar = place(given, pixel_index_of_size(size), flux, ivar)
+    return target, flux, ivar

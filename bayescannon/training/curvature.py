@@ -11,10 +11,38 @@ import numpy as np
 from jaxtyping import Float
 
 from bayescannon.labels import Curvature, features, monomials
+from bayescannon.training.budget import ErrorBudget, Residuals
 from bayescannon.typing import StarLabels
 
 VARIANCES = np.geomspace(1e-6, 10.0, 71)
 """Of the coefficients, in scaled labels, for terms of unit rms."""
+
+
+def find_curvature(
+    residuals: Residuals, budget: ErrorBudget, variance: StarLabels, degree: int, direct: np.ndarray
+) -> Curvature | None:
+    """Look for curvature in stars that training has not seen, or was left out of.
+
+    Parameters
+    ----------
+    residuals : Residuals
+    budget : ErrorBudget
+        Weighs the stars: those far out in its tails count less.
+    variance : (star, label)
+        Stated variances of the catalogue's labels.
+    degree, direct
+        As for `fit_curvature`.
+
+    Returns
+    -------
+    Curvature or None
+    """
+    spread = np.einsum("nii->ni", budget.total(residuals, variance))
+    if np.isfinite(budget.degrees):
+        away = np.nansum(residuals.missed[:, direct] ** 2 / spread[:, direct], axis=1)
+        more = (budget.degrees + away) / (budget.degrees + len(direct))
+        spread = spread * np.maximum(more, 1.0)[:, None]
+    return fit_curvature(residuals.shown, residuals.missed, spread, degree, direct)
 
 
 def fit_curvature(

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Int
 
 from bayescannon.labels import Curvature
 from bayescannon.training.budget import TAILS, ErrorBudget, Residuals, fit_budget
-from bayescannon.training.curvature import fit_curvature
+from bayescannon.training.curvature import find_curvature
 from bayescannon.training.joint import Problem, iterate, plain, pose
 from bayescannon.typing import StarLabels, StarPixels
 
@@ -112,7 +112,8 @@ def choose(
         scores.setdefault(way, []).append(float(np.mean(c.log_density)))
     judged = variance[np.any(held, axis=0)]
     budget = _budget(best.residuals, judged, setting)
-    curvature = _curvature(best, budget, judged, setting)
+    direct = np.setdiff1d(np.arange(observed.shape[1]), best.carried)
+    curvature = find_curvature(best.residuals, budget, judged, setting.degree, direct)
     if curvature is not None:
         bend, _ = curvature.bend(best.residuals.shown, setting.degree)
         straight = best.residuals._replace(missed=best.residuals.missed - np.asarray(bend))
@@ -191,20 +192,6 @@ def _density(residuals: Residuals, variance, setting: Setting) -> np.ndarray:
         known = (residuals.of(labels), variance[:, labels], setting.prior_ln_scale)
         total += fit_budget(*known, tails[:1], (0.0,)).log_density
     return total
-
-
-def _curvature(
-    best: Candidate, budget: ErrorBudget, variance, setting: Setting
-) -> Curvature | None:
-    """Curvature that the catalogue wants; stars far out in the tails count less."""
-    r, direct = best.residuals, np.setdiff1d(np.arange(variance.shape[1]), best.carried)
-    total = budget.total(r, variance)
-    spread = np.einsum("nii->ni", total)
-    distance2 = np.nansum(r.missed[:, direct] ** 2 / spread[:, direct], axis=1)
-    if np.isfinite(budget.degrees):
-        more = (budget.degrees + distance2) / (budget.degrees + len(direct))
-        spread = spread * np.maximum(more, 1.0)[:, None]
-    return fit_curvature(r.shown, r.missed, spread, setting.degree, direct)
 
 
 def _budget(residuals: Residuals, variance, setting: Setting) -> ErrorBudget:

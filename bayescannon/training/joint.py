@@ -238,7 +238,7 @@ def fit_joint(
         last = following
         if report is not None:
             report(last.history[-1])
-    few = few_stars(layout, float(n_star), data.flux.shape[1])
+    few = few_stars(layout.n_latent, float(n_star), data.flux.shape[1])
     joint = assemble(layout, last, problem.observed, problem.usable, few)
     if not groups:
         return joint

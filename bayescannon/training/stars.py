@@ -56,20 +56,20 @@ def padded(flux, ivar, observed, variance) -> Data:
     )
 
 
-def few_stars(layout: Layout, n_star: float, n_pixel: int) -> bool:
+def few_stars(n_latent: int, n_star: float, n_pixel: int) -> bool:
     """Whether likelihoods are expectations over the loadings, which few stars leave uncertain.
 
     Such an expectation steadies labels, but pulls them towards the pivot: by about the leverage
     times the root of the number of pixels, in posterior sd. It is taken where it is needed, and
     where it does no harm.
     """
-    leverage = layout.n_latent / n_star
+    leverage = n_latent / n_star
     return bool(leverage > SMALL_LEVERAGE or leverage * np.sqrt(n_pixel) < SMALL_PULL)
 
 
 def sum_all(layout: Layout, p: Parameters, data: Data, own) -> Sums:
     """Sum up the spectra of all stars, block by block; arguments as for `sum_pixels`."""
-    exact = few_stars(layout, float(jnp.sum(data.use)), data.flux.shape[1])
+    exact = few_stars(layout.n_latent, float(jnp.sum(data.use)), data.flux.shape[1])
     blocks = []
     for start in range(0, len(data.use), STARS_PER_BLOCK):
         rows = slice(start, start + STARS_PER_BLOCK)

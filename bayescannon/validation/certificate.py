@@ -11,8 +11,8 @@ from bayescannon.calibration import Certificate, hold
 from bayescannon.labels import label_arrays
 from bayescannon.model import Model
 from bayescannon.model import train as fit_model
-from bayescannon.model.card import with_certificate
-from bayescannon.model.model import stated_errors
+from bayescannon.model.checks import stated_errors
+from bayescannon.model.store import with_certificate
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.training import Round

@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Table
 
 from bayescannon.ages import infer_ages
-from bayescannon.model.by_state import train_by_state
+from bayescannon.model.fit import train_by_state
 from bayescannon.posterior import infer
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra

@@ -7,8 +7,8 @@ import io
 import numpy as np
 from matplotlib.figure import Figure
 
-from bayescannon.plots.calibration import draw_coverage_bins, draw_ecdf, draw_pit
-from studies.calibration.plots import draw_deciles
+from bayescannon.plots.calibration import draw_pit
+from studies.calibration.plots import draw_coverage_bins, draw_deciles, draw_ecdf
 from studies.calibration.sample import Sample
 from studies.calibration.scenarios import FULL, Size
 

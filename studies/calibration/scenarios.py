@@ -22,12 +22,12 @@ from bayescannon.model import Model
 from bayescannon.posterior import infer
 from bayescannon.recipe import Recipe
 from bayescannon.simulate import Scenario, Simulation, make_mock
-from bayescannon.simulate.from_model import simulate_stars
 from bayescannon.states import p_clump
 from bayescannon.trees import array
 from bayescannon.validation.recalibrate import LABELS
 from studies.ages.check import draw_ages
 from studies.calibration.sample import Sample, age_sample, join, label_sample
+from studies.from_model import simulate_stars
 
 RECIPE = "apokasc-mass"
 AGE_PRIOR = "flat-age"

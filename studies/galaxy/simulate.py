@@ -18,7 +18,7 @@ from bayescannon.ages.grid import State
 from bayescannon.ages.interpolation import evaluate
 from bayescannon.data import clump_ids
 from bayescannon.keys import star_generator
-from bayescannon.simulate.giants import STATES, Giants
+from bayescannon.simulate.giants import SMOOTHING, STATES, Giants
 from bayescannon.simulate.stars import real_giants, simulate_spectra
 from bayescannon.spectra import Spectra
 from studies.ages.check import draw_masses
@@ -113,7 +113,7 @@ def make_galaxy(clump: int = CLUMP, giants: int = GIANTS, seed: int = 0) -> Mock
 def _sample(name: str, star_id, ra, dec, rng: np.random.Generator) -> tuple[Table, np.ndarray]:
     """Give the stars of one sample: their table, and residuals of [C/M], [N/M]."""
     real = real_giants()
-    pool = Pool(*real.sample(POOL, rng))
+    pool = _draw_pool(real, POOL, rng)
     if name == "clump":
         pool = pool.of("RC")
     like = rng.integers(len(pool.state), size=len(star_id))
@@ -129,7 +129,7 @@ def _sample(name: str, star_id, ra, dec, rng: np.random.Generator) -> tuple[Tabl
     feh, afe = _abundances(10**x, low_alpha, radius, real, rng)
     ln_mass = np.log(10) * _masses(x, salaris(feh, afe), logg, state, rng)
     labels = _surface(pool, state, logg, feh, afe, ln_mass)
-    residual = real.carbon_nitrogen_of(labels, state, ln_mass, rng)
+    residual = _carbon_nitrogen(real, labels, state, ln_mass, rng)
     measured = distance * np.exp(DISTANCE_ERROR[name] * rng.normal(size=len(distance)))
     stars = Table({"star_id": np.array(star_id, str), "sample": np.full(len(star_id), name)})
     seen = galactocentric(ra, dec, measured)
@@ -143,6 +143,40 @@ def _sample(name: str, star_id, ra, dec, rng: np.random.Generator) -> tuple[Tabl
     for key, values in columns.items():
         stars[key] = values
     return stars, residual
+
+
+def _draw_pool(real: Giants, n: int, rng: np.random.Generator) -> Pool:
+    """Draw many stars at once, as `Giants.draw` does one."""
+    low, high = real.labels.min(axis=0), real.labels.max(axis=0)
+    centre, shrink = real.labels.mean(axis=0), np.sqrt(1 - SMOOTHING**2)
+    chosen = real.labels[rng.integers(len(real.labels), size=n)]
+    labels = centre + shrink * (chosen - centre) + rng.normal(size=(n, 4)) @ real.kernel.T
+    v = real.features(labels)
+    rc = rng.uniform(size=n) < 1.0 / (1.0 + np.exp(-v @ real.log_odds))
+    state, white = np.where(rc, *STATES), rng.normal(size=n)
+    ln_mass = np.empty(n)
+    for name in STATES:
+        here = state == name
+        ln_mass[here] = (v @ real.slope[name][:, 0] + real.root[name][0, 0] * white)[here]
+    kept = ((labels >= low) & (labels <= high)).all(axis=1)
+    kept &= (ln_mass >= real.ln_mass.min()) & (ln_mass <= real.ln_mass.max())
+    if kept.sum() == n or n == 0:
+        return Pool(labels, ln_mass, state)
+    first, rest = (labels[kept], ln_mass[kept], state[kept]), _draw_pool(real, n - kept.sum(), rng)
+    return Pool(*(np.concatenate(both) for both in zip(first, rest, strict=True)))
+
+
+def _carbon_nitrogen(real: Giants, labels, state, ln_mass, rng: np.random.Generator) -> np.ndarray:
+    """Draw residuals of ([C/M], [N/M]) (star, 2) of stars whose mass is given."""
+    v = real.features(labels)
+    residual = np.empty((len(labels), 2))
+    for name, root in real.root.items():
+        here = state == name
+        mean = v[here] @ real.slope[name]
+        from_mass = (ln_mass[here] - mean[:, 0]) / root[0, 0]
+        white = np.column_stack([from_mass, rng.normal(size=(here.sum(), 2))])
+        residual[here] = mean[:, 1:] + white @ root[1:].T
+    return residual
 
 
 def _distances(ra, dec, magnitude, rng: np.random.Generator) -> np.ndarray:

@@ -157,8 +157,8 @@ class _Stars:
         self.count += len(block.flux)
         self._waiting.append(block)
         # whole chunks only: what a chunk holds must not depend on where a run was cut
-        while self.store is not None and self._n_waiting() >= self._room(self.store):
-            self._write(self.store, self._room(self.store))
+        while self.store is not None and self._n_waiting() >= self._left_in_chunk(self.store):
+            self._write(self.store, self._left_in_chunk(self.store))
 
     def flush(self) -> None:
         """Write what is left, a last chunk that is not full."""
@@ -185,7 +185,7 @@ class _Stars:
         return sum(len(block.flux) for block in self._waiting)
 
     @staticmethod
-    def _room(store: GrowingStore) -> int:
+    def _left_in_chunk(store: GrowingStore) -> int:
         return STARS_PER_CHUNK - store.rows % STARS_PER_CHUNK
 
     def _write(self, store: GrowingStore, stars: int) -> None:

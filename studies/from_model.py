@@ -1,4 +1,4 @@
-"""Stars made by the model itself, labels from the prior: what `calibration.ranks` needs."""
+"""Stars simulated by a model itself, labels from its prior: what `calibration.ranks` needs."""
 
 from typing import NamedTuple
 
