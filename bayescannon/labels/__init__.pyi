@@ -8,6 +8,7 @@ from .mixture import straightened as straightened
 from .polynomial import Scaling as Scaling
 from .polynomial import feature_rows as feature_rows
 from .polynomial import features as features
+from .polynomial import features_of as features_of
 from .polynomial import learn_scaling as learn_scaling
 from .polynomial import monomials as monomials
 from .polynomial import n_features as n_features

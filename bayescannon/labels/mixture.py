@@ -48,6 +48,11 @@ class Mixture(NamedTuple):
             self.bend,
         )
 
+    def marginal(self, keep: np.ndarray) -> "Mixture":
+        """Density of some of the labels, by position; only without a bend."""
+        covariance = np.asarray(self.covariance)[:, keep][:, :, keep]
+        return Mixture(self.weight, np.asarray(self.mean)[:, keep], covariance)
+
     def less(self, covariance: Float[Array, "label label"]) -> "Mixture":
         """Take a covariance out of every component, of which a tenth at least is kept."""
         root = np.linalg.cholesky(np.asarray(self.covariance))

@@ -45,7 +45,7 @@ class Shown(NamedTuple):
     covariance: Float[np.ndarray, "star input input"]
     n_label: int
 
-    def turned(self, turn: Float[np.ndarray, "factor direction"]) -> "Shown":
+    def turned(self, turn: Float[Array, "factor direction"]) -> "Shown":
         """Keep some directions of the factors."""
         n_factor, n_direction = turn.shape
         change = np.zeros((self.n_label + n_factor, self.n_label + n_direction))
@@ -62,12 +62,12 @@ class Shown(NamedTuple):
 class Relation(NamedTuple):
     """Draws of a relation; the first axis of most parts is the state: one, or `STATES`.
 
-    `turn` takes the directions out of the factors, `coefficients` and `scatter` are g and tau: the
-    root of its mean square, for it is one number for all stars.
-    `plain` and `plain_scatter` are the same if only some direct labels are `given` (positions),
-    none of which holds carbon or nitrogen: the population of the label, which is divided out where
-    another prior belongs. `log_odds` are of the clump; no feature where no state was told. `response` is what
-    the factors are expected to be at all labels, the indirect one included.
+    `turn` takes the directions out of the factors. `coefficients` and `scatter` are g and tau: the
+    root of its mean square, for it is one number for all stars. `plain` and `plain_scatter` are
+    the same if only the direct labels `given` (positions) are known, none of which holds carbon or
+    nitrogen: the population of the label, which is divided out where another prior belongs.
+    `log_odds` are of the clump; no feature where no state was told. `response` is what the factors
+    are expected to be at all labels, the indirect one included.
     """
 
     turn: Float[Array, "factor direction"]
@@ -101,6 +101,11 @@ class Fitted(NamedTuple):
     """Mean square of (catalogue - expected), what the label errors of the spectrum do taken out."""
 
     @property
+    def f2(self) -> float:
+        """Mean of f^2."""
+        return float(np.mean(self.error_scale**2))
+
+    @property
     def tau2(self) -> float:
         """Mean of tau^2."""
         return float(np.mean(self.scatter**2))
@@ -121,7 +126,8 @@ def kinds(n_label: int, n_input: int) -> Int[np.ndarray, "feature"]:
     in_label = ((powers > 0) & (powers <= n_label)).sum(axis=1)
     in_factor = (powers > n_label).sum(axis=1)
     table = {(0, 0): 0, (1, 0): 0, (2, 0): 1, (0, 1): 2, (1, 1): 3, (0, 2): 4}
-    return np.array([table[pair] for pair in zip(in_label, in_factor, strict=True)])
+    pairs = zip(in_label.tolist(), in_factor.tolist(), strict=True)
+    return np.array([table[pair] for pair in pairs])
 
 
 def relation_program(
@@ -199,11 +205,11 @@ def regress(
     own, size, best = np.zeros(len(v)), np.ones(5), len(nodes.tau2) // 2
     for every in (COARSE, COARSE, 1):
         size = _sizes(v, observed, nodes.variance(best, stated) + own, kind, size)
-        tried = np.arange(0, len(nodes.tau2), every)
+        tried = range(0, len(nodes.tau2), every)
         solved = [_solve(v, observed, nodes.variance(i, stated) + own, kind, size) for i in tried]
-        log_p = nodes.log_prior[tried] + np.array([s.log_evidence for s in solved])
+        log_p = nodes.log_prior[::every] + np.array([s.log_evidence for s in solved])
         top = solved[int(np.argmax(log_p))]
-        best = int(tried[np.argmax(log_p)])
+        best = every * int(np.argmax(log_p))
         own = _own(shown, slope, top.mean)
     chosen = rng.choice(len(log_p), size=N_DRAW, p=np.exp(log_p - logsumexp(log_p)))
     draws = [solved[i].draw(rng) for i in chosen]
@@ -320,9 +326,7 @@ def fit_relation(
     fits, plain, plain_scatter = [], [], []
     alone = Shown(seen.mean[:, given], seen.covariance[:, given][:, :, given], len(given))
     for g in groups:
-        fit, without = (
-            regress(s.of(g), observed[g], stated[g], noise, rng) for s in (seen, alone)
-        )
+        fit, without = (regress(s.of(g), observed[g], stated[g], noise, rng) for s in (seen, alone))
         more = max(float(without.missed - fit.missed), 0.0)
         fits.append(fit)
         plain.append(without.mean)
@@ -357,8 +361,7 @@ def _directions(shown: Shown, observed, stated, groups, noise, rng) -> np.ndarra
     kind = kinds(shown.n_label, shown.mean.shape[1])
     kind, factors = np.where(kind > 2, -1, kind), np.flatnonzero(kind == 2)
     rows = [
-        regress(shown.of(g), observed[g], stated[g], noise, rng, kind).mean[factors]
-        for g in groups
+        regress(shown.of(g), observed[g], stated[g], noise, rng, kind).mean[factors] for g in groups
     ]
     if len(groups) > 1:
         either = groups[0] | groups[1]
