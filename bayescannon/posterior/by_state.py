@@ -8,6 +8,8 @@ from bayescannon.model.by_state import StateModels
 from bayescannon.posterior.result import Block
 from bayescannon.spectra import Spectra
 
+CLASSIFIED = "classified"
+"""How a posterior's states were told apart (`attrs["states"]`): by a classifier of all channels."""
 GOLDEN = 0.6180339887498949
 NEGLIGIBLE = 0.01
 """A state that a star's channels make less likely than this counts as impossible: of 534 real

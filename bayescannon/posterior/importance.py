@@ -159,7 +159,7 @@ def _log_prior_over_proposal(
     prior: Prior, mean: Float[Array, "label"], frame: Float[Array, "label label"], points: _Points
 ) -> Float[Array, "draw"]:
     """Log prior at mean + frame @ points of one star, minus the log density of the points."""
-    if isinstance(prior, WhiteMixture) and prior.bend is None:
+    if isinstance(prior, WhiteMixture):
         log_prior = prior.log_prob_along(mean, frame, feature_rows(points.white, 2))
     else:
         middle, axes = mean.astype(jnp.float32), frame.astype(jnp.float32)

@@ -24,7 +24,6 @@ from bayescannon.typing import Array
 
 STREAM = 11
 """Folded into a star's key: the draws of the direct labels have used it."""
-GOLDEN = 0.6180339887498949
 
 
 class Added(NamedTuple):
@@ -184,7 +183,7 @@ def _added(
         mean = jnp.einsum("nf,snf->sn", v, relation.coefficients[:, which])
         before = relation.plain @ features(labels[:, relation.given]).T
         tau, wide = relation.scatter[:, None], relation.plain_scatter[:, None]
-        level = (jax.random.uniform(for_state) + GOLDEN * jnp.arange(n)) % 1.0
+        start = jax.random.uniform(for_state)
         uniform = jax.random.uniform(for_label, (n,), minval=1e-9, maxval=1 - 1e-9)
         # what the spectrum says of the label: its law less that at given labels alone
         precision = tau**-2 - wide**-2
@@ -201,27 +200,39 @@ def _added(
             log_p = jax.nn.log_sigmoid(jnp.stack([-log_odds, log_odds]))
             log_weight = jax.scipy.special.logsumexp(log_p + log_total, axis=0)
         p, flat_p = jax.nn.sigmoid(log_odds), jax.nn.sigmoid(log_odds + gain)
-        rc, flat_rc = level < p, level < flat_p
+        rc, flat_rc = _fair_share(p, start), _fair_share(flat_p, start)
 
         def of_state(values, is_rc):
             return jnp.where(is_rc, values[-1], values[0])
 
-        label = of_state(mean, rc) + of_state(tau, rc) * ndtri(uniform)
+        label = of_state(_inside(mean, tau, box, uniform), rc)
         off = (label - of_state(before, rc)) / of_state(wide, rc)
-        inside = ndtr(low) + uniform[None] * (ndtr(high) - ndtr(low))
-        flat = middle + sd * ndtri(jnp.clip(inside, 1e-12, 1 - 1e-12))
+        flat = _inside(middle, sd, box, uniform)
         return Added(
             label=label,
             rc=rc,
             p_rc=p,
             log_prior=-0.5 * off**2 - jnp.log(of_state(wide, rc)),
-            flat=jnp.clip(of_state(flat, flat_rc), *box),
+            flat=of_state(flat, flat_rc),
             flat_rc=flat_rc,
             flat_p_rc=flat_p,
             log_weight=log_weight,
         )
 
     return map_stars(one, (keys, shown, factors), STARS_AT_ONCE)
+
+
+def _fair_share(p: Array, start: Array) -> Array:
+    """Which draws are of the clump, each with its probability: as many as all together promise."""
+    passed = jnp.floor(jnp.cumsum(p) + start)
+    return jnp.diff(passed, prepend=jnp.floor(start)[None]) > 0
+
+
+def _inside(mean: Array, sd: Array, box: Array, uniform: Array) -> Array:
+    """Draws of Gaussians within a box, where a quadratic may not run away, (state, draw)."""
+    low, high = (ndtr((edge - mean) / sd) for edge in box)
+    level = jnp.clip(low + uniform[None] * (high - low), 1e-12, 1 - 1e-12)
+    return jnp.clip(mean + sd * ndtri(level), box[0], box[1])
 
 
 def _log_between(low: Array, high: Array) -> Array:

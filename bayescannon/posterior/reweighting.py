@@ -1,5 +1,6 @@
 """Another prior for posteriors that are already there: no spectrum is touched."""
 
+import warnings
 from functools import partial
 
 import jax
@@ -7,13 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from bayescannon.errors import UserError
+from bayescannon.errors import DataWarning, UserError, plural
 from bayescannon.flags import Flag
 from bayescannon.keys import star_generator
+from bayescannon.posterior.by_state import CLASSIFIED
 from bayescannon.posterior.importance import systematic
 from bayescannon.posterior.methods import MIN_ESS_WEIGHTED
+from bayescannon.posterior.psis import smooth_weights
 from bayescannon.precision import numpyro_rules, require_float64
 from bayescannon.trees import array
+
+FEW = 0.1
+"""Share of effective draws below which a warning is given."""
 
 
 def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
@@ -34,11 +40,17 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
     xarray.DataTree
         As `post`, with as many draws; `sample_stats/ess` is what is left of it, and `LOW_ESS` is
         raised where that is below 70 % of the draws. `attrs` name the new prior and the old.
+        Weights are Pareto-smoothed; a state that a classifier told keeps its probability.
 
     Raises
     ------
     UserError
         If the new prior cannot be used.
+
+    Warns
+    -----
+    DataWarning
+        Where less than a tenth of the draws is left.
     """
     require_float64()
     names = [str(name) for name in array(post, "point/parameter")]
@@ -48,11 +60,11 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
     log_weight = log_new - stats["log_prior"].values
     shape = log_weight.shape
     log_weight = log_weight.reshape(-1, shape[-1])
-    highest = np.max(log_weight, axis=0)
-    weight = np.exp(log_weight - np.where(np.isfinite(highest), highest, 0.0))
-    total = weight.sum(axis=0)
-    weight = np.divide(weight, total, out=np.full_like(weight, np.nan), where=total > 0)
+    weight = np.exp(np.asarray(_smoothed(jnp.asarray(log_weight.T))[0])).T
+    if post.attrs.get("states") == CLASSIFIED:
+        weight = _keep_state(weight, stats["rc"].values.reshape(weight.shape))
     share = 1.0 / (len(weight) * (weight**2).sum(axis=0))
+    _warn(share)
     chosen = _resample(weight, stats["star"].values, seed)
 
     def pick(values: xr.DataArray) -> xr.DataArray:
@@ -62,7 +74,9 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
         return values.copy(data=kept.reshape(shape))
 
     posterior = post["posterior"].to_dataset().map(pick)
-    new = stats.assign(log_prior=(("chain", "draw", "star"), log_new))
+    # draws for ages belong to the draws that were
+    left = [name for name in stats.data_vars if not str(name).startswith("flat_")]
+    new = stats[left].assign(log_prior=(("chain", "draw", "star"), log_new))
     of_draws = [name for name in ("log_prior", "log_likelihood", "rc") if name in new]
     new = new.assign({name: pick(new[name]) for name in of_draws})
     if "rc" in new:
@@ -82,6 +96,33 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
         "reweight_seed": seed,
     }
     return tree
+
+
+_smoothed = jax.jit(jax.vmap(smooth_weights))
+"""Normalised and Pareto-smoothed ln weights (star, draw), and k-hat."""
+
+
+def _keep_state(weight: np.ndarray, rc: np.ndarray) -> np.ndarray:
+    """Weights (draw, star) that leave each state the share of draws it had: a prior of labels says
+    nothing of a state that a classifier told."""
+    out = np.zeros_like(weight)
+    for of_state in (rc, ~rc):
+        total = np.where(of_state, weight, 0.0).sum(axis=0)
+        share = of_state.mean(axis=0) / np.where(total > 0, total, 1.0)
+        out += np.where(of_state, weight * share, 0.0)
+    return out
+
+
+def _warn(share: np.ndarray) -> None:
+    few = int(np.sum(share < FEW))
+    if few:
+        stars = plural(few, "star")
+        warnings.warn(
+            f"{stars} of {len(share)}: the new prior leaves less than {FEW:.0%} of the draws; "
+            "infer under it instead",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def _log_density(prior, draws: np.ndarray, names: list[str]) -> np.ndarray:

@@ -17,7 +17,13 @@ from bayescannon.flags import Flag
 from bayescannon.keys import star_keys
 from bayescannon.model import Model
 from bayescannon.model.by_state import AnyModel, StateModels, parts_of, states_of
-from bayescannon.posterior.by_state import classified, likely_together, mix, of_one_state
+from bayescannon.posterior.by_state import (
+    CLASSIFIED,
+    classified,
+    likely_together,
+    mix,
+    of_one_state,
+)
 from bayescannon.posterior.convolve import convolve
 from bayescannon.posterior.describe import describe
 from bayescannon.posterior.indirect import add_indirect
@@ -113,6 +119,8 @@ def infer(
     models = parts_of(states or model)
     parts = [_Part.of(m, prior) for m in models]
     attrs = attributes(model, method, make_prior(models[0], prior)[1], seed)
+    if states is not None:
+        attrs["states"] = CLASSIFIED
     block_of = partial(_infer_block, states, parts, method, draws, seed)
     if out is None:
         order = likely_together(states, spectra)
@@ -281,8 +289,8 @@ def _starts(model: Model) -> jax.Array:
     if model.population is None or model.channel is not None:
         return origin
     # the components are ordered by weight: more starts cost time and find nothing new
-    heaviest = model.population.labels_of(np.asarray(model.population.mean)[:MAX_STARTS])
-    return jnp.concatenate([origin, jnp.asarray(heaviest)])
+    heaviest = jnp.asarray(model.population.mean)[:MAX_STARTS]
+    return jnp.concatenate([origin, heaviest])
 
 
 def _crop(block: Block, n_star: int) -> Block:
