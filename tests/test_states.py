@@ -12,7 +12,6 @@ from conftest import label_table
 import bayescannon as bc
 from bayescannon.ages.draws import p_rc_of, read_draws
 from bayescannon.data import model_path
-from bayescannon.errors import DataWarning
 from bayescannon.labels import features
 from bayescannon.model import load
 from bayescannon.model.checks import stated_errors
@@ -131,8 +130,7 @@ def test_a_star_does_not_depend_on_its_block(model, test_set, post):
 def test_reweighting_to_flat_equals_inferring_flat_and_keeps_the_state(post, model, test_set):
     """Mean log score of P(rc) of 512 stars within 0.01; masses within 0.2 sd in the median."""
     flat = bc.infer(model, test_set.spectra, "importance", "flat", draws=200)
-    with pytest.warns(DataWarning):
-        after = bc.reweight(post, "flat")
+    after = bc.reweight(post, "flat")
     scores = []
     for tree in (flat, after):
         p = np.clip(tree["sample_stats/p_rc"].values, 1e-3, 1 - 1e-3)

@@ -57,8 +57,8 @@ def read_draws(block: xr.Dataset, stats: xr.Dataset) -> Raw:
     Masses under a flat prior, where the posterior has them: dividing the population out of the
     others would leave few effective draws.
     """
-    feh, own = flat(block.feh.values), "flat_label" in stats
-    mass = stats.flat_label if own else block.ln_mass
+    feh, own = flat(block.feh.values), "flat_ln_mass" in stats
+    mass = stats.flat_ln_mass if own else block.ln_mass
     rc = "flat_rc" if own else "rc"
     return Raw(
         log_mass=flat(mass.values) / np.log(10.0),

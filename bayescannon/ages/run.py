@@ -75,8 +75,8 @@ def infer_ages(
     ----------
     post : xarray.DataTree
         From `infer`: `posterior` with `ln_mass` [ln Msun] and `feh` [dex], and where they are
-        labels `afe` [dex] and `logg` [dex]; `sample_stats/log_prior` is divided out, unless there
-        are draws of the mass under a flat prior (`sample_stats/flat_label`), which are taken then.
+        labels `afe` [dex] and `logg` [dex]; `sample_stats/log_prior` is divided out. Draws of the
+        mass under a flat prior, `sample_stats/flat_ln_mass`, are taken where they are there.
     grid : Parsec, optional
         Isochrone grid; the shipped PARSEC v1.2S one by default.
     prior : {"flat-age", "flat-log-age", "flat-log-mass", "population", "as-inferred"}

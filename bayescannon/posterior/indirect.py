@@ -72,7 +72,7 @@ def add_indirect(
     -------
     Block
         With `p_rc` (star,) and `rc` (star, chain, draw) where the model knows states. Under the
-        population prior draws for ages come beside: `flat_label` and `flat_rc` under a flat prior
+        population prior draws for ages come beside: `flat_<label>` and `flat_rc` under a flat prior
         of the label, with the `flat_log_prior` that is left to be divided out.
     """
     assert model.relation is not None
@@ -92,8 +92,12 @@ def add_indirect(
     else:
         label, rc, p = (np.asarray(a) for a in (found.label, found.rc, found.p_rc))
         left = block.log_prior - found.log_weight
-        per_draw = {"rc": rc, "flat_rc": np.asarray(found.flat_rc), "flat_log_prior": left}
-        per_draw["flat_label"] = pivot + scale * found.flat
+        per_draw = {
+            "rc": rc,
+            "flat_rc": np.asarray(found.flat_rc),
+            "flat_log_prior": left.astype(np.float32),
+        }
+        per_draw[f"flat_{name}"] = (pivot + scale * found.flat).astype(np.float32)
         block = block._replace(log_prior=block.log_prior + found.log_prior)
     knows_states = model.relation.log_odds.shape[1] > 0
     star = dict(block.per_star)

@@ -54,8 +54,8 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
     """
     require_float64()
     names = [str(name) for name in array(post, "point/parameter")]
-    stats = post["sample_stats"].to_dataset()
-    draws = np.stack([array(post, f"posterior/{name}") for name in names], axis=-1)
+    labels, stats = _widest(post)
+    draws = np.stack([labels[name].values for name in names], axis=-1)
     log_new = _log_density(new_prior, draws, names)
     log_weight = log_new - stats["log_prior"].values
     shape = log_weight.shape
@@ -73,14 +73,13 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
         kept = np.where(np.isfinite(share), np.take_along_axis(flat, chosen, axis=0), np.nan)
         return values.copy(data=kept.reshape(shape))
 
-    posterior = post["posterior"].to_dataset().map(pick)
-    # draws for ages belong to the draws that were
-    left = [name for name in stats.data_vars if not str(name).startswith("flat_")]
-    new = stats[left].assign(log_prior=(("chain", "draw", "star"), log_new))
+    posterior = labels.map(pick)
+    new = stats.assign(log_prior=(("chain", "draw", "star"), log_new))
     of_draws = [name for name in ("log_prior", "log_likelihood", "rc") if name in new]
     new = new.assign({name: pick(new[name]) for name in of_draws})
     if "rc" in new:
-        new = new.assign(p_rc=new["rc"].mean(("chain", "draw")))
+        in_clump = stats["rc"].values.reshape(weight.shape)
+        new = new.assign(p_rc=("star", np.sum(weight * in_clump, axis=0)))
     # a method that does not know its effective size drew independently
     ess = np.where(np.isnan(stats["ess"]), len(weight), stats["ess"]) * share
     low = ~(ess >= MIN_ESS_WEIGHTED * len(weight)) & np.isfinite(stats["chi2"].values)
@@ -96,6 +95,16 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
         "reweight_seed": seed,
     }
     return tree
+
+
+def _widest(post: xr.DataTree) -> tuple[xr.Dataset, xr.Dataset]:
+    """Labels and `sample_stats`; draws under a flat prior in place of others, where there are."""
+    labels, stats = post["posterior"].to_dataset(), post["sample_stats"].to_dataset()
+    flat = [str(name) for name in stats.data_vars if str(name).startswith("flat_")]
+    found = {name.removeprefix("flat_"): stats[name] for name in flat}
+    labels = labels.assign({name: values for name, values in found.items() if name in labels})
+    stats = stats.drop_vars(flat)
+    return labels, stats.assign({k: v for k, v in found.items() if k in stats})
 
 
 _smoothed = jax.jit(jax.vmap(smooth_weights))

@@ -97,6 +97,8 @@ class Fitted(NamedTuple):
     coefficients: Float[np.ndarray, "draw feature"]
     scatter: Float[np.ndarray, "draw"]
     error_scale: Float[np.ndarray, "draw"]
+    width: Float[np.ndarray, "feature"]
+    """Prior sd of every coefficient."""
     missed: Float[np.ndarray, ""]
     """Mean square of (catalogue - expected), what the label errors of the spectrum do taken out."""
 
@@ -135,7 +137,7 @@ def relation_program(
     observed: Stars | None,
     stated: Stars,
     own: Stars,
-    kind: Int[np.ndarray, "feature"],
+    width: Float[Array, "feature"],
     prior_ln_scale: float,
 ) -> None:
     """Define the regression of one state as a NumPyro program.
@@ -148,13 +150,11 @@ def relation_program(
         Catalogue values and the variance of their errors as stated.
     own : (star,)
         Variance that the spectra's own errors give to g . v.
-    kind : (feature,)
-        See `kinds`.
+    width : (feature,)
+        Prior sd of every coefficient: of most by evidence, one for each of `kinds`.
     prior_ln_scale : float
         Sd of ln f.
     """
-    size = numpyro.sample("size", dist.HalfNormal(1.0).expand([5]))
-    width = jnp.where(kind == 0, jnp.sqrt(FLAT), jnp.asarray(size)[kind])
     g = numpyro.sample("coefficients", dist.Normal(0.0, width).to_event(1))
     tau = numpyro.sample("scatter", dist.HalfNormal(1.0))
     f = numpyro.sample("error_scale", dist.LogNormal(0.0, prior_ln_scale))
@@ -215,7 +215,8 @@ def regress(
     draws = [solved[i].draw(rng) for i in chosen]
     missed = np.mean((observed - v @ top.mean) ** 2 - own)
     f = np.sqrt(nodes.f2[chosen])
-    return Fitted(np.array(draws), np.sqrt(nodes.tau2[chosen]), f, missed)
+    width = _precision(kind, size) ** -0.5
+    return Fitted(np.array(draws), np.sqrt(nodes.tau2[chosen]), f, width, missed)
 
 
 class _Solved(NamedTuple):
