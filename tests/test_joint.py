@@ -416,7 +416,7 @@ def test_models_remember_their_uncertainty_and_it_is_that_of_predict_sd(model, t
 def test_the_band_around_a_prediction_holds_the_models_error(model):
     """4000 draws of t10 errors of 0.02 in the labels: sds are known to 1.5 %, within 10 %."""
     law = LabelError(np.eye(10), np.eye(3), 4e-4 * np.eye(3), 10.0, 0.5)
-    own = model.direct
+    own = replace(model.direct, uncertainty=np.zeros((96, 10, 10)))
     at = own.scaling.pivot[None]
     sd = [replace(own, label_error=error).predict_sd(at)[0] for error in (None, law)]
     wider = np.sqrt(sd[1] ** 2 - sd[0] ** 2)
