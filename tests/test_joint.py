@@ -448,6 +448,7 @@ def test_models_remember_their_uncertainty_and_it_is_that_of_predict_sd(model, t
 
 def test_the_band_around_a_prediction_holds_the_models_error(model):
     """4000 draws of t10 errors of 0.02 in the labels: sds are known to 1.5 %, within 10 %."""
+    model = model.direct
     n = len(model.labels)
     law = LabelError(np.eye(model.coefficients.shape[1]), np.eye(n), 4e-4 * np.eye(n), 10.0, 0.5)
     with_error, at = replace(model, label_error=law), model.scaling.pivot[None]
