@@ -8,7 +8,6 @@ import os
 import tomllib
 from dataclasses import MISSING, dataclass, field, fields, replace
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 from bayescannon.errors import UserError, reason
@@ -171,17 +170,21 @@ class Recipe:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Recipe:
-        """Read a recipe file.
+        """Read a recipe file, that of a model folder, or that of the model of this name that ships.
 
         Raises
         ------
         UserError
             If the file is missing, no TOML, or a key is unknown or has a wrong value.
         """
-        if not Path(path).is_file():
+        from bayescannon.data import or_shipped
+
+        file = or_shipped(path)
+        file = file / "recipe.toml" if file.is_dir() else file
+        if not file.is_file():
             raise UserError(f"{path}: no such recipe")
         try:
-            return cls.loads(Path(path).read_text(encoding="utf-8-sig"))
+            return cls.loads(file.read_text(encoding="utf-8-sig"))
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -258,36 +261,26 @@ def _is_number(value: Any) -> bool:
 
 def _check(recipe: Recipe) -> None:
     """Refuse values that are of the right type and cannot be used, each with what to do."""
-    names, training = recipe.labels.names, recipe.training
-    share, scale = "use 0 or a small positive number", "use 1 or so"
-    carried = [name for name in training.carried if name not in names]
-    errors, shares = training.label_errors.values(), training.noise_shares
+    names, pixels, errors = recipe.labels.names, recipe.pixels, recipe.errors
+    training, carried = recipe.training, recipe.training.carried
+    strange = ", ".join(name for name in carried if name not in names)
+    sizes, shares = training.label_errors.values(), training.noise_shares
+    small = "use 0 or a small positive number"
+    noisy, indirect = "needs 'training.noisy_labels = true'", "needs a label in 'training.carried'"
     rules = (
         ("labels.names", names and len(set(names)) == len(names), "give one or more different"),
         ("labels.degree", recipe.labels.degree in (1, 2, 3), "use 1, 2 or 3"),
-        ("pixels.error_floor", 0 <= recipe.pixels.error_floor < math.inf, share),
-        ("pixels.max_error", recipe.pixels.max_error > 0, "use 10 or so"),
-        ("errors.photon_scale", 0 < recipe.errors.photon_scale < math.inf, scale),
-        ("errors.photon_floor", 0 <= recipe.errors.photon_floor < math.inf, share),
+        ("pixels.error_floor", 0 <= pixels.error_floor < math.inf, small),
+        ("pixels.max_error", pixels.max_error > 0, "use 10 or so"),
+        ("errors.photon_scale", 0 < errors.photon_scale < math.inf, "use 1 or so"),
+        ("errors.photon_floor", 0 <= errors.photon_floor < math.inf, small),
         ("inference.max_chi2", recipe.inference.max_chi2 > 0, "use a positive number"),
         ("inference.prior", recipe.inference.prior in PRIORS, f"use {' or '.join(PRIORS)}"),
-        ("training.carried", not carried, f"{', '.join(carried)} is not a label"),
-        (
-            "training.carried",
-            not training.carried or training.noisy_labels,
-            "needs 'training.noisy_labels = true'",
-        ),
-        (
-            "training.carried",
-            len(training.carried) < len(names),
-            "names all labels: spectra must show one",
-        ),
-        (
-            "training.by_state",
-            not training.by_state or training.carried,
-            "needs a label in 'training.carried'",
-        ),
-        ("training.carried", len(training.carried) < 2, "name one label"),
+        ("training.carried", not strange, f"{strange} is not a label"),
+        ("training.carried", training.noisy_labels or not carried, noisy),
+        ("training.carried", len(carried) < len(names), "names all labels: one must be direct"),
+        ("training.by_state", carried or not training.by_state, indirect),
+        ("training.carried", len(carried) < 2, "name one label"),
         (
             "training.noise_shares",
             not shares or (set(shares) <= SHARES and min(shares.values()) >= 0),
@@ -299,7 +292,7 @@ def _check(recipe: Recipe) -> None:
             f"shares add up to {sum(shares.values()):g}, not 1",
         ),
         ("training.factors", training.factors >= 0, "use 0 or more"),
-        ("training.label_errors", all(0 < e < math.inf for e in errors), "errors must be positive"),
+        ("training.label_errors", all(0 < x < math.inf for x in sizes), "errors must be positive"),
         ("training.label_error_prior", training.label_error_prior > 0, "use more than 0, or inf"),
     )
     for key, fits, advice in rules:

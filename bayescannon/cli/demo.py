@@ -19,7 +19,7 @@ from bayescannon.catalog import build_catalog, write_catalog
 from bayescannon.catalog.block import in_single
 from bayescannon.cli.console import Overwrite, Seed, console, progress, text_table
 from bayescannon.cli.model import training_progress
-from bayescannon.data import lines, model_path
+from bayescannon.data import lines
 from bayescannon.files import output
 from bayescannon.flags import Tally
 from bayescannon.labels import label_arrays
@@ -65,7 +65,7 @@ def demo(
     stated; cross-validation takes the `apokasc` ones, whose masses are real.
     """
     seconds: dict[str, float] = {}
-    real = Recipe.load(model_path(RECIPE) / "recipe.toml")
+    real = Recipe.load(RECIPE)
     recipe = replace(real, training=replace(real.training, noise_shares={}))
     with output(out, DEMO, overwrite) as beside:
         (beside / "figures").mkdir(parents=True)
@@ -96,7 +96,7 @@ def demo(
             "ages_trained", "ages by a model trained on age", test_stars, seconds
         ) as update:
             by_age = infer(
-                Model.load(model_path(AGE_MODEL)),
+                Model.load(AGE_MODEL),
                 test.spectra,
                 "importance",
                 seed=seed,

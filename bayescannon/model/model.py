@@ -178,7 +178,7 @@ class Model:
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Model:
-        """Read a model folder.
+        """Read a model folder, or the model of this name that ships.
 
         Raises
         ------
@@ -278,8 +278,13 @@ class Model:
         UserError
             If a label is missing, or the model was stored without `uncertainty`.
         """
+        if self.uncertainty is None:
+            raise UserError(
+                f"model {self.name!r} was stored without the uncertainty of its coefficients: "
+                "train it again from its recipe"
+            )
         v = self._features(labels)
-        noise = np.einsum("ni,pij,nj->np", v, self._uncertainty, v, optimize=True)
+        noise = np.einsum("ni,pij,nj->np", v, self.uncertainty, v, optimize=True)
         variance = noise + self.scatter**2 + np.sum(self.factors**2, axis=1)
         if self.label_error is not None:
             degree, own = self.recipe.labels.degree, self.direct
@@ -319,12 +324,3 @@ class Model:
 
     def _features(self, labels) -> np.ndarray:
         return np.asarray(features(jnp.asarray(self.scaled(labels)), self.recipe.labels.degree))
-
-    @property
-    def _uncertainty(self) -> np.ndarray:
-        if self.uncertainty is None:
-            raise UserError(
-                f"model {self.name!r} was stored without the uncertainty of its coefficients: "
-                "train it again from its recipe"
-            )
-        return self.uncertainty
