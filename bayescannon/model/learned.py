@@ -20,7 +20,7 @@ from bayescannon.training import (
     pose,
     shrink,
 )
-from bayescannon.training.relation import Shown
+from bayescannon.training.regression import Shown
 
 STARS_PER_FEATURE = 4
 """A state with fewer stars has no relation of its own."""

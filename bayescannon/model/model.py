@@ -132,6 +132,9 @@ class Model:
         keep = np.array([self.labels.index(name) for name in recipe.labels.names])
         there = features_of(keep, len(self.labels), recipe.labels.degree)
         shown = self.coefficients - self.factors @ np.asarray(self.relation.response)
+        uncertainty = self.uncertainty
+        if uncertainty is not None:
+            uncertainty = uncertainty[:, there][:, :, there]
         return replace(
             self,
             recipe=recipe,
@@ -140,7 +143,7 @@ class Model:
             coefficients=shown[:, there],
             population=None if self.population is None else self.population.marginal(keep),
             relation=None,
-            uncertainty=None,
+            uncertainty=uncertainty,
         )
 
     @cached_property

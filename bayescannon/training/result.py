@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from bayescannon.training.budget import Residuals
 from bayescannon.training.e_step import Moments
 from bayescannon.training.layout import Layout, Parameters
-from bayescannon.training.relation import Shown
+from bayescannon.training.regression import Shown
 from bayescannon.training.sums import Sums
 from bayescannon.typing import Array, Coefficients, Factors, Pixels, StarLabels
 
