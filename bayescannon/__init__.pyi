@@ -14,6 +14,7 @@ from . import validation as validation
 from .ages import Parsec as Parsec
 from .ages import infer_ages as infer_ages
 from .catalog import build_catalog as build_catalog
+from .catalog import read_catalog as read_catalog
 from .catalog import run_catalog as run_catalog
 from .catalog import write_catalog as write_catalog
 from .errors import UserError as UserError
@@ -22,6 +23,7 @@ from .labels import paper_selection as paper_selection
 from .labels import seismic_logg as seismic_logg
 from .labels import seismic_mass as seismic_mass
 from .labels import training_cuts as training_cuts
+from .labels import training_set as training_set
 from .model import Model as Model
 from .posterior import infer as infer
 from .posterior import open_posterior as open_posterior

@@ -8,7 +8,6 @@ import os
 import tomllib
 from dataclasses import MISSING, dataclass, field, fields
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 from bayescannon.errors import UserError, reason
@@ -156,17 +155,21 @@ class Recipe:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Recipe:
-        """Read a recipe file.
+        """Read a recipe file, that of a model folder, or that of the model of this name that ships.
 
         Raises
         ------
         UserError
             If the file is missing, no TOML, or a key is unknown or has a wrong value.
         """
-        if not Path(path).is_file():
+        from bayescannon.data import or_shipped
+
+        file = or_shipped(path)
+        file = file / "recipe.toml" if file.is_dir() else file
+        if not file.is_file():
             raise UserError(f"{path}: no such recipe")
         try:
-            return cls.loads(Path(path).read_text(encoding="utf-8-sig"))
+            return cls.loads(file.read_text(encoding="utf-8-sig"))
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -10,6 +10,7 @@ from bayescannon.errors import UserError
 from bayescannon.plain import as_words
 
 _REPEAT = re.compile(r"#\d+$")
+_PREFIX = re.compile(r"(2MASS[ -]*J?|2M|AP|J|KIC[ -]*)(?=\d)", re.IGNORECASE)
 
 
 class Namer:
@@ -39,6 +40,19 @@ class Namer:
 def star_of(name: str) -> str:
     """Name of the star that a row is of: X for X and for X#2."""
     return _REPEAT.sub("", name)
+
+
+def key_of(name: str) -> str:
+    """What two catalogues' names of one star share: without case, padding, prefix, leading zeros.
+
+    `2MASS J00004994+1621552` and `2m00004994+1621552` are one star, and so are `KIC 006448890` and
+    `6448890`. A number that stands for none (0, -1, -9999) is "".
+    """
+    star, mark, row = name.strip().partition("#")
+    key = _PREFIX.sub("", star, count=1).strip().upper()
+    if re.fullmatch(r"-?\d+", key):
+        key = "" if int(key) <= 0 else str(int(key))
+    return key + mark + row
 
 
 def as_ids(values) -> np.ndarray:

@@ -23,7 +23,7 @@ from bayescannon.posterior.prior import population_prior
 from bayescannon.trees import array
 from studies.from_model import simulate_stars
 
-EDGES = (0, 25, 50, 75, 100, 150, 200, 300, 500, np.inf)
+EDGES = (0, 10, 25, 50, 75, 100, 150, 200, 300, 500, np.inf)
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 import bayescannon as bc
+from bayescannon.catalog.block import PARTS
 from bayescannon.data import model_path
 from benchmarks.ingest import make_files
 from studies.from_model import simulate_stars
@@ -108,7 +109,7 @@ def _kill_dask_workers(folder: Path, words: Callable[[Path], list[str]], kills: 
         for trial in range(kills):
             out = words(folder / f"trial-{trial}")
             running = subprocess.Popen([*out, "--scheduler", cluster.scheduler_address])
-            parts = folder / f"trial-{trial}" / "catalog.parquet"
+            parts = folder / f"trial-{trial}" / PARTS
             while running.poll() is None and len(list(parts.glob("*.parquet"))) < 2:
                 time.sleep(0.02)
             died = cluster.workers[trial % 2].process.process.pid

@@ -32,6 +32,16 @@ class SimulatedSpectra(Spectra):
         return SimulatedSpectra(self.model, self.which[rows], self.seed)
 
     @property
+    def column_names(self) -> list[str]:
+        """None."""
+        return []
+
+    @property
+    def semi_synthetic(self) -> bool:
+        """All are simulated."""
+        return True
+
+    @property
     def star_id(self) -> np.ndarray:
         """Names of the stars, (star,)."""
         return np.array([f"made-{k:06d}" for k in self.which])

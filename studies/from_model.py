@@ -12,7 +12,7 @@ from bayescannon.model import Model
 from bayescannon.model.by_state import StateModels, states_of
 from bayescannon.posterior.convolve import convolve
 from bayescannon.posterior.prior import population_prior
-from bayescannon.spectra import Spectra
+from bayescannon.spectra import SIMULATED, Spectra
 
 SNR = (20.0, 400.0)
 """Range of the signal-to-noise ratio per pixel, uniform in its logarithm."""
@@ -95,7 +95,7 @@ def simulate_stars(
     spread = np.hypot(1 / snr[:, None], model.scatter)
     flux = model.predict(model.scaling.to_labels(shown)) + along @ model.factors.T + spread * noise
     ivar = np.where(model.usable, snr[:, None] ** 2, 0.0)
-    axis = {"channel": model.channel}
+    axis = {"channel": model.channel, "columns": {SIMULATED: np.ones(len(flux), bool)}}
     spectra = Spectra(model.wavelength, np.where(model.usable, flux, 0.0), ivar, star_id, **axis)
     return SimulatedStars(labels, snr, spectra)
 
@@ -108,7 +108,7 @@ def _of_states(states: StateModels, n: int, seed: int, prior, labels, rc) -> Sim
         rc = np.array(levels) < states.share_rc
     chosen = np.asarray(rc)[:, None]
     (flux, ivar), (other, _) = (s.spectra.arrays() for s in (a, b))
-    axis = {"channel": states.channel}
+    axis = {"channel": states.channel, "columns": a.spectra.columns}
     flux = np.where(chosen, other, flux)
     spectra = Spectra(states.wavelength, flux, ivar, a.spectra.star_id, **axis)
     return SimulatedStars(np.where(chosen, b.labels, a.labels), a.snr, spectra)

@@ -114,7 +114,7 @@ def test_catalogue_from_a_table_in_one_command(tmp_path, monkeypatch, capsys):
     assert ((table["flags"] & int(Flag.BAD_STAR)) != 0).nonzero()[0].tolist() == [3]
     assert np.isfinite(table["age_q50"]).mean() > 0.9
     folder = {entry.name for entry in (tmp_path / "masses").iterdir()}
-    assert folder == {"catalog.parquet", "manifest.json"}
+    assert folder == {"blocks", "manifest.json"}
     assert run_cli(monkeypatch, *words, "--seed", "1") == 2
     assert "seed" in capsys.readouterr().err
     assert run_cli(monkeypatch, "catalog", path, "--table", path) == 2

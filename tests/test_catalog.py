@@ -67,9 +67,18 @@ def post() -> xr.DataTree:
     return tree
 
 
+CARRY = {
+    "gaia_id": np.array([5853498713190525696, -1, 3]),
+    "ra": np.array([263.478474, np.nan, 0.1]),
+    "dec": np.array([-27.884539, 0.0, 0.1]),
+    "field": np.array(["000+02", "", "M13"]),
+    "snr": np.array([150.25, np.nan, 30.0]),
+}
+
+
 @pytest.fixture(scope="module")
 def table(post) -> QTable:
-    return bc.build_catalog(post, bc.infer_ages(post, p_rc=0.5))
+    return bc.build_catalog(post, bc.infer_ages(post, p_rc=0.5), carry=CARRY)
 
 
 def test_the_page_of_columns_is_that_of_the_glossary():
@@ -132,6 +141,68 @@ def test_a_star_without_a_posterior_is_a_row_of_nan_with_flags(table):
     assert bc.flags.Flag.NO_AGE in flags
 
 
+def test_columns_carried_come_after_the_name_in_full_precision(table):
+    assert table.colnames[1:6] == list(CARRY)
+    assert table["gaia_id"].tolist() == [5853498713190525696, -1, 3]
+    assert table["ra"][0] == 263.478474 * u.deg
+    assert table["field"].tolist() == ["000+02", "", "M13"]
+    assert table["teff_q50"].dtype == np.float32
+
+
+def test_good_is_the_flag_word_without_warnings(table):
+    np.testing.assert_array_equal(table["good"], bc.flags.good(table["flags"]))
+    assert table["good"].tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("suffix", ["fits", "ecsv", "csv", "parquet", "vot"])
+def test_every_format_comes_back_as_it_was_written(table, tmp_path, suffix):
+    named = table.copy()
+    named["star_id"] = ["X", "X#2", "\u03b1 Boo"]
+    path = tmp_path / f"c.{suffix}"
+    bc.write_catalog(named, path)
+    back = bc.read_catalog(path)
+    assert back.colnames == table.colnames
+    for name in table.colnames:
+        assert back[name].dtype.kind == table[name].dtype.kind, name
+        np.testing.assert_array_equal(back[name], named[name], name)
+        assert back[name].unit == table[name].unit, name
+        assert back[name].info.description == table[name].info.description, name
+    assert back.meta["flags"] == table.meta["flags"]
+    assert back.meta["post_model"] == "made"
+    assert back.meta["data"] == "as given"
+    bc.write_catalog(back, path, overwrite=True)
+
+
+def test_the_pair_of_files_of_the_cds(table, tmp_path):
+    named = table.copy()
+    named.meta |= {"title": "Ages of three stars", "authors": "A. Nobody"}
+    bc.write_catalog(named, tmp_path / "c.cds")
+    names = {p.name for p in (tmp_path / "c.cds").iterdir()}
+    assert names == {".bayescannon", "ReadMe", "catalog.dat"}
+    readme = (tmp_path / "c.cds" / "ReadMe").read_text()
+    assert "A. Nobody" in readme
+    assert max(map(len, readme.splitlines())) <= 80
+    back = bc.read_catalog(tmp_path / "c.cds")
+    np.testing.assert_allclose(back["RAdeg"][0], 263.478474 * u.deg)
+    np.testing.assert_allclose(back["lnM"][:2], table["ln_mass_mean"][:2], atol=5e-4)
+    assert back["Teff"].unit == u.K
+    bc.write_catalog(named, tmp_path / "c.cds", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("style", "name", "source"),
+    [("apogee", "TEFF_ERR", "teff_std"), ("gaia", "age_gyr_lower", "age_q16")],
+)
+def test_columns_under_other_names(table, tmp_path, style, name, source):
+    more = bc.catalog.with_aliases(table, style)
+    for suffix in ("fits", "vot", "csv"):
+        bc.write_catalog(more, tmp_path / f"c.{suffix}")
+        back = bc.read_catalog(tmp_path / f"c.{suffix}")
+        np.testing.assert_array_equal(np.float32(back[name].value), table[source].value)
+    with pytest.raises(bc.UserError, match="use apogee or gaia"):
+        bc.catalog.with_aliases(table, "galah")
+
+
 @pytest.mark.parametrize("suffix", ["fits", "ecsv", "parquet", "vot"])
 def test_round_trip_with_units_and_descriptions(table, tmp_path, suffix):
     path = tmp_path / f"catalog.{suffix}"
@@ -168,7 +239,7 @@ def test_the_machine_readable_table_has_the_columns_of_the_paper(table, tmp_path
     back = Table.read(tmp_path / "catalog.mrt", format="ascii.mrt")
     labels = ("Teff", "logg", "FeH", "aFe", "lnM", "lnAge")
     named = [name for label in labels for name in (label, f"e_{label}")]
-    assert back.colnames == ["ID", *named, "chi2", "Flags"]
+    assert back.colnames == ["ID", "Gaia", "RAdeg", "DEdeg", "SNR", *named, "chi2", "Flags"]
     np.testing.assert_allclose(back["lnM"][:2], table["ln_mass_mean"][:2], atol=5e-4)
     np.testing.assert_allclose(back["lnAge"][:2], np.log(table["age_q50"][:2].value), atol=5e-4)
     assert np.ma.is_masked(back["lnM"][2])

@@ -13,7 +13,8 @@ import weakref
 import numpy as np
 import pytest
 import xarray as xr
-from astropy.table import QTable
+from astropy import units as u
+from astropy.table import QTable, Table
 from conftest import digests
 from typer.testing import CliRunner
 
@@ -22,6 +23,7 @@ from bayescannon.catalog import block
 from bayescannon.catalog.block import BlockMaker, part_path
 from bayescannon.catalog.manifest import describe_run
 from bayescannon.cli.app import app
+from bayescannon.errors import DataWarning
 from bayescannon.files import work_in
 from bayescannon.flags import Flag
 from bayescannon.marks import RUN
@@ -161,11 +163,11 @@ def test_a_star_that_breaks_a_later_step_is_the_only_one_lost(
 ):
     bad, build = str(whole[0]["star_id"][133]), block.build_catalog
 
-    def breaks(post, ages):
+    def breaks(post, ages, **rest):
         here = post["posterior"].star.values == bad
         if np.isfinite(post["posterior"]["teff"].values[..., here]).any():
             raise ValueError("no such age")
-        return build(post, ages)
+        return build(post, ages, **rest)
 
     monkeypatch.setattr(block, "build_catalog", breaks)
     table = _run(places, tmp_path / "run")
@@ -306,6 +308,47 @@ def test_the_command_makes_files_and_a_summary(places, tmp_path):
     for message, more in refused.items():
         with pytest.raises(bc.UserError, match=message):
             CliRunner().invoke(app, [str(w) for w in [*words, *more]], catch_exceptions=False)
+
+
+def test_what_the_survey_knows_and_what_made_it_go_into_the_catalogue(places, scenario, tmp_path):
+    """Of the store and of a table; and semi-synthetic spectra are called so to the end."""
+    stars = scenario.spectra[:5]
+    known = {"semi_synthetic": np.ones(5, bool), "rv": np.arange(5.0)}
+    stars.with_columns(known).save(tmp_path / "spectra.zarr")
+    about = Table(
+        {"APOGEE_ID": [b"star-003  ", b"star-000"], "RA": [1.5, 2.5], "FIELD": ["a", "b"]}
+    )
+    about["GAIAEDR3_SOURCE_ID"] = [5853498713190525696, 2]
+    about.write(tmp_path / "allStar.fits")
+    words = ["catalog", tmp_path / "spectra.zarr", "--model", places / "model", "--draws", "50"]
+    words += ["--method", "laplace", "--carry", tmp_path / "allStar.fits", "--aliases", "gaia"]
+    words += ["--out", tmp_path / "run", "--json"]
+    done = CliRunner().invoke(app, [str(w) for w in words], catch_exceptions=False)
+    assert json.loads(done.stdout)["data"] == "semi-synthetic"
+    back = bc.read_catalog(tmp_path / "run" / "catalog.fits")
+    assert back.colnames[:5] == ["star_id", "gaia_id", "ra", "field", "rv"]
+    assert back["gaia_id"].tolist() == [2, -1, -1, 5853498713190525696, -1]
+    np.testing.assert_array_equal(back["ra"].value, [2.5, np.nan, np.nan, 1.5, np.nan])
+    assert (back["rv"] == [0, 1, 2, 3, 4] * u.km / u.s).all()
+    np.testing.assert_array_equal(back["teff"], back["teff_q50"])
+    made = back.meta["run"]
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert made == manifest
+    assert made["recipe"] == scenario.model.recipe.dumps()
+    assert made["command"].startswith("bayescannon")
+    assert back.meta["data"] == "semi-synthetic"
+    about["APOGEE_ID"] = ["elsewhere", "nowhere"]
+    about.write(tmp_path / "other.csv")
+    with pytest.raises(bc.UserError, match=r"other\.csv: holds none of the 5 stars"):
+        bc.catalog.carried(stars.star_id, tmp_path / "other.csv")
+
+
+def test_a_model_of_simulated_spectra_warns_when_used_on_others(scenario):
+    marked = scenario.spectra.with_columns({"semi_synthetic": np.ones(200, bool)})
+    model = bc.train(marked, scenario.labels, scenario.recipe)
+    assert bc.infer(model, marked[:2], "laplace", draws=10).attrs["data"] == "semi-synthetic"
+    with pytest.warns(DataWarning, match="'small' was trained on semi-synthetic spectra"):
+        bc.infer(model, scenario.spectra[:2], "laplace", draws=10)
 
 
 def test_trees_that_are_released_are_freed_without_the_garbage_collector():

@@ -36,7 +36,9 @@ def test_flags_add_up_and_explain_themselves(raised):
 
 
 def test_good_stars_have_no_bit_but_warnings_and_one_line_counts_them_all():
-    column = np.array([0, Flag.LOW_ESS, WARNINGS, Flag.BAD_CHI2, Flag.BAD_CHI2 | Flag.LOW_ESS])
+    column = np.array(
+        [0, Flag.SEVERAL_MODES, WARNINGS, Flag.BAD_CHI2, Flag.BAD_CHI2 | Flag.LOW_ESS]
+    )
     assert good(column).tolist() == [True, True, True, False, False]
     assert Tally.of(column) == (5, 4, 2)
     assert str(Tally.of(column)) == "5 stars: 1 without a flag, 2 with warnings, 2 bad"

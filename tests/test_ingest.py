@@ -68,7 +68,8 @@ def test_a_store_holds_what_memory_holds(files, tmp_path, small_chunks):
     for name in ("flux", "ivar", "star_id"):
         np.testing.assert_array_equal(getattr(made.spectra, name), getattr(kept.spectra, name))
     assert set(kept.spectra.columns) == {
-        *("source", "checksum", "snr", "star_flags", "bad_star", "continuum")
+        *("source", "checksum", "snr", "star_flags", "bad_star", "continuum"),
+        *("ra", "dec", "field", "telescope", "rv"),
     }
     for name, values in made.spectra.columns.items():
         np.testing.assert_array_equal(kept.spectra.columns[name], values)
@@ -167,6 +168,7 @@ def test_stores_of_many_stars_open(tmp_path):
     }
     numbers = {"snr": np.ones(n), "star_flags": np.zeros(n, int), "bad_star": np.zeros(n, bool)}
     blank = np.ones((n, 7214), np.float32)
+    numbers |= {name: np.zeros(n, kind) for name, kind in block.ABOUT.items()}
     grown.append(blank, blank, {**words, **numbers, "continuum": np.ones((n, 9))})
     assert list(bc.Spectra.open(tmp_path / "a.zarr").star_id) == list(words["star_id"])
 
@@ -204,6 +206,15 @@ def test_stars_with_bad_flags_are_marked(tmp_path):
     assert list(columns["star_flags"]) == [0, 16, 512]
     assert list(columns["bad_star"]) == [False, True, False]
     np.testing.assert_array_equal(columns["snr"], [80.5, 81.5, 82.5])
+
+
+def test_headers_say_where_a_star_is_and_how_it_moves(giants):
+    known = giants.columns
+    np.testing.assert_array_equal(known["ra"], [0.208093, 263.478474])
+    np.testing.assert_array_equal(known["dec"], [16.365355, -27.884539])
+    assert known["field"].tolist() == ["105-45", "000+02"]
+    assert known["telescope"].tolist() == ["apo25m", ""]  # the header of DR17 has none
+    np.testing.assert_allclose(known["rv"], [0.0148631, 15.6814105], rtol=1e-6)
 
 
 def test_real_giants_near_aspcap_or_flagged(four_label, giants):

@@ -181,7 +181,7 @@ def test_a_name_that_cannot_be_is_told(scenario, thesis, monkeypatch):
         (thesis / "thesis.tex" / "out", FOLDER, "is not a folder"),
         (thesis.parent / "a.zarr" / "post", POSTERIOR, "lies inside the store"),
         (thesis.parent / "post.nc", POSTERIOR, "a folder is written, not a .nc file"),
-        (thesis.parent / "s.csv", CATALOG, r"cannot write \.csv; use one of \.fits"),
+        (thesis.parent / "s.dat", CATALOG, r"cannot write \.dat; use one of \.fits"),
         (thesis.parent / "S.FITS.gz", CATALOG, "cannot write"),
         (thesis, CATALOG, "cannot write no suffix"),
         (thesis, PIXELS, "is not a file"),

@@ -47,9 +47,9 @@ STARS_AT_ONCE = 16
 AS_INFERRED = "as-inferred"
 MANY = 0.05
 """A flag is raised where more than this share of a posterior is concerned."""
-FEW_DRAWS = 50
+FEW_DRAWS = 10
 """LOW_ESS where dividing the label prior out leaves fewer draws than this: other draws then move
-the age's median by 0.3 of its sd or more, which adds 5 % to its error (measured,
+the age's median by half its sd or more, which adds 12 % to its error (measured,
 `python -m benchmarks.age_draws`)."""
 DRAWS_FOR_P_RC = 50
 """P(rc) is averaged over about this many draws: more would not change it by 0.01."""

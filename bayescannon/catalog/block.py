@@ -11,10 +11,11 @@ from astropy.table import QTable
 
 from bayescannon.ages import Parsec, infer_ages
 from bayescannon.catalog.build import build_catalog
+from bayescannon.catalog.carry import known_of
 from bayescannon.catalog.write import write_part
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
-from bayescannon.flags import Flag
+from bayescannon.flags import Flag, Tally
 from bayescannon.marks import AGES as AGE_STORE
 from bayescannon.marks import POSTERIOR, put_mark
 from bayescannon.model.by_state import AnyModel
@@ -25,7 +26,7 @@ from bayescannon.trees import release
 
 STARS_PER_BLOCK = 1024
 """Also the stars in a chunk of the stores of draws: no two blocks write to one chunk."""
-POSTERIORS, AGES, PARTS, FAILED = "posteriors.zarr", "ages.zarr", "catalog.parquet", "failed.ecsv"
+POSTERIORS, AGES, PARTS, FAILED = "posteriors.zarr", "ages.zarr", "blocks", "failed.ecsv"
 MACHINE = (UserError, OSError, MemoryError)
 """What is no star's fault: it stops the run, which goes on when it is mended."""
 
@@ -38,18 +39,6 @@ class Result(NamedTuple):
     table: QTable
     failed: dict[str, str]
     """Name of a star to the error that stopped it."""
-
-
-class Done(NamedTuple):
-    """A block that is on disk: how many stars it has, and how many of them are flagged."""
-
-    stars: int
-    flagged: int
-
-    @classmethod
-    def of(cls, flags: np.ndarray) -> "Done":
-        """Count stars and those with a flag."""
-        return cls(len(flags), int((np.asarray(flags) != 0).sum()))
 
 
 @dataclass(frozen=True)
@@ -66,7 +55,7 @@ class BlockMaker:
     stars_per_block: int = STARS_PER_BLOCK
     keep_draws: bool = True
 
-    def __call__(self, k: int) -> Done:
+    def __call__(self, k: int) -> Tally:
         """Make and write block k."""
         result = self.make(k)
         if self.keep_draws and not self.has_stores:
@@ -116,6 +105,7 @@ class BlockMaker:
             ) from error
         lost = np.isin(np.asarray(result.table["star_id"]), list(failed))
         result.table["flags"][lost] |= int(Flag.FAILED)
+        result.table["good"][lost] = False
         return result._replace(failed=failed)
 
     def _steps(self, part: Spectra) -> Result:
@@ -123,7 +113,8 @@ class BlockMaker:
         trees = {POSTERIORS: infer(self.model, part, **self.infer_settings)}
         if self.grid is not None:
             trees[AGES] = infer_ages(trees[POSTERIORS], self.grid, **self.age_settings)
-        return Result(trees, build_catalog(trees[POSTERIORS], trees.get(AGES)), {})
+        table = build_catalog(trees[POSTERIORS], trees.get(AGES), carry=known_of(part))
+        return Result(trees, table, {})
 
     def _create_stores(self, result: Result) -> None:
         """Make the stores of draws in full size, laid out as this block is."""
@@ -136,7 +127,7 @@ class BlockMaker:
                     put_mark(beside, kind)
                 release(single)
 
-    def write(self, k: int, result: Result) -> Done:
+    def write(self, k: int, result: Result) -> Tally:
         """Write draws, then the rows of the catalogue, whose file marks the block as done."""
         for name, tree in result.trees.items() if self.keep_draws else ():
             single = in_single(tree)
@@ -144,7 +135,7 @@ class BlockMaker:
             release(single)
         with write_beside(part_path(self.out, k)) as beside:
             write_part(result.table, result.failed, beside)
-        return Done.of(result.table["flags"])
+        return Tally.of(result.table["flags"])
 
 
 def part_path(out: Path, k: int) -> Path:

@@ -1,6 +1,6 @@
 """`build_catalog`: posteriors of labels and ages in, one row a star out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 
 import numpy as np
@@ -12,6 +12,8 @@ from bayescannon import flags as flags_room
 from bayescannon.catalog.evolution import not_single
 from bayescannon.catalog.glossary import LEVELS, STATISTICS, column
 from bayescannon.errors import UserError
+from bayescannon.marks import OBSERVED
+from bayescannon.spectra.survey import IDENTITY
 from bayescannon.trees import array, point_sd
 
 AGE_QUANTITIES = ("age", "age_rgb", "age_rc")
@@ -19,7 +21,10 @@ FIT_COLUMNS = ("p_outside", "khat", "ess", "rhat", "divergences", "n_modes")
 
 
 def build_catalog(
-    post: xr.DataTree, ages: xr.DataTree | None = None, trained_on_age: xr.DataTree | None = None
+    post: xr.DataTree,
+    ages: xr.DataTree | None = None,
+    trained_on_age: xr.DataTree | None = None,
+    carry: Mapping[str, np.ndarray] | None = None,
 ) -> QTable:
     """Sum up posteriors in a table.
 
@@ -31,13 +36,17 @@ def build_catalog(
         From `infer_ages`, for the same stars.
     trained_on_age : xarray.DataTree, optional
         From `infer` with a model whose labels include `ln_age`: columns `age_trained_*`.
+    carry : mapping of str to array (star,), optional
+        What the survey knows of the same stars, in the same order: `sdss_id`, `gaia_id`, `ra`,
+        `dec` [deg], `field`, `telescope`, `snr`, `rv` [km/s]; `carried` takes it from a table.
 
     Returns
     -------
     QTable
-        One row a star: five quantiles, mean and standard deviation of every label, of mass [Msun]
-        and of age, age_rgb, age_rc [Gyr]; correlations `rho_<a>_<b>` of the labels; quality;
-        `flags`. Units and descriptions are those of the glossary; `meta` says what made it.
+        One row a star: what was carried; five quantiles, mean and standard deviation of every
+        label, of mass [Msun] and of age, age_rgb, age_rc [Gyr]; correlations `rho_<a>_<b>` of the
+        labels; quality; `flags`, and whether the star is `good`. Numbers are in single precision.
+        Units and descriptions are those of the glossary; `meta` says what made it.
 
     Raises
     ------
@@ -46,7 +55,9 @@ def build_catalog(
     """
     star_id = array(post, "posterior/star")
     labels = [str(name) for name in array(post, "point/parameter")]
+    carry = carry or {}
     columns: dict[str, np.ndarray] = {"star_id": np.asarray(star_id, str)}
+    columns |= {name: carry[name] for name in IDENTITY if name in carry}
     mass: dict[str, np.ndarray] = {}
     for name in labels:
         draws = _in_order(array(post, f"posterior/{name}"))
@@ -57,6 +68,7 @@ def build_catalog(
     stats = post["sample_stats"].to_dataset()
     flags = stats["flags"].values.astype(np.int64)
     meta = {f"post_{key}": value for key, value in post.attrs.items()}
+    meta["data"] = post.attrs.get("data", OBSERVED)
     if ages is not None:
         _same_stars(star_id, ages, "ages")
         columns |= _age_columns(ages)
@@ -73,13 +85,13 @@ def build_catalog(
     columns |= _correlations(labels, array(post, "point/cov"), point_sd(post))
     columns["chi2_red"] = _ratio(stats["chi2"].values, stats["dof"].values)
     columns["chi2_full_red"] = _ratio(stats["chi2_full"].values, stats["dof"].values)
-    columns["n_pixel"] = (stats["dof"].values + len(labels)).astype(np.int32)
+    columns["n_pixel"] = stats["dof"].values + len(labels)
     columns["distance_training"] = stats["distance"].values
     columns |= {name: stats[name].values for name in FIT_COLUMNS}
     if ages is not None and "afe" in labels:
         odd = not_single(columns["afe_q50"], columns["age_q84"], columns["p_trunc"])
         flags = flags | np.where(odd, int(flags_room.Flag.NOT_SINGLE_STAR), 0)
-    columns["flags"] = flags
+    columns |= {"flags": flags, "good": flags_room.good(flags)}
     table = described(columns.items())
     table.meta |= meta | {"flags": {f.name: int(f) for f in flags_room.Flag}}
     return table
@@ -135,10 +147,11 @@ def _same_stars(star_id: np.ndarray, tree: xr.DataTree, what: str) -> None:
 
 
 def described(columns: Iterable[tuple[str, np.ndarray]]) -> QTable:
-    """Lay out copies of named columns (star,) with the glossary's units and descriptions."""
+    """Lay out copies of named columns (star,) with the glossary's kinds, units, descriptions."""
     table = QTable()
-    for name, values in columns:
+    for name, given in columns:
         entry = column(name)
+        values = entry.stored(given)
         table[name] = values if entry.unit is None else u.Quantity(values, entry.unit)
         table[name].info.description = entry.description
         table[name].info.meta = {"ucd": entry.ucd}

@@ -2,9 +2,11 @@
 
 from typing import NamedTuple
 
+import numpy as np
 from astropy import units as u
 
 from bayescannon.flags import MEANING, WARNINGS
+from bayescannon.plain import bare
 
 
 class Column(NamedTuple):
@@ -14,6 +16,21 @@ class Column(NamedTuple):
     unit: u.UnitBase | None
     description: str
     ucd: str
+    kind: str = "f4"
+    """NumPy's type: single precision is finer than any posterior is known."""
+
+    def stored(self, values: np.ndarray) -> np.ndarray:
+        """Give a copy of values (star,) in the column's kind: of an integer, -1 where unknown."""
+        dtype = np.dtype(self.kind)
+        if dtype.kind == "U":
+            return np.array(bare(np.asarray(values)), str)
+        if dtype.kind not in "iu":
+            return np.array(values, dtype)
+        limits = np.iinfo(dtype)
+        whole = np.asarray(values)
+        if whole.dtype.kind == "f":
+            whole = np.where(np.isfinite(whole), whole, -1).round()
+        return np.clip(whole, limits.min, limits.max).astype(dtype)
 
 
 class Quantity(NamedTuple):
@@ -55,7 +72,17 @@ LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 SINGLE = {
     column.name: column
     for column in (
-        Column("star_id", None, "name of the star", "meta.id;meta.main"),
+        Column("star_id", None, "name of the star", "meta.id;meta.main", "U"),
+        Column("sdss_id", None, "SDSS-V identifier, -1 where unknown", "meta.id", "i8"),
+        Column("gaia_id", None, "Gaia source id, -1 where unknown", "meta.id", "i8"),
+        Column("ra", u.deg, "right ascension, J2000", "pos.eq.ra;meta.main", "f8"),
+        Column("dec", u.deg, "declination, J2000", "pos.eq.dec;meta.main", "f8"),
+        Column("field", None, "field of the survey", "meta.id;obs.field", "U"),
+        Column("telescope", None, "telescope of the survey", "meta.id;instr.tel", "U"),
+        Column("snr", None, "signal-to-noise ratio per pixel, as the survey gives it", "stat.snr"),
+        Column(
+            "rv", u.km / u.s, "barycentric radial velocity, by the survey", "spect.dopplerVeloc"
+        ),
         Column(
             "p_rc",
             None,
@@ -78,21 +105,49 @@ SINGLE = {
             "chi2_red", None, "reduced chi2 of the spectrum (diagonal covariance)", "stat.fit.chi2"
         ),
         Column("chi2_full_red", None, "reduced chi2 with residual factors", "stat.fit.chi2"),
-        Column("n_pixel", None, "number of pixels used", "meta.number"),
+        Column("n_pixel", None, "number of pixels used", "meta.number", "i2"),
         Column("distance_training", None, "Mahalanobis distance to the training set", "stat.param"),
         Column("khat", None, "Pareto k-hat of the importance weights", "stat.param"),
-        Column("ess", None, "effective sample size, smallest over the labels", "stat.param"),
-        Column("rhat", None, "R-hat, largest over the labels", "stat.param"),
-        Column("divergences", None, "number of divergent transitions", "meta.number"),
-        Column("n_modes", None, "number of posterior maxima found", "meta.number"),
         Column(
-            "flags",
+            "ess",
             None,
-            "bit mask; good by bayescannon.flags.good",
-            "meta.code",
+            "effective sample size, smallest over the labels, -1 where unknown",
+            "meta.number",
+            "i2",
         ),
+        Column("rhat", None, "R-hat, largest over the labels", "stat.param"),
+        Column(
+            "divergences",
+            None,
+            "number of divergent transitions, -1 without chains",
+            "meta.number",
+            "i2",
+        ),
+        Column("n_modes", None, "number of posterior maxima found", "meta.number", "u1"),
+        Column("flags", None, "bit mask of bayescannon.flags", "meta.code", "i4"),
+        Column("good", None, "no bit of flags but warnings: to be used", "meta.code", "?"),
     )
 }
+
+
+MADE_BY = {
+    "creator": "that bayescannon wrote it",
+    "data": "`semi-synthetic` where spectra were simulated",
+    "run": "of a run in blocks: model and its id, certificate, recipe, `spectra id` (a checksum of "
+    "ids, axis, columns and some fluxes; an ingested store has the checksum of every file among "
+    "its columns), `grid id` of the isochrones, method, priors, draws, seed, versions, command",
+    "post_...": "of stores that exist: the posterior's attributes, such as `post_model_id`",
+    "ages_...": "likewise of the ages",
+    "command": "likewise what was typed",
+    "flags": "name and value of each bit",
+}
+"""Keys of a catalogue's `meta`."""
+
+
+def is_column(name: str) -> bool:
+    """Whether a name is that of a catalogue's column."""
+    statistic = name.rpartition("_")[2] in STATISTICS and "_" in name
+    return name in SINGLE or name.startswith("rho_") or statistic
 
 
 def column(name: str) -> Column:
@@ -124,8 +179,10 @@ def page() -> str:
         "# Columns of the catalogue",
         "",
         "Written by `python scripts/columns_page.py` from the glossary in `bayescannon/catalog/`.",
-        "FITS and VOTable know no unit dex: there the description says it. `.mrt` has the columns",
-        "of Table 1 of Ness et al. 2016 instead (`bc.catalog.paper_table`).",
+        "Numbers are in single precision, positions in double. FITS and VOTable know no unit dex:",
+        "there the description says it. CSV keeps neither units nor descriptions.",
+        "`bc.read_catalog` gives a QTable with both from every format. `.mrt` and `.cds` have the",
+        "columns of Table 1 of Ness et al. 2016 instead (`bc.catalog.paper_table`).",
         "",
         "## Quantities with a posterior",
         "",
@@ -155,7 +212,8 @@ def page() -> str:
         "",
         "`bc.flags.explain(value)` says these words for any value.",
         "",
-        "A star is good where no bit is set but warnings (`bc.flags.good`), else bad.",
+        "`good` is the cut that most users want: no bit is set but warnings (`bc.flags.good`). A",
+        "warning leaves the numbers standing; each meaning says where the bit is raised.",
         "",
         "| bit | value | name | kind | meaning |",
         "|---|---|---|---|---|",
@@ -164,6 +222,16 @@ def page() -> str:
             f"| {'warning' if flag in WARNINGS else 'bad'} | {words} |"
             for flag, words in MEANING.items()
         ),
+        "",
+        "## What made a catalogue",
+        "",
+        "One block of JSON, `meta` of what `bc.read_catalog` gives: in FITS the card `BCMETA`, in",
+        "ECSV and Parquet the table's metadata, in VOTable its description, in CSV the comment of",
+        "the first line, in `.mrt` and `ReadMe` a note. `manifest.json` of a run holds `run`.",
+        "",
+        "| key | what |",
+        "|---|---|",
+        *(f"| `{key}` | {words} |" for key, words in MADE_BY.items()),
     ]
     return "\n".join(lines) + "\n"
 

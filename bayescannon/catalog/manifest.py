@@ -13,11 +13,13 @@ from bayescannon.ages.run import grid_id
 from bayescannon.calibration import verdict_of
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
+from bayescannon.marks import OBSERVED, SEMI_SYNTHETIC
 from bayescannon.model.by_state import AnyModel
 from bayescannon.spectra import Spectra
 
 PACKAGES = ("bayescannon", "jax", "jaxlib", "numpyro", "numpy")
-FORMAT = 1
+FORMAT = 2
+COMMAND = "command"
 
 
 def describe_run(
@@ -29,6 +31,8 @@ def describe_run(
         "model": model.name,
         "model id": model.id,
         "certificate": verdict_of(model.certificate),
+        "recipe": model.recipe.dumps(),
+        "data": SEMI_SYNTHETIC if spectra.semi_synthetic else OBSERVED,
         "stars": len(spectra),
         "spectra id": _spectra_id(spectra),
         "grid id": None if grid is None else grid_id(grid),
@@ -40,6 +44,8 @@ def describe_run(
 def agree_on(path: Path, described: dict[str, Any]) -> None:
     """Write the manifest of a new run, or compare with that of the run to go on with.
 
+    The command that began the run stands in its manifest; another may go on with it.
+
     Raises
     ------
     UserError
@@ -50,7 +56,7 @@ def agree_on(path: Path, described: dict[str, Any]) -> None:
             beside.write_text(json.dumps(described, indent=2) + "\n")
         return
     before = read_manifest(path)
-    for key in sorted({*before, *described}):
+    for key in sorted({*before, *described} - {COMMAND}):
         if before.get(key) != described.get(key):
             raise UserError(
                 f"{path.parent}: holds a run with {key} {before.get(key)!r}, now it is "

@@ -12,6 +12,13 @@ LABELS = {
     "ln_mass": ("lnM", None, "Natural log of the mass in solar masses", "%.3f"),
 }
 """Label to name, unit, description and format. A machine-readable table knows no unit dex."""
+CARRIED = {
+    "ra": ("RAdeg", u.deg, "Right ascension, J2000", "%.6f"),
+    "dec": ("DEdeg", u.deg, "Declination, J2000", "%.6f"),
+    "snr": ("SNR", None, "Signal-to-noise ratio per pixel", "%.1f"),
+    "rv": ("RV", u.km / u.s, "Barycentric radial velocity", "%.3f"),
+}
+"""Likewise of what a catalogue may carry."""
 AGES = {
     "age_trained": "Natural log of the age in Gyr, by a model trained on age",
     "age": "Natural log of the age in Gyr, from the mass",
@@ -20,6 +27,8 @@ AGES = {
 
 def paper_table(table: QTable) -> Table:
     """Take the columns of Table 1: star, labels, ln mass, ln age, their errors, chi2.
+
+    Position, Gaia's id, S/N and velocity come before the labels where the catalogue carries them.
 
     Parameters
     ----------
@@ -37,6 +46,12 @@ def paper_table(table: QTable) -> Table:
     """
     out = Table({"ID": np.asarray(table["star_id"])})
     out["ID"].description = "Name of the star"
+    if "gaia_id" in table.colnames:
+        out["Gaia"] = [str(one) for one in table["gaia_id"].tolist()]  # too long for an MRT integer
+        out["Gaia"].description = "Gaia source id, -1 where unknown"
+    for name, (short, unit, words, form) in CARRIED.items():
+        if name in table.colnames:
+            _add(out, short, _value(table, name), unit, words, form)
     for name, (short, unit, words, form) in LABELS.items():
         if f"{name}_mean" in table.colnames:
             _add(out, short, _value(table, f"{name}_mean"), unit, words, form)
@@ -48,7 +63,7 @@ def paper_table(table: QTable) -> Table:
         _add(out, f"e_{short}", (high - low) / 2, None, f"Error of {short}", "%.3f")
     _add(out, "chi2", _value(table, "chi2_red"), None, "Reduced chi2", "%.3f")
     out["Flags"] = np.asarray(table["flags"])
-    out["Flags"].description = "Bit mask; good by bayescannon.flags.good"
+    out["Flags"].description = "Bit mask, see the notes"
     return out
 
 

@@ -16,16 +16,15 @@ from bayescannon.catalog.block import (
     POSTERIORS,
     STARS_PER_BLOCK,
     BlockMaker,
-    Done,
     part_path,
 )
 from bayescannon.catalog.build import described
 from bayescannon.catalog.executors import Executor, in_threads_here, on_cluster
-from bayescannon.catalog.manifest import agree_on, describe_run, read_manifest
+from bayescannon.catalog.manifest import COMMAND, agree_on, describe_run, read_manifest
 from bayescannon.catalog.write import failed_stars
 from bayescannon.errors import UserError, reason
 from bayescannon.files import resolved, sweep, work_in, write_beside
-from bayescannon.flags import Flag
+from bayescannon.flags import Flag, Tally
 from bayescannon.marks import CATALOG, RUN
 from bayescannon.model.by_state import AnyModel, parts_of
 from bayescannon.posterior import make_prior
@@ -52,6 +51,7 @@ def run_catalog(
     scheduler: str | None = None,
     keep_draws: bool = True,
     restart: bool = False,
+    command: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> QTable:
     """Make a catalogue block by block; the same call again makes only what is missing.
@@ -64,8 +64,8 @@ def run_catalog(
     spectra : Spectra
         Opened from a store, or in memory; channels serve as well as pixels.
     out : path
-        Folder for `posteriors.zarr`, `ages.zarr` (draws in single precision), `catalog.parquet`
-        (one part a block), `failed.ecsv` (where stars failed) and `manifest.json`.
+        Folder for `posteriors.zarr`, `ages.zarr` (draws in single precision), `blocks` (the rows
+        of each), `failed.ecsv` (where stars failed) and `manifest.json`.
     grid : Parsec, optional
         Isochrone grid; the shipped one by default.
     method, prior, draws, seed
@@ -80,8 +80,10 @@ def run_catalog(
         Without, there are no `.zarr` stores, only the table.
     restart : bool
         Remove the run that is in the folder, and nothing else, and start anew.
+    command : str, optional
+        What the user typed, to be kept with the run and its table.
     progress : callable, optional
-        Called with the number of stars done and how many of them are flagged.
+        Called with the number of stars done and how many of them are not good.
 
     Returns
     -------
@@ -116,16 +118,17 @@ def run_catalog(
     with executor as run_blocks, work_in(out, RUN, MANIFEST):
         if restart:
             _remove_run(out)
-        agree_on(out / MANIFEST, described_run)
+        agree_on(out / MANIFEST, described_run | {COMMAND: command})
         (out / PARTS).mkdir(exist_ok=True)
-        done = flagged = 0
+        done = bad = 0
         for part in _parts(make, run_blocks):
-            done, flagged = done + part.stars, flagged + part.flagged
+            done, bad = done + part.stars, bad + part.bad
             if progress is not None:
-                progress(done, flagged)
+                progress(done, bad)
         sweep(out)  # a cluster goes on when a worker dies
         table = _gather(make)
-    table.meta |= {"run": described_run, "post_certificate": described_run["certificate"]}
+        made = read_manifest(out / MANIFEST)
+    table.meta |= {"data": made["data"], "run": made, "post_certificate": made["certificate"]}
     return table
 
 
@@ -140,13 +143,13 @@ def _remove_run(out: Path) -> None:
     sweep(out)
 
 
-def _parts(make: BlockMaker, run_blocks: Executor) -> Iterator[Done]:
+def _parts(make: BlockMaker, run_blocks: Executor) -> Iterator[Tally]:
     """Give what is done already, then make the blocks that are missing."""
     missing = []
     for k in range(make.n_blocks):
         part = part_path(make.out, k)
         if part.exists():
-            yield Done.of(dict(_columns(part, ["flags"]))["flags"])
+            yield Tally.of(dict(_columns(part, ["flags"]))["flags"])
         else:
             missing.append(k)
     if missing and make.keep_draws and not make.has_stores:

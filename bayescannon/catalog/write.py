@@ -11,16 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow
+import pyarrow.csv
 import pyarrow.parquet
 from astropy import units as u
 from astropy.io import fits
 from astropy.table import Column, QTable, Table
 
 from bayescannon.catalog.build import described
-from bayescannon.catalog.glossary import column
-from bayescannon.catalog.paper import paper_table
+from bayescannon.catalog.glossary import column, is_column
+from bayescannon.catalog.mrt import write_cds, write_mrt
 from bayescannon.files import output
-from bayescannon.marks import CATALOG
+from bayescannon.marks import CATALOG, CDS, Kind
 from bayescannon.spectra.readers import BLOCK
 from bayescannon.star_ids import as_ids, fits_ids
 
@@ -48,9 +49,14 @@ def write_catalog(table: QTable, path: str | os.PathLike, overwrite: bool = Fals
         If the suffix is another, or the file may not be written.
     """
     named = _with_ids(table, as_ids(table["star_id"]))
-    named.meta["creator"] = CATALOG.creator
-    with output(path, CATALOG, overwrite) as beside:
+    named.meta = {"creator": CATALOG.creator} | named.meta
+    with output(path, kind_of(path), overwrite) as beside:
         WRITERS[beside.suffix.lower()](named, beside)
+
+
+def kind_of(path: str | os.PathLike) -> Kind:
+    """Kind of output that the suffix names: a file, or the folder of a CDS pair."""
+    return CDS if Path(path).suffix.lower() == ".cds" else CATALOG
 
 
 def write_part(table: QTable, failed: dict[str, str], path: Path) -> None:
@@ -64,19 +70,22 @@ def write_part(table: QTable, failed: dict[str, str], path: Path) -> None:
         Name of a star to the error that stopped it; `failed_stars` reads it back.
     path : path
     """
-    plain = Table(table, copy=False)
-    names = tuple(plain.colnames)
-    schema = _schema(names, tuple(str(plain[name].dtype) for name in names))
+    names = tuple(table.colnames)
+    schema = _schema(names, tuple(str(table[name].dtype) for name in names))
     if failed:
         schema = schema.with_metadata(schema.metadata | {FAILED: json.dumps(failed)})
-    arrays = [pyarrow.array(plain[name].data) for name in names]
-    pyarrow.parquet.write_table(pyarrow.Table.from_arrays(arrays, schema=schema), path)
+    pyarrow.parquet.write_table(pyarrow.Table.from_arrays(_arrays(table), schema=schema), path)
 
 
 def failed_stars(path: Path) -> dict[str, str]:
     """Read which stars of a part have failed, and why."""
     metadata = pyarrow.parquet.read_schema(path).metadata
     return json.loads(metadata.get(FAILED, "{}"))
+
+
+def _arrays(table: QTable) -> list[pyarrow.Array]:
+    plain = Table(table, copy=False)
+    return [pyarrow.array(np.asarray(plain[name])) for name in plain.colnames]
 
 
 @cache
@@ -93,6 +102,13 @@ def _write_ecsv(table: QTable, path: Path) -> None:
     table.write(path, format="ascii.ecsv")
 
 
+def _write_csv(table: QTable, path: Path) -> None:
+    with path.open("wb") as file:
+        file.write(f"# {_run(table)}\n".encode())
+        # words are quoted, so that X#2 is no comment
+        pyarrow.csv.write_csv(pyarrow.Table.from_arrays(_arrays(table), table.colnames), file)
+
+
 def _write_parquet(table: QTable, path: Path) -> None:
     Table(table, copy=False).write(path, format="parquet")
 
@@ -101,12 +117,12 @@ def _write_votable(table: QTable, path: Path) -> None:
     plain = _without_dex(table)
     plain.meta = {"description": "bayescannon catalogue. " + _run(table)}
     for name in plain.colnames:
-        plain[name].meta = {"ucd": column(name).ucd}
+        plain[name].meta = {"ucd": _ucd(name)}
     plain.write(path, format="votable")
 
 
-def _write_mrt(table: QTable, path: Path) -> None:
-    paper_table(table).write(path, format="ascii.mrt")
+def _ucd(name: str) -> str:
+    return column(name).ucd if is_column(name) else ""  # an alias is no quantity of its own
 
 
 def _without_dex(table: QTable) -> Table:
@@ -140,7 +156,7 @@ def _write_fits(table: QTable, path: Path) -> None:
     for i, name in enumerate(table.colnames, 1):
         # FITS has no standard for column descriptions: TCOMM and TUCD are what readers look for
         hdu.header[f"TCOMM{i}"] = plain[name].description
-        hdu.header[f"TUCD{i}"] = column(name).ucd
+        hdu.header[f"TUCD{i}"] = _ucd(name)
     hdu.header["BCMETA"] = _run(table)
     hdu.header["NAXIS2"] = len(table)
     # astropy would hold the whole table three times
@@ -161,7 +177,9 @@ def _as_stored(rows: Table) -> np.ndarray:
 WRITERS: dict[str, Callable[[QTable, Path], None]] = {
     ".fits": _write_fits,
     ".ecsv": _write_ecsv,
+    ".csv": _write_csv,
     ".parquet": _write_parquet,
     ".vot": _write_votable,
-    ".mrt": _write_mrt,
+    ".mrt": write_mrt,
+    ".cds": write_cds,
 }

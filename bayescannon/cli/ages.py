@@ -14,7 +14,7 @@ from bayescannon.cli.console import Overwrite, Seed, console, log, progress, tex
 from bayescannon.cli.lazy import mount, plain_app
 from bayescannon.errors import plural
 from bayescannon.files import check_output, output
-from bayescannon.marks import AGES, GRID, SHIFTS
+from bayescannon.marks import AGES, GRID, SHIFTS, data_mark
 from bayescannon.posterior import open_posterior
 
 
@@ -67,7 +67,7 @@ def infer(
             tree = infer_ages(post, chosen, prior, p_rc, seed, update)
         tree.to_zarr(beside, mode="w", consolidated=False)
     failed = int(tree["point"]["mean"].sel(quantity="age").isnull().sum())
-    done = plural(n_star - failed, "age posterior")
+    done = plural(n_star - failed, f"{data_mark(post.attrs)} age posterior".lstrip())
     console.print(f"{done} in {out}, {plural(failed, 'star')} without an age")
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "ingest": ("data:ingest", "Read SDSS spectra into a store, normalised."),
     "continuum-pixels": ("data:continuum_pixels", "Find continuum pixels with a first model."),
     "train": ("model:train", "Train a model on spectra with known labels."),
+    "models": ("models:app", "List, show and check models."),
     "crossval": ("model:crossval", "Judge a model by stars that it has not seen."),
     "repeats": ("repeats:repeats", "Learn photon errors from visits of the same stars."),
     "infer": ("posterior:infer", "Sample the posterior of the labels of every star."),

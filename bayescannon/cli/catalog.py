@@ -11,20 +11,27 @@ import typer
 from astropy.table import QTable
 
 from bayescannon.calibration import NO_CERTIFICATE
-from bayescannon.catalog import build_catalog, run_catalog, write_catalog
-from bayescannon.catalog.block import PARTS
+from bayescannon.catalog import (
+    build_catalog,
+    carried,
+    run_catalog,
+    with_aliases,
+    write_catalog,
+)
+from bayescannon.catalog.aliases import STYLES
 from bayescannon.catalog.run import MANIFEST
+from bayescannon.catalog.write import kind_of
 from bayescannon.cli.ages import isochrones
-from bayescannon.cli.console import Seed, console, log, progress
-from bayescannon.data import model_path
+from bayescannon.cli.console import Seed, command_line, console, log, progress
 from bayescannon.errors import UserError
 from bayescannon.files import check_output, means_file
 from bayescannon.flags import WARNINGS, Flag, Tally
-from bayescannon.marks import CATALOG
+from bayescannon.marks import data_mark
 from bayescannon.model import load
 from bayescannon.posterior import open_posterior
 from bayescannon.spectra import Spectra
 from bayescannon.spectra.abundances import ZeroPointWarning, read_abundances, real_giants
+from bayescannon.trees import array
 
 ABUNDANCES = "apokasc-abundances"
 """Model for the abundances of an allStar table."""
@@ -84,6 +91,19 @@ def catalog(
             "--keep-draws/--no-draws", help="Whether to store all draws [not with --table]."
         ),
     ] = None,
+    carry: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table (allStar, or any with such columns) whose ids, positions, fields, S/N and "
+            "velocities go into the catalogue; those of the store do in any case."
+        ),
+    ] = None,
+    aliases: Annotated[
+        str | None,
+        typer.Option(help=f"Add columns named in the style of {' or '.join(STYLES)}."),
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Title, for mrt and cds.")] = None,
+    authors: Annotated[str | None, typer.Option(help="Authors, for mrt and cds.")] = None,
     shift: Annotated[
         bool, typer.Option("--shift", help="With --table: put [C/M], [N/M] on our zero points.")
     ] = False,
@@ -106,17 +126,20 @@ def catalog(
         raise UserError("catalog: name a store (SOURCE) or an allStar table (--table), one of them")
     if source is not None and model is None:
         target = out or Path("catalog.fits")
-        check_output(target, CATALOG, restart)
-        table = _sum_up(source, ages)
+        check_output(target, kind_of(target), restart)
+        table = _sum_up(source, ages, carry)
+        table = _finished(table, aliases, title, authors)
         write_catalog(table, target, restart)
         _report(table, str(target), as_json)
         return
     folder, targets = _targets(out or Path("catalog"), formats)
     ours = restart or (folder / MANIFEST).exists()  # then nothing is lost with the tables
     for target in targets:
-        check_output(target, CATALOG, ours)
+        check_output(target, kind_of(target), ours)
     spectra = _read_table(abundances, shift) if abundances else Spectra.open(source or Path())
-    trained = load(model_path(model or Path(ABUNDANCES)))
+    if carry is not None:
+        spectra = spectra.with_columns(carried(spectra.star_id, carry))
+    trained = load(model or Path(ABUNDANCES))
     with progress("stars", len(spectra), rate=True) as update:
         table = run_catalog(
             trained,
@@ -132,15 +155,28 @@ def catalog(
             scheduler=scheduler,
             keep_draws=abundances is None if keep_draws is None else keep_draws,
             restart=restart,
+            command=command_line(),
             progress=update,
         )
+    table = _finished(table, aliases, title, authors)
     for target in targets:
         write_catalog(table, target, overwrite=True)
-    _report(table, ", ".join(map(str, targets or [folder / PARTS])), as_json)
+    _report(table, ", ".join(map(str, targets)), as_json)
 
 
-def _sum_up(posteriors: Path, ages: Path | None) -> QTable:
-    return build_catalog(open_posterior(posteriors), open_posterior(ages) if ages else None)
+def _sum_up(posteriors: Path, ages: Path | None, carry: Path | None) -> QTable:
+    post = open_posterior(posteriors)
+    more = carried(array(post, "posterior/star"), carry) if carry else None
+    table = build_catalog(post, open_posterior(ages) if ages else None, carry=more)
+    table.meta["command"] = command_line()
+    return table
+
+
+def _finished(table: QTable, aliases: str | None, title: str | None, authors: str | None) -> QTable:
+    """Add what the user wants beside: other names, and whose table it is."""
+    words = {"title": title, "authors": authors}
+    table.meta |= {name: word for name, word in words.items() if word}
+    return with_aliases(table, aliases) if aliases else table
 
 
 def _targets(out: Path, formats: list[str] | None) -> tuple[Path, list[Path]]:
@@ -152,8 +188,7 @@ def _targets(out: Path, formats: list[str] | None) -> tuple[Path, list[Path]]:
                 "--out a folder"
             )
         return out.with_suffix(""), [out]
-    tables = [out / f"catalog.{suffix}" for suffix in formats or ["fits"]]
-    return out, [table for table in tables if table.name != PARTS]  # that is there in any case
+    return out, [out / f"catalog.{suffix}" for suffix in formats or ["fits"]]
 
 
 def _read_table(path: Path, shift: bool) -> Spectra:
@@ -172,10 +207,11 @@ def _report(table: QTable, out: str, as_json: bool) -> None:
     tally = Tally.of(flags)
     certificate = table.meta.get("post_certificate", NO_CERTIFICATE)
     if as_json:
-        summary = tally._asdict() | {"flags": counts, "certificate": certificate}
-        print(json.dumps(summary))
+        summary = tally._asdict() | {"good": tally.stars - tally.bad, "flags": counts}
+        print(json.dumps(summary | {"data": table.meta["data"], "certificate": certificate}))
         return
-    console.print(f"{tally}; {len(table.colnames)} columns in {out}")
+    said = f"{tally}; {len(table.colnames)} columns in {out}"
+    console.print(f"{data_mark(table.meta)} {said}".lstrip())
     for name, count in Counter(counts).most_common():
         warning = " (warning)" if Flag[name] in WARNINGS else ""
         console.print(f"  {name:<18} {count}{warning}")

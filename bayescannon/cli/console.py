@@ -1,5 +1,7 @@
 """What commands show: results on standard output, progress and warnings on standard error."""
 
+import shlex
+import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -34,8 +36,14 @@ Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an earlier output of this command.")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 NoSeed = Annotated[int, typer.Option("--seed", hidden=True)]
 """Taken by the commands that draw no random numbers, so that scripts may give it to all."""
+
+
+def command_line() -> str:
+    """What the user typed, as a command line would take it again."""
+    return shlex.join(["bayescannon", *sys.argv[1:]])
 
 
 class TimeColumn(ProgressColumn):
@@ -62,7 +70,7 @@ class RateColumn(ProgressColumn):
 def progress(title: str, total: int, rate: bool = False) -> Generator[Callable[..., None]]:
     """Show a bar with the number done, the time left and the rate; yields `update(done)`.
 
-    `update(done, flagged)` shows the number flagged so far, too.
+    `update(done, bad)` shows how many so far are not good, too.
     """
     columns = (
         TextColumn("{task.description:<22}", markup=False),
@@ -74,8 +82,8 @@ def progress(title: str, total: int, rate: bool = False) -> Generator[Callable[.
     with Progress(*columns, console=log, expand=True) as bar:
         task = bar.add_task(title, total=max(total, 1))
 
-        def update(done: int, flagged: int | None = None) -> None:
-            words = title if flagged is None else f"{title}, {flagged} flagged"
+        def update(done: int, bad: int | None = None) -> None:
+            words = title if bad is None else f"{title}, {bad} not good"
             bar.update(task, completed=done, description=words)
 
         try:

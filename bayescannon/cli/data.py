@@ -8,7 +8,6 @@ import typer
 from astropy.table import Table
 
 from bayescannon.cli.console import NoSeed, Overwrite, Seed, console, progress
-from bayescannon.data import model_path
 from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output, output
 from bayescannon.marks import PIXELS, QUARANTINE, SIMULATION
@@ -127,7 +126,7 @@ def continuum_pixels(
 ) -> None:
     """Find continuum pixels: flux near one and no slope with any label, in a first model."""
     check_output(out, PIXELS, overwrite)
-    first = Model.load(model_path(model))
+    first = Model.load(model)
     if first.wavelength is None:
         raise UserError(f"{model}: a model of channels has no continuum")
     index = pixel_index(first.wavelength)

@@ -17,7 +17,7 @@ from bayescannon.catalog import build_catalog, write_catalog
 from bayescannon.catalog.block import in_single
 from bayescannon.cli.console import Overwrite, Seed, console, progress, text_table
 from bayescannon.cli.model import training_progress
-from bayescannon.data import lines, model_path
+from bayescannon.data import lines
 from bayescannon.files import output
 from bayescannon.flags import Tally
 from bayescannon.labels import label_arrays
@@ -56,7 +56,7 @@ def demo(
     The spectra are SEMI-SYNTHETIC: made from a real model, real labels and real masses.
     """
     seconds: dict[str, float] = {}
-    recipe = Recipe.load(model_path(RECIPE) / "recipe.toml")
+    recipe = Recipe.load(RECIPE)
     with output(out, DEMO, overwrite) as beside:
         (beside / "figures").mkdir(parents=True)
         with _stage("simulate", "making semi-synthetic spectra", 2, seconds) as update:
@@ -84,7 +84,7 @@ def demo(
             "ages_trained", "ages by a model trained on age", test_stars, seconds
         ) as update:
             by_age = infer(
-                Model.load(model_path(AGE_MODEL)),
+                Model.load(AGE_MODEL),
                 test.spectra,
                 "importance",
                 seed=seed,

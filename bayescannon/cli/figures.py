@@ -8,10 +8,10 @@ import typer
 
 from bayescannon.cli.console import console
 from bayescannon.cli.lazy import mount, plain_app
-from bayescannon.data import element_windows, model_path
+from bayescannon.data import element_windows
 from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output
-from bayescannon.marks import PICTURE
+from bayescannon.marks import PICTURE, data_mark
 from bayescannon.model import Model
 from bayescannon.plots.factors import draw_factors
 from bayescannon.plots.spectra import draw_continuum
@@ -63,14 +63,14 @@ def star(
     check_output(out, PICTURE, overwrite=True)
     post = open_posterior(posteriors)
     page = draw_star(
-        Model.load(model_path(model)),
+        Model.load(model),
         Spectra.open(spectra),
         post,
         star_id,
         open_posterior(ages) if ages else None,
     )
     save(page, out)
-    console.print(f"{star_id} in {out}")
+    console.print(f"{data_mark(post.attrs)} {star_id} in {out}".lstrip())
 
 
 @app.command()
@@ -121,10 +121,10 @@ def factors(
     They are drawn against wavelength, with the windows of the elements.
     """
     check_output(out, PICTURE, overwrite=True)
-    trained = Model.load(model_path(model))
+    trained = Model.load(model)
     if trained.wavelength is None:
         raise UserError(f"{model}: its pixels are channels, not wavelengths: nothing to draw")
     if not trained.factors.shape[1]:
         raise UserError(f"{model}: has no residual factors: train with training.factors above 0")
-    save(draw_factors(trained, element_windows()), out)
+    save(draw_factors(trained, element_windows(), note=data_mark(trained.report)), out)
     console.print(f"{plural(trained.factors.shape[1], 'factor')} in {out}")

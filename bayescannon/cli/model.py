@@ -13,6 +13,7 @@ import typer
 
 from bayescannon.calibration import verdict_of
 from bayescannon.cli.console import Overwrite, Seed, console, log, progress, text_table
+from bayescannon.cli.join import AllStar, Cut, Seismic, training_data
 from bayescannon.errors import plural
 from bayescannon.files import output, save_or_spare
 from bayescannon.labels import read_labels
@@ -33,17 +34,21 @@ from bayescannon.validation import (
 from bayescannon.validation.crossval import remove_folds
 
 SpectraPath = Annotated[Path, typer.Option(help="Spectra store (.zarr).")]
-LabelsPath = Annotated[
-    Path, typer.Option(help="Label table: star_id, a column for each label, <label>_err if known.")
+LABELS = "Label table: star_id, a column for each label, <label>_err if known."
+LabelsPath = Annotated[Path, typer.Option(help=LABELS)]
+RecipePath = Annotated[
+    Path, typer.Option(help="Recipe (TOML), or the name of a shipped model whose recipe to take.")
 ]
-RecipePath = Annotated[Path, typer.Option(help="Recipe (TOML): which labels, which degree.")]
 
 
 def train(
-    spectra: SpectraPath,
-    labels: LabelsPath,
+    spectra: Annotated[Path, typer.Option(help="Spectra store (.zarr), or a folder of files.")],
     recipe: RecipePath,
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    labels: Annotated[Path | None, typer.Option(help=LABELS)] = None,
+    allstar: AllStar = None,
+    seismic: Seismic = None,
+    cut: Cut = None,
     certificate: Annotated[
         bool,
         typer.Option(
@@ -54,9 +59,14 @@ def train(
     overwrite: Overwrite = False,
     seed: Seed = 0,
 ) -> None:
-    """Train a model, and certify it: how often do its intervals hold stars that it has not seen?"""
+    """Train a model, and certify it: how often do its intervals hold stars that it has not seen?
+
+    Labels come from one table, or are joined: from --allstar, and masses from --seismic, whose
+    stars are matched by APOGEE id, SDSS id or KIC number; then the paper's cuts are applied.
+    """
     with output(out, MODEL, overwrite) as beside:
-        store, table, settings = Spectra.open(spectra), read_labels(labels), Recipe.load(recipe)
+        settings = Recipe.load(recipe)
+        store, table = training_data(spectra, labels, allstar, seismic, cut, settings)
         if certificate:
             check_folds(table, settings, store.star_id, FOLDS)
         with training_progress(settings, store.data.sizes["pixel"]) as (update, report_round):

@@ -7,12 +7,12 @@ import typer
 
 from bayescannon.cli.console import Overwrite, Seed, console, log, posterior_table, progress
 from bayescannon.cli.data import expand
-from bayescannon.data import model_path
 from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output
-from bayescannon.marks import POSTERIOR
-from bayescannon.model import AnyModel, load
+from bayescannon.marks import POSTERIOR, data_mark
+from bayescannon.model import load
 from bayescannon.posterior import infer as infer_labels
+from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.spectra.ingest import ingest_files
 
@@ -35,20 +35,21 @@ def infer(
 ) -> None:
     """Sample the posterior of the labels of every star."""
     check_output(out, POSTERIOR, overwrite)
-    trained = load(model_path(model))
-    store = spectra_for(trained, spectra)
+    trained = load(model)
+    store = spectra_for(trained.recipe, spectra)
     with progress("stars", len(store)) as update:
         post = infer_labels(trained, store, method, prior, draws, seed, out, update, overwrite)
     console.print(posterior_table(post))
-    console.print(f"{plural(len(store), 'posterior')} in {out}")
+    stars = plural(len(store), f"{data_mark(post.attrs)} star".lstrip())
+    console.print(f"posteriors of {stars} in {out}")
     console.print(post.attrs["certificate"])
 
 
-def spectra_for(model: AnyModel, paths: list[Path], visits: bool = False) -> Spectra:
-    """Open a store, or read files as the model's recipe says."""
+def spectra_for(recipe: Recipe, paths: list[Path], visits: bool = False) -> Spectra:
+    """Open a store, or read files as the recipe says."""
     if len(paths) == 1 and (paths[0].suffix == ".zarr" or (paths[0] / "zarr.json").is_file()):
         return Spectra.open(paths[0])
-    done = ingest_files(expand(paths), model.recipe.pixels, visits=visits)
+    done = ingest_files(expand(paths), recipe.pixels, visits=visits)
     for row in done.quarantine:
         log.print(f"left out: {row['reason']}", style="yellow")
     if not len(done.spectra):

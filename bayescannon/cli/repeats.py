@@ -8,7 +8,6 @@ import typer
 
 from bayescannon.cli.console import NoSeed, Overwrite, console, text_table
 from bayescannon.cli.posterior import spectra_for
-from bayescannon.data import model_path
 from bayescannon.errors import plural
 from bayescannon.files import check_output, output
 from bayescannon.marks import REPEATS
@@ -31,8 +30,8 @@ def repeats(
     Learns how photon errors should be scaled, for the recipe: no labels are needed.
     """
     check_output(out, REPEATS, overwrite)
-    trained = Model.load(model_path(model))
-    found = learn(trained, spectra_for(trained, spectra, visits=True))
+    trained = Model.load(model)
+    found = learn(trained, spectra_for(trained.recipe, spectra, visits=True))
     with output(out, REPEATS, overwrite) as beside:
         beside.write_text(found.to_json(), encoding="utf-8")
     show(found)

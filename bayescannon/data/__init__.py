@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from functools import cache
 from pathlib import Path
 
@@ -21,13 +22,25 @@ def model_path(name: str | Path) -> Path:
     UserError
         If there is neither.
     """
-    given = Path(name)
+    folder = or_shipped(name)
+    if not (folder / "recipe.toml").is_file():
+        known = ", ".join(shipped_models())
+        raise UserError(f"{name}: neither a model folder nor a model that ships ({known})")
+    return folder
+
+
+def or_shipped(name: str | os.PathLike) -> Path:
+    """Give a path as it is; where nothing is there, the folder of the shipped model so named."""
+    given = Path(name).expanduser()
+    return given if given.exists() else shipped_models().get(os.fspath(name), given)
+
+
+def shipped_models() -> dict[str, Path]:
+    """Folders of the models that ship, by name."""
     # an installed wheel has the models inside the package, a checkout beside it
     roots = (HERE.parent / "models", HERE.parent.parent / "models")
-    for folder in (given, *(root / given.name for root in roots)):
-        if (folder / "recipe.toml").is_file():
-            return folder
-    raise UserError(f"{name}: neither a model folder nor the name of a shipped model")
+    found = (path.parent for root in roots for path in sorted(root.glob("*/recipe.toml")))
+    return {folder.name: folder for folder in found}
 
 
 @cache

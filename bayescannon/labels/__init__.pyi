@@ -2,6 +2,8 @@ from .checks import check_labels as check_labels
 from .checks import stars_needed as stars_needed
 from .checks import tell_oddities as tell_oddities
 from .curvature import Curvature as Curvature
+from .join import TrainingSet as TrainingSet
+from .join import training_set as training_set
 from .mixture import Mixture as Mixture
 from .mixture import WhiteMixture as WhiteMixture
 from .mixture import straightened as straightened

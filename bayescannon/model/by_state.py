@@ -4,7 +4,6 @@ import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
-from pathlib import Path
 from typing import cast
 
 import jax.numpy as jnp
@@ -116,10 +115,11 @@ class StateModels:
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "StateModels":
-        """Read what `save` wrote."""
+        """Read what `save` wrote, or the models of this name that ship."""
+        from bayescannon.data import or_shipped
         from bayescannon.model.store import read_certificate
 
-        folder = Path(folder)
+        folder = or_shipped(folder)
         if not (folder / ODDS).is_file():
             raise UserError(f"{folder}: no models by state ({ODDS} is missing)")
         with np.load(folder / ODDS) as stored:
@@ -134,14 +134,17 @@ AnyModel = Model | StateModels
 
 
 def load(folder: str | os.PathLike) -> AnyModel:
-    """Read a folder that holds one model, or models by state.
+    """Read a folder that holds one model, or models by state, or those of this name that ship.
 
     Raises
     ------
     UserError
         If it is no model folder, is damaged, or was written by a newer version.
     """
-    kind = StateModels if (Path(folder) / ODDS).is_file() else Model
+    from bayescannon.data import or_shipped
+
+    folder = or_shipped(folder)
+    kind = StateModels if (folder / ODDS).is_file() else Model
     return kind.load(folder)
 
 

@@ -19,6 +19,7 @@ from bayescannon.labels import (
     n_features,
     tell_oddities,
 )
+from bayescannon.marks import OBSERVED, SEMI_SYNTHETIC
 from bayescannon.model.by_state import StateModels
 from bayescannon.model.checks import check_normalised, error_sources, stated_errors
 from bayescannon.model.learned import RIDGE, Learned, budget_warnings, from_exact, from_noisy
@@ -101,6 +102,7 @@ def train(
         learned = from_exact(flux, ivar, scaled, variance, recipe, progress)
     complete = np.isfinite(scaled).all(axis=1)
     said: dict[str, Any] = {
+        "data": SEMI_SYNTHETIC if spectra.semi_synthetic else OBSERVED,
         "stars": int(use.sum()),
         "stars_left_out": int((~use).sum()),
         "missing_labels": dict(zip(names, missing, strict=True)),

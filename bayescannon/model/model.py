@@ -154,7 +154,7 @@ class Model:
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Model:
-        """Read a model folder.
+        """Read a model folder, or the model of this name that ships.
 
         Raises
         ------

@@ -12,6 +12,7 @@ import numpy as np
 
 from bayescannon.batches import unpack
 from bayescannon.calibration import LEVELS, Certificate, verdict_of
+from bayescannon.data import or_shipped, shipped_models
 from bayescannon.errors import UserError, reason
 from bayescannon.files import output
 from bayescannon.marks import MODEL
@@ -84,9 +85,18 @@ def read_folder[M](folder: str | os.PathLike, assemble: Callable[[Parts], M]) ->
     UserError
         If it is no model folder, is damaged, or was written by a newer version.
     """
-    folder = Path(folder)
+    folder = or_shipped(folder)
     if not (folder / "model.json").is_file():
-        raise UserError(f"{folder}: no model here (model.json is missing); train one first")
+        by_state = (folder / "states.npz").is_file()
+        words = (
+            "models by state: read them by bayescannon.model.load"
+            if by_state
+            else (
+                f"no model here (model.json is missing); train one, or name one that ships: "
+                f"{', '.join(shipped_models())}"
+            )
+        )
+        raise UserError(f"{folder}: {words}")
     try:
         info = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         version = int(info["format"])

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure, SubFigure
 from bayescannon import flags
 from bayescannon.calibration import NO_CERTIFICATE
 from bayescannon.errors import UserError
+from bayescannon.marks import data_mark
 from bayescannon.model import Model
 from bayescannon.plots.ages import draw_age_axes
 from bayescannon.plots.labels import draw_corner
@@ -55,7 +56,7 @@ def draw_star(
     ages : xarray.DataTree, optional
         Of `infer_ages`.
     note : str
-        What kind of data it is (`semi-synthetic`).
+        What kind of data it is; what the posterior says without.
 
     Returns
     -------
@@ -74,6 +75,7 @@ def draw_star(
     height = 2.7 * rows + 1.0
     fig = Figure(figsize=(13.0, height + 9.0), layout="constrained")
     top, bottom = np.ravel(np.asarray(fig.subfigures(2, 1, height_ratios=[height, 9.0])))
+    note = note or data_mark(post.attrs)
     draw_spectrum(model, flux, ivar, mean, centres, star_id=star_id, note=note, fig=top)
     left, right = bottom.subfigures(1, 2, width_ratios=[9.0, 4.0])
     draws = np.stack([array(post, f"posterior/{k}")[..., where] for k in model.labels], axis=-1)

@@ -11,7 +11,7 @@ from bayescannon.errors import UserError
 from bayescannon.flags import Flag
 from bayescannon.keys import star_generator
 from bayescannon.posterior.importance import systematic
-from bayescannon.posterior.methods import MIN_ESS_WEIGHTED
+from bayescannon.posterior.methods import USABLE_ESS
 from bayescannon.precision import numpyro_rules, require_float64
 from bayescannon.trees import array
 
@@ -33,7 +33,7 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
     -------
     xarray.DataTree
         As `post`, with as many draws; `sample_stats/ess` is what is left of it, and `LOW_ESS` is
-        raised where that is below 70 % of the draws. `attrs` name the new prior and the old.
+        raised where that is below a tenth of the draws. `attrs` name the new prior and the old.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
         new = new.assign(p_rc=new["rc"].mean(("chain", "draw")))
     # a method that does not know its effective size drew independently
     ess = np.where(np.isnan(stats["ess"]), len(weight), stats["ess"]) * share
-    low = ~(ess >= MIN_ESS_WEIGHTED * len(weight)) & np.isfinite(stats["chi2"].values)
+    low = ~(ess >= USABLE_ESS * len(weight)) & np.isfinite(stats["chi2"].values)
     flags = stats["flags"].values & ~np.int64(Flag.LOW_ESS) | np.where(low, int(Flag.LOW_ESS), 0)
     new = new.assign(ess=("star", ess), flags=("star", flags))
     tree = xr.DataTree.from_dict(

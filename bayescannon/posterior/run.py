@@ -1,6 +1,7 @@
 """`infer`: spectra in, posteriors out, in blocks of stars."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
@@ -12,9 +13,10 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from bayescannon.batches import in_threads
-from bayescannon.errors import UserError
+from bayescannon.errors import DataWarning, UserError
 from bayescannon.flags import Flag
 from bayescannon.keys import star_keys
+from bayescannon.marks import OBSERVED, SEMI_SYNTHETIC
 from bayescannon.model import Model
 from bayescannon.model.by_state import AnyModel, StateModels, parts_of, states_of
 from bayescannon.posterior.by_state import (
@@ -116,6 +118,7 @@ def infer(
     models = parts_of(states or model)
     parts = [_Part.of(m, prior) for m in models]
     attrs = attributes(model, method, make_prior(models[0], prior)[1], seed)
+    attrs["data"] = kind_of_data(models[0], spectra)
     if states is not None:
         attrs["states"] = CLASSIFIED if states.channel else COMPARED
     block_of = partial(_infer_block, states, parts, method, draws, seed)
@@ -171,6 +174,20 @@ def _joined(blocks: Iterator[Block], order: np.ndarray) -> Block:
 
 def _put_rows(rows: np.ndarray, whole: np.ndarray, part: np.ndarray) -> None:
     whole[rows] = part
+
+
+def kind_of_data(model: Model, spectra: Spectra) -> str:
+    """Say whether spectra are semi-synthetic; warn where a model of such is used on others."""
+    if spectra.semi_synthetic:
+        return SEMI_SYNTHETIC
+    if (model.report or {}).get("data") == SEMI_SYNTHETIC:
+        warnings.warn(
+            f"model {model.name!r} was trained on semi-synthetic spectra and is not for real ones: "
+            "train its recipe on real spectra",
+            DataWarning,
+            stacklevel=3,
+        )
+    return OBSERVED
 
 
 def _check_grid(model: AnyModel, spectra: Spectra) -> None:

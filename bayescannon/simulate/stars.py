@@ -14,12 +14,12 @@ import numpy as np
 from astropy.table import Table
 
 from bayescannon.data import apokasc as read_apokasc
-from bayescannon.data import element_windows, model_path
+from bayescannon.data import element_windows
 from bayescannon.keys import star_generator
 from bayescannon.labels import UNITS
 from bayescannon.model import Model
 from bayescannon.simulate.giants import Giants, fit_giants
-from bayescannon.spectra import Spectra
+from bayescannon.spectra import SIMULATED, Spectra
 
 BASE_MODEL = "apogee-dr12-four-label"
 BASE_LABELS = ("teff", "logg", "feh", "afe")
@@ -167,7 +167,7 @@ def real_giants() -> Giants:
 @cache
 def base_model() -> Model:
     """Read the real four-label model that fluxes are made from (once)."""
-    return Model.load(model_path(BASE_MODEL))
+    return Model.load(BASE_MODEL)
 
 
 def simulate_spectra(
@@ -196,7 +196,9 @@ def simulate_spectra(
             noise = np.hypot(scatter, sigma[row]) * r.standard_normal(n_pixel, np.float32)
             flux[row] = np.where(usable, star + noise, 0.0)
             ivar[row] = np.where(usable, (scenario.quoted * sigma[row]) ** -2, 0.0)
-    return Spectra(model.wavelength, flux, ivar, star_id)
+    return Spectra(
+        model.wavelength, flux, ivar, star_id, columns={SIMULATED: np.ones(len(flux), bool)}
+    )
 
 
 def _curve(model: Model, labels: np.ndarray, clean: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 from .bits import AspcapFlag as AspcapFlag
 from .bits import PixelBit as PixelBit
 from .bits import StarFlag as StarFlag
+from .container import SIMULATED as SIMULATED
 from .container import Spectra as Spectra
 from .dataset import STARS_PER_CHUNK as STARS_PER_CHUNK
 from .grid import apogee_wavelength as apogee_wavelength

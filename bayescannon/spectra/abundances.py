@@ -12,6 +12,7 @@ from bayescannon.errors import UserError
 from bayescannon.plain import plain
 from bayescannon.spectra.bits import AspcapFlag, StarFlag, bits
 from bayescannon.spectra.container import Spectra
+from bayescannon.spectra.survey import IDENTITY, NAMES, survey_columns
 from bayescannon.star_ids import unique_ids
 from bayescannon.tables import naming, read_table
 
@@ -105,7 +106,9 @@ def read_abundances(
     """
     named = [name for names in COLUMNS.values() for name in names]
     vectors = ("APOGEE_ID", "STARFLAG", "ASPCAPFLAG", "PARAM", "FPARAM")
-    rows = read_table(path, ("APOGEE_ID",), (*vectors, *named, *(f"{n}_ERR" for n in named)))
+    about = [name for ours in IDENTITY for name in NAMES[ours]]
+    named += [f"{name}_ERR" for name in named]
+    rows = read_table(path, ("APOGEE_ID",), (*vectors, *named, *about))
     star_id = find(rows, "APOGEE_ID")
     if star_id is None:
         raise UserError(f"{path}: has no column APOGEE_ID: not an allStar table")
@@ -116,8 +119,9 @@ def read_abundances(
         )
         bad_star, bad = _flags(rows)
         names = unique_ids(rows[star_id])
+        known = survey_columns(rows, IDENTITY)
     values[bad] = np.nan
-    spectra = to_channels(values, errors, names, {"bad_star": bad_star})
+    spectra = to_channels(values, errors, names, {"bad_star": bad_star} | known)
     return spectra if training is None else on_scale(spectra, training, shift)
 
 

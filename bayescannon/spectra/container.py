@@ -6,6 +6,7 @@ Inference needs the arrays only: what reads, writes and converts is loaded by th
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from bayescannon.errors import UserError, plural, reason
 from bayescannon.plain import bare
 from bayescannon.star_ids import as_ids, check_unique
 
+SIMULATED = "semi_synthetic"
+"""Column that says which stars were simulated."""
+AXES = ("star_id", "wavelength", "channel")
 UNIT = "flux_unit"
 """Attribute of a store whose fluxes are in another unit than they were given in."""
 
@@ -68,12 +72,7 @@ class Spectra:
             {"flux": (("star", "pixel"), flux), "ivar": (("star", "pixel"), ivar)},
             coords={"star_id": ("star", star_id), axis.name: ("pixel", axis.values)},
         )
-        for name, values in dict(columns or {}).items():
-            values = bare(np.ma.asarray(values))
-            if name in (*self.data, *self.data.coords) or values.shape[:1] != star_id.shape:
-                raise UserError(f"column {name!r} has shape {values.shape}: give one row a star")
-            dims = ("star", *(f"{name}_{k}" for k in range(1, values.ndim)))
-            self.data = self.data.assign_coords({name: (dims, values)})
+        self.data = self.with_columns(dict(columns or {})).data
 
     @classmethod
     def _of(cls, data: xr.Dataset) -> Spectra:
@@ -208,16 +207,40 @@ class Spectra:
         unit = self.data.attrs.get(UNIT, 1)
         return (flux, ivar) if unit == 1 else (flux * unit, ivar / unit**2)
 
+    def with_columns(self, columns: Mapping[str, Any]) -> Spectra:
+        """Add what else is known of each star, (star, ...) each; replaces columns of that name."""
+        data = self.data
+        for name, given in columns.items():
+            values = bare(np.ma.asarray(given))
+            if name in (*data, *AXES) or values.shape[:1] != (len(self),):
+                raise UserError(f"column {name!r} has shape {values.shape}: give one row a star")
+            dims = ("star", *(f"{name}_{k}" for k in range(1, values.ndim)))
+            data = data.assign_coords({name: (dims, values)})
+        return Spectra._of(data)
+
     @property
     def columns(self) -> dict[str, np.ndarray]:
         """What else is known of each star: name to array (star, ...); ingested stores have some."""
-        axes = {"star_id", "wavelength", "channel"}
-        return {str(k): bare(v.values) for k, v in self.data.coords.items() if k not in axes}
+        return {name: self.column(name) for name in self.column_names}
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns."""
+        return [str(name) for name in self.data.coords if name not in AXES]
+
+    def column(self, name) -> np.ndarray:
+        """One of the columns, (star, ...); of a store no other is read."""
+        return bare(self.data[name].values)
 
     @property
     def bad_star(self) -> np.ndarray | None:
         """Whether the survey's flags say that a star is bad, bool (star,); None if unknown."""
         return self.data["bad_star"].values if "bad_star" in self.data.coords else None
+
+    @property
+    def semi_synthetic(self) -> bool:
+        """Whether any star was simulated; all that is made of such spectra says so."""
+        return SIMULATED in self.column_names and bool(self.column(SIMULATED).any())
 
     @classmethod
     def from_table(cls, table: Any) -> Spectra:

@@ -29,10 +29,23 @@ _GZIP = b"\x1f\x8b"
 
 CARD, BLOCK = 80, 2880
 END = b"END".ljust(CARD)
+NONE = 9000.0
+"""A number as large stands for "none"."""
 COMBINED = 2
 """Rows of combined spectra at the beginning of an apStar file with several visits."""
 VISIT_SNR = b"SNRVIS"
-WANTED = {key.ljust(8) for key in (b"NAXIS", b"OBJID", b"OBJ", b"SNR", b"STARFLAG")}
+ABOUT = {
+    "ra": ("RA",),
+    "dec": ("DEC",),
+    "field": ("FIELD",),
+    "telescope": ("TELESCOP",),
+    "rv": ("VHELIO", "VRAD"),
+}
+"""What a header says of its star, by our names, and its keywords in the releases."""
+WORDS = ("field", "telescope")
+WANTED = {b"NAXIS", b"OBJID", b"OBJ", b"SNR", b"STARFLAG"}
+WANTED |= {key.encode() for keys in ABOUT.values() for key in keys}
+WANTED = {key.ljust(8) for key in WANTED}
 
 
 class RawSpectrum(NamedTuple):
@@ -41,7 +54,8 @@ class RawSpectrum(NamedTuple):
     flux and ivar are (pixel,), `index` gives each pixel's place on the full APOGEE axis.
     `normalised` tells whether the survey divided by a continuum (aspcapStar). `snr` (NaN) and
     `star_flags` (0) are the header's, where it has them; `checksum` is the file's XXH3
-    of 128 bits (`xxhsum -H2`).
+    of 128 bits (`xxhsum -H2`); `about` has the header's `ra`, `dec` [deg], `field`, `telescope`
+    and `rv` [km/s], NaN or "" where it has none.
     """
 
     star_id: str
@@ -52,6 +66,7 @@ class RawSpectrum(NamedTuple):
     snr: float
     star_flags: int
     checksum: str
+    about: dict[str, str | float]
 
 
 def read_spectrum(
@@ -114,7 +129,7 @@ def _read(
     keys = ["SNR" if row < COMBINED else f"SNRVIS{row - COMBINED + 1}" for row in rows]
     snr = [_number(head.get(key), math.nan) for key in keys]
     return [
-        RawSpectrum(name, *star, snr=ratio, star_flags=flags, checksum=checksum)
+        RawSpectrum(name, *star, ratio, flags, checksum, _about(head))
         for star, ratio in zip(stars, snr, strict=True)
     ]
 
@@ -276,6 +291,19 @@ def _primary(plain: bytes) -> tuple[dict, int]:
 def _number(value, default: float) -> float:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if number and math.isfinite(value) else default
+
+
+def _about(head: dict) -> dict[str, str | float]:
+    """What the header says of its star; the survey writes -9999 where it does not know."""
+    found: dict[str, str | float] = {}
+    for name, keys in ABOUT.items():
+        value = next((head[key] for key in keys if key in head), None)
+        if name in WORDS:
+            found[name] = value.strip() if isinstance(value, str) else ""
+        else:
+            number = _number(value, math.nan)
+            found[name] = number if abs(number) < NONE else math.nan
+    return found
 
 
 def _star_id(path: Path, head: dict) -> str:

@@ -15,7 +15,10 @@ from bayescannon.star_ids import star_of, unique_ids
 from bayescannon.tables import as_table, naming, read_table
 
 NAMES = {
-    "star_id": ("APOGEE_ID",),
+    "star_id": ("APOGEE_ID", "star_id"),
+    "sdss_id": ("SDSS_ID",),
+    "gaia_id": ("GAIAEDR3_SOURCE_ID", "GAIA_SOURCE_ID", "GAIA_ID"),
+    "kic": ("KIC", "KIC_ID"),
     "telescope": ("TELESCOPE",),
     "field": ("FIELD",),
     "location_id": ("LOCATION_ID",),
@@ -23,6 +26,7 @@ NAMES = {
     "ra": ("RA",),
     "dec": ("DEC",),
     "snr": ("SNR",),
+    "rv": ("VHELIO_AVG", "rv"),
     "teff": ("TEFF",),
     "teff_err": ("TEFF_ERR",),
     "logg": ("LOGG",),
@@ -40,13 +44,16 @@ NAMES = {
 }
 """Our names, and those of the releases from the newest to the oldest."""
 
+IDENTITY = ("sdss_id", "gaia_id", "ra", "dec", "field", "telescope", "snr", "rv")
+"""Those that say which star it is, and how it was observed: a catalogue carries them."""
 WORDS = ("telescope", "field", "file")
+IDS = ("sdss_id", "gaia_id", "kic")
 RELEASES = ("dr12", "dr17")
 KINDS = ("aspcapStar", "apStar")
 
 
 def read_all_star(
-    path: str | os.PathLike,
+    path: Any,
     bad_star_flags: Iterable[str] = (),
     bad_aspcap_flags: Iterable[str] = (),
 ) -> Table:
@@ -54,9 +61,9 @@ def read_all_star(
 
     Parameters
     ----------
-    path : path
-        `allStar-*.fits`, also compressed, or a table of its columns in another format. Of FITS
-        only the columns that are used are read.
+    path : path or table
+        `allStar-*.fits`, also compressed, a table of its columns in another format, or one that
+        is read already. Of FITS only the columns that are used are read.
     bad_star_flags, bad_aspcap_flags : iterable of str
         Names of the bits that make a star unfit to train on; a recipe's `[pixels]` has them.
 
@@ -77,15 +84,13 @@ def read_all_star(
         ("aspcap_flags", bits(AspcapFlag, bad_aspcap_flags, "pixels.bad_aspcap_flags")),
     )
     wanted = [name for theirs in NAMES.values() for name in theirs]
-    rows = read_table(path, NAMES["star_id"], wanted)
-    table = Table()
+    is_path = isinstance(path, str | os.PathLike)
+    rows = read_table(path, NAMES["star_id"], wanted) if is_path else as_table(path)
+    path = path if is_path else type(path).__name__
     with naming(path):
-        for ours, theirs in NAMES.items():
-            name = find(rows, *theirs)
-            if name is not None:
-                table[ours] = _column(rows, ours, name)
+        table = Table(survey_columns(rows))
     if "star_id" not in table.colnames:
-        raise UserError(f"{path}: has no column APOGEE_ID: not an allStar table")
+        raise UserError(f"{path}: has no column APOGEE_ID (or star_id): not an allStar table")
     table["bad_star"] = np.zeros(len(rows), bool)
     for name, bad in marks:
         if name in table.colnames:
@@ -93,9 +98,17 @@ def read_all_star(
     return table
 
 
+def survey_columns(rows: Table, wanted: Iterable[str] = tuple(NAMES)) -> dict[str, np.ndarray]:
+    """Read those of the columns `NAMES`, (row,) each, that a survey's table has, by our names."""
+    names = {ours: find(rows, *NAMES[ours]) for ours in wanted}
+    return {ours: _column(rows, ours, name) for ours, name in names.items() if name is not None}
+
+
 def _column(rows: Table, ours: str, name: str) -> np.ndarray:
     if ours == "star_id":
         return unique_ids(rows[name])
+    if ours in IDS:
+        return np.array([int(word or -1) for word in words(rows, name).tolist()], np.int64)
     if ours.endswith("_flags"):
         return flag_bits(rows, name, name.upper())[0]
     values = plain(rows[name])

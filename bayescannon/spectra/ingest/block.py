@@ -15,6 +15,8 @@ from bayescannon.spectra.continuum import design, divide, solve_continuum
 from bayescannon.spectra.readers import RawSpectrum, read_visits
 
 FILES_PER_BLOCK = 64
+ABOUT = {"ra": float, "dec": float, "field": object, "telescope": object, "rv": np.float32}
+"""What headers say of stars, and how it is kept; words are objects until they are stored."""
 
 
 class Block(NamedTuple):
@@ -89,6 +91,7 @@ def read_block(
         "snr": np.array([star.snr for star in stars], np.float32),
         "star_flags": flags,
         "bad_star": (flags & bits(StarFlag, pixels.bad_star_flags, "pixels.bad_star_flags")) != 0,
+        **{name: np.array([s.about[name] for s in stars], kind) for name, kind in ABOUT.items()},
         "continuum": coefficients,
     }
     return Block(flux, ivar, columns, bad, sum(path is not None for path in paths))

@@ -20,6 +20,7 @@ from bayescannon.files import write_beside
 from bayescannon.marks import SPECTRA, put_mark
 from bayescannon.recipe import PixelRecipe
 from bayescannon.spectra import STARS_PER_CHUNK, apogee_wavelength
+from bayescannon.spectra.ingest.block import ABOUT
 
 SMALL_CHUNK = 8 * STARS_PER_CHUNK
 TERMS = "detector_term"
@@ -74,6 +75,10 @@ def _create(path: Path, pixels: PixelRecipe, how: str) -> None:
     size, terms = pixels.grid, 3 * (pixels.continuum_degree + 1)
     empty = np.zeros((0, size), np.float32)
     words = np.zeros(0, np.dtypes.StringDType())
+    about = {
+        name: ("star", words if kind is object else np.zeros(0, kind))
+        for name, kind in ABOUT.items()
+    }
     data = xr.Dataset(
         {"flux": (("star", "pixel"), empty), "ivar": (("star", "pixel"), empty)},
         coords={
@@ -84,6 +89,7 @@ def _create(path: Path, pixels: PixelRecipe, how: str) -> None:
             "snr": ("star", np.zeros(0, np.float32)),
             "star_flags": ("star", np.zeros(0, np.int64)),
             "bad_star": ("star", np.zeros(0, bool)),
+            **about,
             "continuum": (("star", TERMS), np.zeros((0, terms))),
         },
         attrs={"pixels": how},
