@@ -11,8 +11,9 @@ from bayescannon.cli.lazy import mount, plain_app
 from bayescannon.data import element_windows
 from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output
-from bayescannon.marks import PICTURE, data_mark
+from bayescannon.marks import PICTURE
 from bayescannon.model import Model
+from bayescannon.model.checks import data_mark
 from bayescannon.plots.factors import draw_factors
 from bayescannon.plots.spectra import draw_continuum
 from bayescannon.plots.star import draw_star

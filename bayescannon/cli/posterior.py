@@ -9,8 +9,9 @@ from bayescannon.cli.console import Overwrite, Seed, console, log, posterior_tab
 from bayescannon.cli.data import expand
 from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output
-from bayescannon.marks import POSTERIOR, data_mark
+from bayescannon.marks import POSTERIOR
 from bayescannon.model import load
+from bayescannon.model.checks import data_mark
 from bayescannon.posterior import infer as infer_labels
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra

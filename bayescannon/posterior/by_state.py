@@ -1,6 +1,7 @@
 """Posteriors of the models of both evolutionary states, mixed by how well each explains a star."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -9,6 +10,9 @@ from scipy.special import expit, logit
 from bayescannon.keys import star_keys
 from bayescannon.labels import WhiteMixture
 from bayescannon.model.by_state import StateModels
+from bayescannon.posterior.frame import make_frame
+from bayescannon.posterior.importance import log_evidence
+from bayescannon.posterior.methods import Problem
 from bayescannon.posterior.prior import Prior
 from bayescannon.posterior.result import Block
 from bayescannon.spectra import Spectra
@@ -41,10 +45,54 @@ def classified(models: StateModels, spectra: Spectra) -> np.ndarray | None:
     return np.where(p < NEGLIGIBLE, 0.0, np.where(p > 1 - NEGLIGIBLE, 1.0, p))
 
 
-def likely_together(models: StateModels | None, spectra: Spectra) -> np.ndarray | None:
+def likely_together(models: StateModels, spectra: Spectra) -> np.ndarray | None:
     """Order stars so that a block's stars are of one state; None where no classifier can tell."""
-    p_rc = None if models is None else classified(models, spectra)
+    p_rc = classified(models, spectra)
     return None if p_rc is None else np.argsort(p_rc, kind="stable")
+
+
+def infer_states(
+    models: StateModels,
+    parts: Sequence[Any],
+    spectra: Spectra,
+    wanted: np.ndarray,
+    infer_one: Callable[[Any, np.ndarray], tuple[Block, Problem]],
+    seed: int,
+) -> Block:
+    """Infer a block of stars by the model of each state that they can be in, and mix the draws.
+
+    Parameters
+    ----------
+    models : StateModels
+    parts : sequence
+        Of each state in the order of `STATES`, with its `model` and `prior`.
+    spectra : Spectra
+        The block's.
+    wanted : (padded star,)
+        False for padding.
+    infer_one : callable
+        Takes a part and which stars can be in its state; gives their block, without the padding,
+        and the problem that was sampled.
+    seed : int
+    """
+    n_star, p_rc = len(spectra), classified(models, spectra)
+    found: dict[int, OfState] = {}
+    for state, part in enumerate(parts):
+        can_be = wanted.copy()
+        if p_rc is not None:
+            can_be[:n_star] = p_rc != 1 - state
+        if not can_be.any():
+            continue
+        block, p = infer_one(part, can_be)
+        evidence = np.zeros(n_star)
+        if p_rc is None or ((p_rc > 0) & (p_rc < 1)).any():
+            frame, _ = make_frame(p.summary, p.fit, p.prior, p.degree)
+            evidence = np.asarray(log_evidence(p.summary, frame, p.prior, p.degree))[:n_star]
+        found[state] = OfState(block, evidence, part.prior, part.model.scaling.scale)
+    if len(found) == 1:
+        ((state, only),) = found.items()
+        return of_one_state(only, state == 1)
+    return mix(models, found[0], found[1], p_rc, spectra, seed)
 
 
 def mix(

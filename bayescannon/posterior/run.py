@@ -1,7 +1,6 @@
 """`infer`: spectra in, posteriors out, in blocks of stars."""
 
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
@@ -13,25 +12,14 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from bayescannon.batches import in_threads
-from bayescannon.errors import DataWarning, UserError
+from bayescannon.errors import UserError
 from bayescannon.flags import Flag
 from bayescannon.keys import star_keys
-from bayescannon.marks import OBSERVED, SEMI_SYNTHETIC
 from bayescannon.model import Model
 from bayescannon.model.by_state import AnyModel, StateModels, parts_of, states_of
-from bayescannon.posterior.by_state import (
-    CLASSIFIED,
-    COMPARED,
-    OfState,
-    classified,
-    likely_together,
-    mix,
-    of_one_state,
-)
+from bayescannon.model.checks import kind_of_data
 from bayescannon.posterior.convolve import convolve
 from bayescannon.posterior.describe import describe
-from bayescannon.posterior.frame import make_frame
-from bayescannon.posterior.importance import log_evidence
 from bayescannon.posterior.likelihood import (
     PixelModel,
     compress,
@@ -118,12 +106,15 @@ def infer(
     models = parts_of(states or model)
     parts = [_Part.of(m, prior) for m in models]
     attrs = attributes(model, method, make_prior(models[0], prior)[1], seed)
-    attrs["data"] = kind_of_data(models[0], spectra)
+    attrs["data"] = kind_of_data(spectra, models[0].name, models[0].report)
+    order = None
     if states is not None:
+        from bayescannon.posterior.by_state import CLASSIFIED, COMPARED, likely_together
+
         attrs["states"] = CLASSIFIED if states.channel else COMPARED
+        order = likely_together(states, spectra) if out is None else None
     block_of = partial(_infer_block, states, parts, method, draws, seed)
     if out is None:
-        order = likely_together(states, spectra)
         together = spectra if order is None else spectra[order]
         whole = np.arange(len(spectra)) if order is None else order
         block = _joined(_blocks(block_of, together, progress), whole)
@@ -174,20 +165,6 @@ def _joined(blocks: Iterator[Block], order: np.ndarray) -> Block:
 
 def _put_rows(rows: np.ndarray, whole: np.ndarray, part: np.ndarray) -> None:
     whole[rows] = part
-
-
-def kind_of_data(model: Model, spectra: Spectra) -> str:
-    """Say whether spectra are semi-synthetic; warn where a model of such is used on others."""
-    if spectra.semi_synthetic:
-        return SEMI_SYNTHETIC
-    if (model.report or {}).get("data") == SEMI_SYNTHETIC:
-        warnings.warn(
-            f"model {model.name!r} was trained on semi-synthetic spectra and is not for real ones: "
-            "train its recipe on real spectra",
-            DataWarning,
-            stacklevel=3,
-        )
-    return OBSERVED
 
 
 def _check_grid(model: AnyModel, spectra: Spectra) -> None:
@@ -257,26 +234,13 @@ def _infer_block(
     if states is None:
         block, _ = _infer_part(parts[0], stars, method, draws)
         return _crop(block, n_star)
-    p_rc = classified(states, spectra)
-    found: dict[int, OfState] = {}
-    for state, part in enumerate(parts):
-        can_be = stars.wanted.copy()
-        if p_rc is not None:
-            can_be[:n_star] = p_rc != 1 - state
-        if not can_be.any():
-            continue
-        block, problem = _infer_part(part, stars._replace(wanted=can_be), method, draws)
-        evidence = np.zeros(n_star)
-        if p_rc is None or ((p_rc > 0) & (p_rc < 1)).any():
-            frame, _ = make_frame(problem.summary, problem.fit, problem.prior, problem.degree)
-            evidence = log_evidence(problem.summary, frame, problem.prior, problem.degree)
-            evidence = np.asarray(evidence)[:n_star]
-        block = _crop(block, n_star)
-        found[state] = OfState(block, evidence, part.prior, part.model.scaling.scale)
-    if len(found) == 1:
-        ((state, only),) = found.items()
-        return of_one_state(only, state == 1)
-    return mix(states, found[0], found[1], p_rc, spectra, seed)
+    from bayescannon.posterior.by_state import infer_states
+
+    def infer_one(part: _Part, wanted: np.ndarray) -> tuple[Block, Problem]:
+        block, problem = _infer_part(part, stars._replace(wanted=wanted), method, draws)
+        return _crop(block, n_star), problem
+
+    return infer_states(states, parts, spectra, stars.wanted, infer_one, seed)
 
 
 def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> tuple[Block, Problem]:
