@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from bayescannon.cli.console import Overwrite, Seed, console, log, posterior_table, progress
+from bayescannon.cli.console import (
+    ModelPath,
+    Overwrite,
+    Seed,
+    console,
+    log,
+    posterior_table,
+    progress,
+)
 from bayescannon.cli.data import expand
 from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output
@@ -22,7 +30,7 @@ def infer(
     spectra: Annotated[
         list[Path], typer.Argument(help="A spectra store (.zarr), or apStar/aspcapStar files.")
     ],
-    model: Annotated[Path, typer.Option(help="Model folder, or the name of a shipped model.")],
+    model: ModelPath,
     out: Annotated[Path, typer.Option(help="Posterior store to write.")] = Path("posteriors.zarr"),
     method: Annotated[
         str, typer.Option(help="auto, laplace, importance, nuts, or reference (slow).")
