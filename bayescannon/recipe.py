@@ -6,13 +6,14 @@ import json
 import math
 import os
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any
 
 from bayescannon.errors import UserError, reason
 
 PRIORS = ("population", "flat")
+SHARES = {"scatter", "error", "shared"}
 RANDOM_ERRORS = {"teff": 25.0, "feh": 0.015, "afe": 0.015}
 """Random errors of APOGEE's labels [K, dex, dex]."""
 
@@ -83,8 +84,14 @@ class TrainingRecipe:
     shrinkage : bool
         Shrink coefficients by a prior learned over all pixels (always so with noisy labels).
     by_state : bool
-        Indirect labels (`carried`) lead to factors in another way on the giant branch than in the
-        clump; the label table says which star is where (`state` or `evstate`, `rgb` or `rc`).
+        The indirect label (`carried`) follows from factors in another way on the giant branch than
+        in the clump; the label table says which star is where (`state` or `evstate`, `rgb` or
+        `rc`).
+    noise_shares : dict of str to float
+        Whose the scatter of the indirect label's catalogue values about spectra is: true
+        `scatter`, `error` of this catalogue, and what is `shared` by all catalogues, which may be
+        either. Shares of the variance, which add up to 1. Without, the stated errors are believed
+        within `label_error_prior`.
     """
 
     noisy_labels: bool = False
@@ -94,6 +101,7 @@ class TrainingRecipe:
     factors: int = 20
     shrinkage: bool = True
     by_state: bool = False
+    noise_shares: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,13 @@ class Recipe:
     errors: ErrorRecipe = field(default_factory=ErrorRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
     inference: InferenceRecipe = field(default_factory=InferenceRecipe)
+
+    @property
+    def direct(self) -> Recipe:
+        """The recipe without its indirect label: what pixels are trained on."""
+        names = tuple(name for name in self.labels.names if name not in self.training.carried)
+        training = replace(self.training, carried=(), by_state=False, noise_shares={})
+        return replace(self, labels=replace(self.labels, names=names), training=training)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Recipe:
@@ -249,7 +264,7 @@ def _check(recipe: Recipe) -> None:
     names, pixels, errors = recipe.labels.names, recipe.pixels, recipe.errors
     training, carried = recipe.training, recipe.training.carried
     strange = ", ".join(name for name in carried if name not in names)
-    sizes = training.label_errors.values()
+    sizes, shares = training.label_errors.values(), training.noise_shares
     small = "use 0 or a small positive number"
     noisy, indirect = "needs 'training.noisy_labels = true'", "needs a label in 'training.carried'"
     rules = (
@@ -265,6 +280,17 @@ def _check(recipe: Recipe) -> None:
         ("training.carried", training.noisy_labels or not carried, noisy),
         ("training.carried", len(carried) < len(names), "names all labels: one must be direct"),
         ("training.by_state", carried or not training.by_state, indirect),
+        ("training.carried", len(carried) < 2, "name one label"),
+        (
+            "training.noise_shares",
+            not shares or (set(shares) <= SHARES and min(shares.values()) >= 0),
+            f"give {', '.join(sorted(SHARES))}, none negative",
+        ),
+        (
+            "training.noise_shares",
+            not shares or abs(sum(shares.values()) - 1) < 1e-6,
+            f"shares add up to {sum(shares.values()):g}, not 1",
+        ),
         ("training.factors", training.factors >= 0, "use 0 or more"),
         ("training.label_errors", all(0 < x < math.inf for x in sizes), "errors must be positive"),
         ("training.label_error_prior", training.label_error_prior > 0, "use more than 0, or inf"),

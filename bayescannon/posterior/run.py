@@ -22,12 +22,18 @@ from bayescannon.posterior.convolve import convolve
 from bayescannon.posterior.describe import describe
 from bayescannon.posterior.likelihood import (
     PixelModel,
-    compress,
+    compress_with_factors,
     log_likelihood_of_stars,
 )
 from bayescannon.posterior.methods import SAMPLERS, Problem
 from bayescannon.posterior.newton import laplace
-from bayescannon.posterior.prior import Prior, apparent_prior, log_prior_of_stars, make_prior
+from bayescannon.posterior.prior import (
+    LabelDistribution,
+    Prior,
+    apparent_prior,
+    log_prior_of_stars,
+    make_prior,
+)
 from bayescannon.posterior.result import Block, attributes, to_datatree
 from bayescannon.precision import require_float64
 from bayescannon.spectra import Spectra
@@ -109,9 +115,9 @@ def infer(
     attrs["data"] = kind_of_data(spectra, models[0].name, models[0].report)
     order = None
     if states is not None:
-        from bayescannon.posterior.by_state import CLASSIFIED, COMPARED, likely_together
+        from bayescannon.posterior.by_state import CLASSIFIED, likely_together
 
-        attrs["states"] = CLASSIFIED if states.channel else COMPARED
+        attrs["states"] = CLASSIFIED
         order = likely_together(states, spectra) if out is None else None
     block_of = partial(_infer_block, states, parts, method, draws, seed)
     if out is None:
@@ -194,14 +200,20 @@ class _Part(NamedTuple):
 
     model: Model
     pixels: PixelModel
+    whole: Prior
+    """Of all labels; the others are of those that spectra show themselves."""
     prior: Prior
     apparent: Prior
     """Of the labels that spectra show, which are true ones but for the model's error."""
 
     @classmethod
     def of(cls, model: Model, wanted) -> "_Part":
-        prior, _ = make_prior(model, wanted)
-        return cls(model, pixel_model(model), prior, apparent_prior(model, prior))
+        whole, _ = make_prior(model, wanted)
+        own, prior = model.direct, whole
+        if model.relation is not None:
+            # a user's prior weighs draws that the spectrum alone gave
+            prior, _ = make_prior(own, "flat" if isinstance(whole, LabelDistribution) else wanted)
+        return cls(model, pixel_model(own), whole, prior, apparent_prior(own, prior))
 
 
 class _Stars(NamedTuple):
@@ -232,32 +244,36 @@ def _infer_block(
     names = np.concatenate([spectra.star_id, np.full(missing, "padding")])
     stars = _Stars(star_keys(seed, names), flux, ivar, np.arange(len(names)) < n_star)
     if states is None:
-        block, _ = _infer_part(parts[0], stars, method, draws)
-        return _crop(block, n_star)
+        return _crop(_infer_part(parts[0], stars, method, draws), n_star)
     from bayescannon.posterior.by_state import infer_states
 
-    def infer_one(part: _Part, wanted: np.ndarray) -> tuple[Block, Problem]:
-        block, problem = _infer_part(part, stars._replace(wanted=wanted), method, draws)
-        return _crop(block, n_star), problem
+    def infer_one(part: _Part, wanted: np.ndarray) -> Block:
+        return _crop(_infer_part(part, stars._replace(wanted=wanted), method, draws), n_star)
 
     return infer_states(states, parts, spectra, stars.wanted, infer_one, seed)
 
 
-def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> tuple[Block, Problem]:
+def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> Block:
     """Infer stars, padding included, with one model."""
-    model, prior = part.model, part.apparent
-    summary = compress(stars.flux, stars.ivar, part.pixels)
+    model, prior = part.model.direct, part.apparent
+    summary, factors = compress_with_factors(stars.flux, stars.ivar, part.pixels)
     degree = model.recipe.labels.degree
     fit = laplace(summary, prior, _starts(model), degree)
     keys, flux, ivar, wanted = stars
     problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, wanted)
     sampled = SAMPLERS[method](problem)
     log_like = log_likelihood_of_stars(jnp.asarray(sampled.draws), summary, degree)
+    shown = sampled.draws
     if model.label_error is not None:
-        added = convolve(keys, sampled.draws, model.label_error, degree)
+        added = convolve(keys, shown, model.label_error, degree)
         sampled = sampled._replace(draws=added)
     log_prior = log_prior_of_stars(jnp.asarray(sampled.draws), part.prior)
-    return describe(model, summary, fit, sampled, log_prior, log_like, ivar), problem
+    block = describe(model, summary, fit, sampled, log_prior, log_like, ivar)
+    if part.model.relation is None:
+        return block
+    from bayescannon.posterior.indirect import add_indirect
+
+    return add_indirect(part.model, part.whole, block, keys, shown, factors)
 
 
 def _starts(model: Model) -> jax.Array:
@@ -266,8 +282,8 @@ def _starts(model: Model) -> jax.Array:
     if model.population is None or model.channel is not None:
         return origin
     # the components are ordered by weight: more starts cost time and find nothing new
-    heaviest = model.population.labels_of(np.asarray(model.population.mean)[:MAX_STARTS])
-    return jnp.concatenate([origin, jnp.asarray(heaviest)])
+    heaviest = jnp.asarray(model.population.mean)[:MAX_STARTS]
+    return jnp.concatenate([origin, heaviest])
 
 
 def _crop(block: Block, n_star: int) -> Block:
