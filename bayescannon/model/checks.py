@@ -52,6 +52,30 @@ def stated_errors(errors: np.ndarray, recipe: Recipe) -> np.ndarray:
     return out
 
 
+def found_errors(model, stated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Random errors of catalogue labels as training found them, and their degrees of freedom.
+
+    Parameters
+    ----------
+    model : Model
+    stated : (star, label)
+        Errors in the catalogue [label units], NaN where it says nothing.
+
+    Returns
+    -------
+    sd, degrees : ndarray (star, label)
+        Standard deviations: the recipe's or the catalogue's error, times the scale found; 0 where
+        labels were taken as exact. Degrees of freedom are inf where errors are Gaussian.
+    """
+    report = model.report or {}
+    scale, tails = report.get("error_scale"), report.get("error_degrees_of_freedom", {})
+    degrees = np.array([tails.get(name, np.inf) for name in model.labels], float)
+    if scale is None:
+        return np.zeros_like(stated), np.broadcast_to(degrees, stated.shape)
+    sd = np.array([scale[name] for name in model.labels]) / np.sqrt(1.0 - 2.0 / degrees)
+    return stated_errors(stated, model.recipe) * sd, np.broadcast_to(degrees, stated.shape)
+
+
 def kind_of_data(spectra: Spectra, name: str = "", report: Mapping[str, Any] | None = None) -> str:
     """Say whether spectra are semi-synthetic; warn where the model of a report is used on others.
 
