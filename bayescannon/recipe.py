@@ -16,6 +16,11 @@ PRIORS = ("population", "flat")
 SHARES = {"scatter", "error", "shared"}
 RANDOM_ERRORS = {"teff": 25.0, "feh": 0.015, "afe": 0.015}
 """Random errors of APOGEE's labels [K, dex, dex]."""
+BROKEN = ("BADPIX", "CRPIX", "SATPIX", "UNFIXABLE", "BADDARK", "BADFLAT", "BADERR", "NOSKY")
+BAD_BITS = (*BROKEN, "SIG_SKYLINE")
+"""Unusable pixels: broken ones, and strong sky lines, whose quoted errors are not right."""
+BAD_STAR = ("BAD_PIXELS", "VERY_BRIGHT_NEIGHBOR", "LOW_SNR", "BAD_RV_COMBINATION", "RV_FAIL")
+BAD_ASPCAP = ("STAR_BAD", "NO_ASPCAP_RESULT")
 
 
 @dataclass(frozen=True)
@@ -37,25 +42,9 @@ class PixelRecipe:
     grid: int = 7214
     error_floor: float = 0.005
     max_error: float = 10.0
-    bad_bits: tuple[str, ...] = (
-        "BADPIX",
-        "CRPIX",
-        "SATPIX",
-        "UNFIXABLE",
-        "BADDARK",
-        "BADFLAT",
-        "BADERR",
-        "NOSKY",
-        "SIG_SKYLINE",
-    )
-    bad_star_flags: tuple[str, ...] = (
-        "BAD_PIXELS",
-        "VERY_BRIGHT_NEIGHBOR",
-        "LOW_SNR",
-        "BAD_RV_COMBINATION",
-        "RV_FAIL",
-    )
-    bad_aspcap_flags: tuple[str, ...] = ("STAR_BAD", "NO_ASPCAP_RESULT")
+    bad_bits: tuple[str, ...] = BAD_BITS
+    bad_star_flags: tuple[str, ...] = BAD_STAR
+    bad_aspcap_flags: tuple[str, ...] = BAD_ASPCAP
     continuum: str = "the_payne"
     continuum_degree: int = 2
 
@@ -283,11 +272,7 @@ def _check(recipe: Recipe) -> None:
         ("training.carried", len(carried) < 2, "name one label"),
         ("training.noise_shares", set(shares) <= SHARES, f"give {', '.join(sorted(SHARES))}"),
         ("training.noise_shares", all(x >= 0 for x in shares.values()), "none negative"),
-        (
-            "training.noise_shares",
-            not shares or abs(whole - 1) < 1e-6,
-            f"add up to {whole:g}, not 1",
-        ),
+        ("training.noise_shares", not shares or abs(whole - 1) < 1e-6, unity),
         ("training.factors", training.factors >= 0, "use 0 or more"),
         ("training.label_errors", all(0 < x < math.inf for x in sizes), "errors must be positive"),
         ("training.label_error_prior", training.label_error_prior > 0, "use more than 0, or inf"),
