@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bayescannon.ages.grid import Parsec
-from bayescannon.ages.run import grid_id
+from bayescannon.ages.grid import Parsec, grid_id
 from bayescannon.calibration import verdict_of
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
