@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import zip_longest
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,6 +36,10 @@ log = as_it_is(stderr=True)
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an earlier output of this command.")
+]
+ModelPath = Annotated[Path, typer.Option(help="Model folder, or the name of a shipped model.")]
+PixelsRecipe = Annotated[
+    Path | None, typer.Option(help="Recipe whose [pixels] to follow; the defaults without.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 NoSeed = Annotated[int, typer.Option("--seed", hidden=True)]
