@@ -10,12 +10,12 @@ import time
 
 import numpy as np
 import pytest
-from archive import archive
 from astropy.table import Table
 from conftest import DATA, digests, run_cli
 
 import bayescannon as bc
 from bayescannon.spectra.fetch import fetch_files
+from benchmarks.archive import archive
 
 ROWS = DATA / "allStar-r12-l33-6rows.fits.gz"
 ONE = gzip.decompress((DATA / "apStar-dr17-2M17335483-2753043.fits.gz").read_bytes())

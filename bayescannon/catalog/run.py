@@ -19,6 +19,7 @@ from bayescannon.catalog.block import (
     part_path,
 )
 from bayescannon.catalog.build import described
+from bayescannon.catalog.carry import known_names
 from bayescannon.catalog.executors import Executor, in_threads_here, on_cluster
 from bayescannon.catalog.manifest import COMMAND, agree_on, describe_run, read_manifest
 from bayescannon.catalog.write import failed_stars
@@ -113,7 +114,8 @@ def run_catalog(
     }
     described_run = describe_run(model, spectra, grid, run)
     how = {**settings, "prior": prior}, {"prior": age_prior, "draws": draws if keep_draws else 0}
-    make = BlockMaker(model, spectra, grid, out, *how, n_block, keep_draws)
+    carry = known_names(spectra)
+    make = BlockMaker(model, spectra, grid, out, *how, n_block, keep_draws, carry)
     if not (out / MANIFEST).exists():
         check_space(out, len(spectra) * _bytes_a_star(model, draws if keep_draws else 0))
     executor = in_threads_here(workers) if scheduler is None else on_cluster(scheduler)

@@ -26,8 +26,10 @@ GONE = (403, 404, 410)
 BUSY = (429, 500, 502, 503, 504)
 TRIES = 8
 """How often a file is tried."""
-PAUSE, LONGEST = 0.25, 60
+PAUSE, LONGEST = 0.1, 60
 """About the second pause between two tries [s], which grow twofold, and the longest."""
+AHEAD = 256
+"""So many files a worker may be done before one that has to wait."""
 HOPELESS = 10
 """So many failures one after the other, missing files apart, end the run."""
 DIGESTS = {32: "md5", 40: "sha1", 64: "sha256"}
@@ -105,7 +107,7 @@ def fetch_files(
                 beside.write_text(json.dumps({"creator": DOWNLOADS.creator, "base": base}) + "\n")
         work = partial(_fetch, client, base.rstrip("/") + "/", folder, sums or {})
         row = 0
-        for done, failure in enumerate(in_order(pool, work, wanted, 2 * workers), 1):
+        for done, failure in enumerate(in_order(pool, work, wanted, AHEAD * workers), 1):
             hopeless = failure is not None and not failure.gone
             row = row + 1 if hopeless else 0
             if failure is not None:
@@ -132,7 +134,7 @@ def _fetch(
     client: urllib3.PoolManager, base: str, folder: Path, sums: Mapping[str, str], path: str
 ) -> Failure | None:
     target = folder / path
-    if not target.resolve().is_relative_to(folder):
+    if ".." in target.parts or not target.is_relative_to(folder):
         return Failure("leads out of the folder", True)
     if target.exists():
         return None

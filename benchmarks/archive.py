@@ -1,4 +1,4 @@
-"""A small archive on this machine that fails as networks do, for the tests of `fetch`."""
+"""A small archive on this machine that fails as networks do, to test and time `fetch`."""
 
 import threading
 from collections import Counter
