@@ -6,13 +6,14 @@ import json
 import math
 import os
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any
 
 from bayescannon.errors import UserError, reason
 
 PRIORS = ("population", "flat")
+SHARES = {"scatter", "error", "shared"}
 RANDOM_ERRORS = {"teff": 25.0, "feh": 0.015, "afe": 0.015}
 """Random errors of APOGEE's labels [K, dex, dex]."""
 
@@ -83,8 +84,14 @@ class TrainingRecipe:
     shrinkage : bool
         Shrink coefficients by a prior learned over all pixels (always so with noisy labels).
     by_state : bool
-        Indirect labels (`carried`) lead to factors in another way on the giant branch than in the
-        clump; the label table says which star is where (`state` or `evstate`, `rgb` or `rc`).
+        The indirect label (`carried`) follows from factors in another way on the giant branch than
+        in the clump; the label table says which star is where (`state` or `evstate`, `rgb` or
+        `rc`).
+    noise_shares : dict of str to float
+        Whose the scatter of the indirect label's catalogue values about spectra is: true
+        `scatter`, `error` of this catalogue, and what is `shared` by all catalogues, which may be
+        either. Shares of the variance, which add up to 1. Without, the stated errors are believed
+        within `label_error_prior`.
     """
 
     noisy_labels: bool = False
@@ -94,6 +101,7 @@ class TrainingRecipe:
     factors: int = 20
     shrinkage: bool = True
     by_state: bool = False
+    noise_shares: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,13 @@ class Recipe:
     errors: ErrorRecipe = field(default_factory=ErrorRecipe)
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
     inference: InferenceRecipe = field(default_factory=InferenceRecipe)
+
+    @property
+    def direct(self) -> Recipe:
+        """The recipe without its indirect label: what pixels are trained on."""
+        names = tuple(name for name in self.labels.names if name not in self.training.carried)
+        training = replace(self.training, carried=(), by_state=False, noise_shares={})
+        return replace(self, labels=replace(self.labels, names=names), training=training)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Recipe:
@@ -246,37 +261,38 @@ def _is_number(value: Any) -> bool:
 
 def _check(recipe: Recipe) -> None:
     """Refuse values that are of the right type and cannot be used, each with what to do."""
-    names, training = recipe.labels.names, recipe.training
-    share, scale = "use 0 or a small positive number", "use 1 or so"
-    carried = [name for name in training.carried if name not in names]
-    errors = training.label_errors.values()
+    names, pixels, errors = recipe.labels.names, recipe.pixels, recipe.errors
+    training, carried = recipe.training, recipe.training.carried
+    strange = ", ".join(name for name in carried if name not in names)
+    sizes, shares = training.label_errors.values(), training.noise_shares
+    small = "use 0 or a small positive number"
+    noisy, indirect = "needs 'training.noisy_labels = true'", "needs a label in 'training.carried'"
     rules = (
         ("labels.names", names and len(set(names)) == len(names), "give one or more different"),
         ("labels.degree", recipe.labels.degree in (1, 2, 3), "use 1, 2 or 3"),
-        ("pixels.error_floor", 0 <= recipe.pixels.error_floor < math.inf, share),
-        ("pixels.max_error", recipe.pixels.max_error > 0, "use 10 or so"),
-        ("errors.photon_scale", 0 < recipe.errors.photon_scale < math.inf, scale),
-        ("errors.photon_floor", 0 <= recipe.errors.photon_floor < math.inf, share),
+        ("pixels.error_floor", 0 <= pixels.error_floor < math.inf, small),
+        ("pixels.max_error", pixels.max_error > 0, "use 10 or so"),
+        ("errors.photon_scale", 0 < errors.photon_scale < math.inf, "use 1 or so"),
+        ("errors.photon_floor", 0 <= errors.photon_floor < math.inf, small),
         ("inference.max_chi2", recipe.inference.max_chi2 > 0, "use a positive number"),
         ("inference.prior", recipe.inference.prior in PRIORS, f"use {' or '.join(PRIORS)}"),
-        ("training.carried", not carried, f"{', '.join(carried)} is not a label"),
+        ("training.carried", not strange, f"{strange} is not a label"),
+        ("training.carried", training.noisy_labels or not carried, noisy),
+        ("training.carried", len(carried) < len(names), "names all labels: one must be direct"),
+        ("training.by_state", carried or not training.by_state, indirect),
+        ("training.carried", len(carried) < 2, "name one label"),
         (
-            "training.carried",
-            not training.carried or training.noisy_labels,
-            "needs 'training.noisy_labels = true'",
+            "training.noise_shares",
+            not shares or (set(shares) <= SHARES and min(shares.values()) >= 0),
+            f"give {', '.join(sorted(SHARES))}, none negative",
         ),
         (
-            "training.carried",
-            len(training.carried) < len(names),
-            "names all labels: spectra must show one",
-        ),
-        (
-            "training.by_state",
-            not training.by_state or training.carried,
-            "needs a label in 'training.carried'",
+            "training.noise_shares",
+            not shares or abs(sum(shares.values()) - 1) < 1e-6,
+            f"shares add up to {sum(shares.values()):g}, not 1",
         ),
         ("training.factors", training.factors >= 0, "use 0 or more"),
-        ("training.label_errors", all(0 < e < math.inf for e in errors), "errors must be positive"),
+        ("training.label_errors", all(0 < x < math.inf for x in sizes), "errors must be positive"),
         ("training.label_error_prior", training.label_error_prior > 0, "use more than 0, or inf"),
     )
     for key, fits, advice in rules:

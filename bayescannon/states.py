@@ -5,7 +5,7 @@ who use it: ages (inputs teff, logg, feh, afe), models that tell states apart (t
 spectra show themselves) and models of channels (all channels).
 """
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 import bayescannon.precision  # noqa: F401
-from bayescannon.labels import Mixture, features
+from bayescannon.labels import features
 from bayescannon.typing import Array, Stars
 
 STATES = ("rgb", "rc")
@@ -114,57 +114,3 @@ def fit_logistic(
         if np.abs(step).max() < 1e-10:
             break
     return weights
-
-
-class StateRelation(NamedTuple):
-    """By what the stars of one state differ from all: see `training.result.Group`."""
-
-    offset: Float[Array, "factor feature"]
-    root: Float[Array, "factor factor"]
-    label_covariance: Float[Array, "label label"]
-    population: Mixture
-
-    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
-        """All parts by name, as `of_arrays` takes them."""
-        parts = self._asdict()
-        population = parts.pop("population").arrays(f"{prefix}_population")
-        return {f"{prefix}_{name}": np.asarray(value) for name, value in parts.items()} | population
-
-    @classmethod
-    def of_arrays(cls, arrays: dict[str, np.ndarray], prefix: str) -> "StateRelation":
-        """Read what `arrays` gave."""
-        return cls(
-            offset=arrays[f"{prefix}_offset"],
-            root=arrays[f"{prefix}_root"],
-            label_covariance=arrays[f"{prefix}_label_covariance"],
-            population=cast(Mixture, Mixture.of_arrays(arrays, f"{prefix}_population")),
-        )
-
-
-class States(NamedTuple):
-    """What a model of all stars knows of each state: relations, and P(rc) where none was tried.
-
-    `log_odds` are of the quadratic of the scaled labels that spectra show themselves; `share_rc`
-    is the share of clump stars among the training stars of known state.
-    """
-
-    rgb: StateRelation
-    rc: StateRelation
-    log_odds: Float[Array, "feature"]
-    share_rc: float
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All of it, by names that `of_arrays` knows."""
-        own = {
-            "state_log_odds": np.asarray(self.log_odds),
-            "state_share_rc": np.array(self.share_rc),
-        }
-        return own | self.rgb.arrays("rgb") | self.rc.arrays("rc")
-
-    @classmethod
-    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "States | None":
-        """Read what `arrays` gave; None where there is nothing of it."""
-        if "state_log_odds" not in arrays:
-            return None
-        rgb, rc = (StateRelation.of_arrays(arrays, state) for state in STATES)
-        return cls(rgb, rc, arrays["state_log_odds"], float(arrays["state_share_rc"]))

@@ -4,6 +4,7 @@
     python scripts/results.py demo FOLDER      first take the numbers of a demo run
     python scripts/results.py star             first infer the real star of the README
     python scripts/results.py spectra FILE     first take rows of `benchmarks.real_spectra --json`
+    python scripts/results.py training FILE... first take runs of `bayescannon bench train --json`
 
 A result is one JSON file: `title`, `summary` and `tables`. A table has `title`, `about` (which
 data: real or semi-synthetic), `command`, `commit`, `date`, `machine`, `columns`, `rows` and
@@ -186,6 +187,38 @@ def take_spectra(file: Path) -> None:
     save("real_spectra", result)
 
 
+def take_training(files: list[Path]) -> None:
+    """Take runs of trainings whose truth is known; earlier runs of the same settings go."""
+    result = load("training")
+    table, new = result["tables"][0], {}
+    for file in files:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        judged = [found["population"][n] for n in found["training"]["error_budget"]["labels"]]
+        words = {"seed": 0, "every": 1, "stated": 1.0, "model_error": 0.0, "states": False}
+        command = f"bayescannon bench train --scenario {found['scenario']}"
+        for key, default in words.items():
+            if found[key] != default:
+                value = "" if found[key] is True else f" {found[key]:g}"
+                command += f" --{key.replace('_', '-')}{value}"
+        bent = [f"{n} ({g:.0f})" for n, g in found["training"]["curvature_gain"].items()]
+        budget = found["training"]["error_budget"]["labels"].values()
+        new[command] = {
+            "run": f"`{command.split('--scenario ')[1]}`",
+            "z": ", ".join(f"{j['z']:.2f}" for j in judged),
+            "in68": ", ".join(f"{100 * j['coverage68']:.0f}" for j in judged),
+            "rms": ", ".join(f"{j['rms']:.3g}" for j in judged),
+            "model": ", ".join(f"{e['model']:.2g}" for e in budget),
+            "curved": ", ".join(bent) or "none",
+            "seconds": f"{found['cpu']:.0f}",
+            "command": command,
+            "commit": measured("", "")["commit"],
+        }
+    kept = [row for row in table["rows"] if row["command"] not in new]
+    rows = sorted([*kept, *new.values()], key=lambda row: row["run"])
+    table |= {"rows": rows, "date": date.today().isoformat()}
+    save("training", result)
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case []:
@@ -194,6 +227,8 @@ if __name__ == "__main__":
             take_demo(Path(folder))
         case ["spectra", file]:
             take_spectra(Path(file))
+        case ["training", *files]:
+            take_training([Path(file) for file in files])
         case ["star"]:
             infer_star()
         case _:

@@ -49,6 +49,13 @@ def test_without_a_trend_there_is_no_correction(seed):
     assert _fit(labels, missed) is None
 
 
+def test_few_stars_show_no_curvature():
+    """Four cubic terms of two labels: 79 stars are too few, 80 will do."""
+    labels, missed, _ = _stars(0, 0.3)
+    assert _fit(labels[:79], missed[:79]) is None
+    assert _fit(labels[:80], missed[:80]) is not None
+
+
 def test_unknown_labels_do_not_count():
     labels, missed, _ = _stars(0, 0.1)
     gone = missed.copy()

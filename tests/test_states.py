@@ -8,21 +8,13 @@ import numpy as np
 import pytest
 import xarray as xr
 from conftest import label_table
-from scipy.integrate import quad
-from scipy.special import logsumexp
-from scipy.stats import multivariate_normal, norm, t
 
 import bayescannon as bc
-from bayescannon.ages.draws import p_rc_of, read_draws, weigh
+from bayescannon.ages.draws import p_rc_of, read_draws
 from bayescannon.data import model_path
-from bayescannon.labels import Mixture, WhiteMixture, features, fit_bent_population, straightened
+from bayescannon.labels import features
 from bayescannon.model import load
-from bayescannon.model.by_state import parts_of, states_of
 from bayescannon.model.checks import stated_errors
-from bayescannon.posterior.frame import Frame
-from bayescannon.posterior.importance import log_evidence
-from bayescannon.posterior.likelihood import Summary
-from bayescannon.training.relation import _spread, error_law
 from studies.from_model import simulate_stars
 
 NAMES = ("logg", "feh", "afe", "ln_mass")
@@ -102,14 +94,14 @@ def test_both_relations_are_found_and_posteriors_are_calibrated(
     stateless = training.labels.copy()
     stateless.remove_column("state")
     single = bc.train(training.spectra, stateless, recipe)
-    assert single.states is None
+    assert len(single.relation.scatter) == 1
     assert single.report["states"].startswith("none")
     other = bc.infer(single, test_set.spectra, "laplace", draws=8)["point/mean"].values[:, 3]
     # a ratio of two rms errors of the same 512 stars is known to 0.03: better by 3 of them
     assert np.std(off) < 0.91 * np.std(other - test_set.truth[:, 3])
     assert model.report["states"]["unknown"] == 10
     # what all stars share is that of a model without states
-    np.testing.assert_allclose(model.coefficients, single.coefficients, atol=1e-9)
+    np.testing.assert_allclose(model.direct.coefficients, single.direct.coefficients, atol=1e-9)
 
 
 def test_p_rc_is_calibrated(post, test_set):
@@ -135,26 +127,33 @@ def test_a_star_does_not_depend_on_its_block(model, test_set, post):
         np.testing.assert_allclose(alone[name].values, post[name].values[..., 300:303], rtol=1e-6)
 
 
-def test_the_label_prior_divides_out_whatever_it_was(model, test_set, post):
-    """Weights of the states' draws give the same likelihood ratio under both named priors.
+def test_reweighting_to_flat_equals_inferring_flat_and_keeps_the_state(post, model, test_set):
+    """Mean log score of P(rc) of 512 stars within 0.01; masses within 0.2 sd in the median."""
+    flat = bc.infer(model, test_set.spectra, "importance", "flat", draws=200)
+    after = bc.reweight(post, "flat")
+    scores = []
+    for tree in (flat, after):
+        p = np.clip(tree["sample_stats/p_rc"].values, 1e-3, 1 - 1e-3)
+        scores.append(np.mean(np.where(test_set.rc, np.log(p), np.log1p(-p))))
+    assert abs(scores[0] - scores[1]) < 0.01
+    sd = np.sqrt(flat["point/cov"].values[:, 3, 3])
+    off = (after["point/mean"].values - flat["point/mean"].values)[:, 3] / sd
+    assert np.median(np.abs(off)) < 0.2
 
-    500 draws of a state that is not rare know their mean weight to 10 %; in ln odds, 0.3 at
-    4 sigma. Rare states have fewer draws and are left out.
-    """
-    few = test_set.spectra[:64]
-    ratio = []
-    for prior in ("population", "flat"):
-        found = bc.infer(model, few, "importance", prior, draws=500)
-        stats, labels = found["sample_stats"].to_dataset(), found["posterior"].to_dataset()
-        raw = read_draws(labels, stats)
-        rgb, rc = weigh(raw, raw.finite)
-        share = stats["rc"].values.mean(axis=(0, 1))
-        ratio.append(np.where(np.abs(share - 0.5) < 0.4, rc.log_total - rgb.log_total, np.nan))
-        assert ((p_rc_of(np.full(64, 0.5), rgb, rc) > 0.5) == (rc.log_total > rgb.log_total)).all()
-    off = np.diff(ratio, axis=0)[0]
-    off = off[np.isfinite(off)]
-    assert off.size > 8
-    assert np.median(np.abs(off)) < 0.3
+
+def test_draws_for_ages_are_those_of_the_flat_prior(post, model, test_set):
+    """Mass given labels, prior divided out: many effective draws, width as inferred under flat."""
+    raw = read_draws(post["posterior"].to_dataset(), post["sample_stats"].to_dataset())
+    weight = np.exp(raw.log_prior.min(axis=1, keepdims=True) - raw.log_prior)
+    weight /= weight.sum(axis=1, keepdims=True)
+    assert np.quantile(1 / np.sum(weight**2, axis=1), 0.05) > 0.4 * weight.shape[1]
+    flat = bc.infer(model, test_set.spectra, "importance", "flat", draws=200)
+    mean = np.sum(weight * raw.log_mass, axis=1, keepdims=True)
+    sd = np.sqrt(np.sum(weight * (raw.log_mass - mean) ** 2, axis=1)) * np.log(10)
+    direct = np.sqrt(flat["point/cov"].values[:, 3, 3])
+    # 200 draws know each width to 5 %
+    assert np.median(sd / direct) == pytest.approx(1.0, abs=0.03)
+    np.testing.assert_allclose(p_rc_of(raw), flat["sample_stats/p_rc"].values, atol=0.12)
 
 
 def test_ages_come_from_each_states_own_draws(test_set):
@@ -175,22 +174,20 @@ def test_ages_come_from_each_states_own_draws(test_set):
     assert middle[1] > 8
     assert middle[2] < 2
     assert ages["sample_stats/p_rc"].values[0] == pytest.approx(0.5)
-    # twice the weight for every clump draw: P(rc) is 2/3
-    heavier = stats.assign(log_prior=(dims, np.where(rc, -np.log(2), 0.0)[None, :, None]))
-    tree["sample_stats"] = xr.DataTree(heavier)
-    assert bc.infer_ages(tree)["sample_stats/p_rc"].values[0] == pytest.approx(2 / 3)
+    # a model's own P(rc) is used
+    tree["sample_stats"] = xr.DataTree(stats.assign(p_rc=("star", [0.8])))
+    assert bc.infer_ages(tree)["sample_stats/p_rc"].values[0] == pytest.approx(0.8)
 
 
 def test_folders_keep_the_states(model, tmp_path, test_set):
     model.save(tmp_path / "model")
     loaded = load(tmp_path / "model")
     assert loaded.id == model.id
-    again = states_of(loaded)
-    for one, two in zip(parts_of(model), again.parts, strict=True):
-        np.testing.assert_array_equal(one.coefficients, two.coefficients)
-        np.testing.assert_array_equal(one.population.bend, two.population.bend)
-    assert replace(model, states=None).id != model.id
-    with pytest.raises(bc.UserError, match="by_state' needs a label"):
+    for one, two in zip(model.relation, loaded.relation, strict=True):
+        np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(model.direct.coefficients, loaded.direct.coefficients)
+    assert replace(model, relation=None).id != model.id
+    with pytest.raises(bc.UserError, match="needs a label in"):
         bc.Recipe.loads('name = "x"\n[labels]\nnames = ["teff"]\n[training]\nby_state = true\n')
 
 
@@ -202,66 +199,6 @@ def test_stars_of_the_model_itself_are_told_apart(model):
     )
     # 256 stars: error 0.044
     np.testing.assert_allclose(z.std(axis=0), 1.0, atol=0.18)
-
-
-def test_evidence_of_a_gaussian_is_exact():
-    """Linear features, a Gaussian prior with a bend's worth of nothing: closed form."""
-    rng = np.random.default_rng(2)
-    design, y = rng.normal(size=(7, 3)), rng.normal(size=7)
-    covariance = np.diag([1.0, 0.5])
-    a = design.T @ design
-    # d = v - v(0): the constant is part of the offset
-    b, c = design.T @ (y - design[:, 0]), np.sum((y - design[:, 0]) ** 2)
-    norm = -0.5 * 7 * np.log(2 * np.pi)
-    parts = [jnp.asarray(p)[None] for p in (a, b, c, norm, 7.0, a, b, c)]
-    mixture = Mixture(jnp.ones(1), jnp.zeros((1, 2)), jnp.asarray(covariance)[None])
-    precision = a[1:, 1:] + np.linalg.inv(covariance)
-    mean = np.linalg.solve(precision, b[1:])
-    root = np.linalg.cholesky(np.linalg.inv(precision))
-    frame = Frame(jnp.asarray(mean)[None], jnp.asarray(root)[None])
-    found = float(log_evidence(Summary(*parts), frame, WhiteMixture.of(mixture), 1)[0])
-    total = np.eye(7) + design[:, 1:] @ covariance @ design[:, 1:].T
-    exact = multivariate_normal(design[:, 0], total).logpdf(y)
-    # Student proposals for a Gaussian: the 400 even points leave 1 %
-    assert found == pytest.approx(exact, abs=0.02)
-
-
-def test_a_bend_is_found_and_undone():
-    rng = np.random.default_rng(4)
-    x = rng.normal(size=(2000, 2))
-    curved = 0.3 * x[:, 0] - 0.5 * x[:, 0] * x[:, 1] + 0.4 * x[:, 1] ** 2
-    scaled = np.column_stack([x, curved + 0.2 * rng.normal(size=2000)])
-    mixture = fit_bent_population(scaled, np.zeros_like(scaled), (2,), scaled)
-    even = np.asarray(straightened(jnp.asarray(scaled.T), mixture.bend)).T
-    np.testing.assert_allclose(mixture.labels_of(even), scaled, atol=1e-12)
-    assert even[:, 2].std() == pytest.approx(0.2, rel=0.05)
-    at = jnp.asarray(scaled[0])
-    np.testing.assert_allclose(
-        WhiteMixture.of(mixture).log_prob(at), mixture.log_prob(at), rtol=1e-9
-    )
-    near = WhiteMixture.of(mixture).around(at)
-    np.testing.assert_allclose(near.log_prob(at), mixture.log_prob(at), rtol=1e-9)
-
-
-@pytest.mark.parametrize("f", [0.7, 1.0, 1.3])
-def test_error_scale_where_stated_errors_differ(f):
-    """2000 stars whose stated errors span a factor of four tell f to 5 %, whatever is open."""
-    rng = np.random.default_rng(1)
-    stated = rng.uniform(0.1, 0.4, 2000) ** 2
-    missed = rng.normal(size=2000) * np.sqrt(0.02 + f**2 * stated)
-    found = error_law(missed**2, np.full(2000, 0.01), stated)
-    assert found.scale == pytest.approx(f, rel=0.1)
-    assert found.degrees == np.inf
-    assert (found.trust == 1).all()
-
-
-@pytest.mark.parametrize("degrees", [3.0, 5.0])
-def test_a_student_error_beside_a_gaussian_one_is_their_convolution(degrees):
-    missed, own, variance = 0.5, 0.04, 0.09
-    _, log_weight = _spread(*map(np.array, (missed**2, own, variance)), degrees)
-    student = t(degrees, scale=np.sqrt(variance))
-    exact = quad(lambda e: norm.pdf(e, scale=np.sqrt(own)) * student.pdf(missed - e), -3, 3)[0]
-    assert logsumexp(log_weight) == pytest.approx(np.log(exact * np.sqrt(2 * np.pi)), abs=1e-3)
 
 
 def test_label_errors_are_standard_deviations_whatever_their_law():
@@ -276,15 +213,3 @@ def test_label_errors_are_standard_deviations_whatever_their_law():
     np.testing.assert_array_equal(tailed.error_degrees, [*[np.inf] * 4, 5.0])
     found = (tailed.label_errors(stated) / plain)[0]
     np.testing.assert_allclose(found, [1, 1, 1, 1, np.sqrt(5 / 3)])
-
-
-def test_errors_with_tails_are_seen_and_outliers_trusted_less():
-    """2000 stars, seed 2, f 0.7: Student errors are told from Gaussian ones by 140 in ln L."""
-    rng = np.random.default_rng(2)
-    stated = rng.uniform(0.1, 0.4, 2000) ** 2
-    missed = 0.1 * rng.normal(size=2000) + 0.7 * np.sqrt(stated) * rng.standard_t(3, 2000)
-    found = error_law(missed**2, np.full(2000, 0.01), stated)
-    assert found.degrees == 3
-    assert found.scale == pytest.approx(0.7, rel=0.1)
-    off = np.abs(missed) / np.sqrt(stated)
-    assert found.trust[off > 3].max() < 0.7 < 1.1 < found.trust[off < 0.5].min()

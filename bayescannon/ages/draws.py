@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
-from scipy.special import expit, logit
 
 from bayescannon.ages.states import STATE_LABELS
 from bayescannon.states import STATES
@@ -42,8 +41,6 @@ class Weighed(NamedTuple):
 
     share: Float[np.ndarray, "star draw"]
     weight: Float[np.ndarray, "star draw"]
-    log_total: Float[np.ndarray, "star"]
-    """ln of how much weight all draws of the state have together."""
 
 
 def salaris(feh, afe):
@@ -55,14 +52,20 @@ def salaris(feh, afe):
 
 
 def read_draws(block: xr.Dataset, stats: xr.Dataset) -> Raw:
-    """Take what the age step needs from a posterior's labels and `sample_stats`."""
-    feh = flat(block.feh.values)
+    """Take what the age step needs from a posterior's labels and `sample_stats`.
+
+    Masses under a flat prior, where the posterior has them: dividing the population out of the
+    others would leave few effective draws.
+    """
+    feh, own = flat(block.feh.values), "flat_ln_mass" in stats
+    mass = stats.flat_ln_mass if own else block.ln_mass
+    rc = "flat_rc" if own else "rc"
     return Raw(
-        log_mass=flat(block.ln_mass.values) / np.log(10.0),
+        log_mass=flat(mass.values) / np.log(10.0),
         mh=salaris(feh, flat(block.afe.values)) if "afe" in block else feh,
         logg=flat(block.logg.values) if "logg" in block else np.full_like(feh, USUAL_LOGG),
-        log_prior=flat(stats.log_prior.values),
-        rc=flat(stats.rc.values) > 0.5 if "rc" in stats else None,
+        log_prior=flat(stats["flat_log_prior" if own else "log_prior"].values),
+        rc=flat(stats[rc].values) > 0.5 if rc in stats else None,
     )
 
 
@@ -86,10 +89,8 @@ def _weighed(log_weight: np.ndarray, mine: np.ndarray) -> Weighed:
     log_weight = np.where(used, log_weight, -np.inf)
     peak = log_weight.max(axis=1)
     weight = np.exp(log_weight - peak[:, None])
-    with np.errstate(divide="ignore"):
-        log_total = np.log(np.sum(weight, axis=1, where=mine)) + peak
     share = used / used.sum(axis=1, keepdims=True)
-    return Weighed(share, weight / weight.sum(axis=1, keepdims=True), log_total)
+    return Weighed(share, weight / weight.sum(axis=1, keepdims=True))
 
 
 def effective_share(weighed: Weighed) -> Float[np.ndarray, "star"]:
@@ -98,13 +99,16 @@ def effective_share(weighed: Weighed) -> Float[np.ndarray, "star"]:
     return 1 / np.sum(weighed.weight**2, axis=1) / n
 
 
-def p_rc_of(before: Float[np.ndarray, "star"], rgb: Weighed, rc: Weighed) -> np.ndarray:
-    """P(rc) of the spectrum: P(rc) at its labels, times how well each state explains the rest.
+def p_rc_of(raw: Raw) -> Float[np.ndarray, "star"]:
+    """P(rc) by a model that knows the states, under the prior of `raw` divided out.
 
-    The label prior is divided out; the masses are not compared with isochrones yet.
+    Masses are not compared with isochrones yet.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return expit(logit(before) + rc.log_total - rgb.log_total)
+    assert raw.rc is not None
+    good = raw.finite
+    log_prior = np.where(good[:, None], raw.log_prior, 0.0)
+    weight = np.exp(log_prior.min(axis=1, keepdims=True) - log_prior)
+    return np.where(good, np.sum(weight * raw.rc, axis=1) / np.sum(weight, axis=1), 0.5)
 
 
 def labels_of_state(block: xr.Dataset, every: int) -> np.ndarray:

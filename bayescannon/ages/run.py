@@ -75,7 +75,8 @@ def infer_ages(
     ----------
     post : xarray.DataTree
         From `infer`: `posterior` with `ln_mass` [ln Msun] and `feh` [dex], and where they are
-        labels `afe` [dex] and `logg` [dex]; `sample_stats/log_prior` is divided out.
+        labels `afe` [dex] and `logg` [dex]; `sample_stats/log_prior` is divided out. Draws of the
+        mass under a flat prior, `sample_stats/flat_ln_mass`, are taken where they are there.
     grid : Parsec, optional
         Isochrone grid; the shipped PARSEC v1.2S one by default.
     prior : {"flat-age", "flat-log-age", "flat-log-mass", "population", "as-inferred"}
@@ -83,11 +84,9 @@ def infer_ages(
         the masses of the training set's stars at such labels make likely.
     p_rc : float or array (star,), optional
         Probability that a star burns helium in its core (red clump), known without its mass. By
-        default learned from teff, logg, feh and afe (`bayescannon.ages.states`), averaged over
-        the draws; 0.5 where the posterior lacks one of them. Where models by state made the
-        posterior, times how well each state's model explains the spectrum, the label prior
-        divided out; or that of their classifier. `attrs["p_rc"]` says which. Each state's age is
-        then made of its own draws.
+        default the model's own where it knows the states, and each state's age is made of its own
+        draws. Else learned from teff, logg, feh and afe (`bayescannon.ages.states`), averaged over
+        the draws; 0.5 where the posterior lacks one of them. `attrs["p_rc"]` says which.
     seed : int, optional
         For the age draws; that of `post` by default.
     progress : callable, optional
@@ -123,13 +122,11 @@ def infer_ages(
         if name not in labels:
             raise UserError(f"the posterior has no label {name!r}, which an age needs")
     n_star = labels.sizes["star"]
-    if p_rc is None and "p_rc" in stats and (prior == AS_INFERRED or _is_classified(post)):
-        p_rc = stats["p_rc"].values
     if prior == AS_INFERRED:
-        stats = stats.assign(log_prior=xr.zeros_like(stats["log_prior"]))
+        stats = _as_inferred(stats)
     source, given = _source_of_p_rc(p_rc, labels)
-    if p_rc is None and "rc" in stats:
-        source += ", and from how well each state's model explains the spectrum"
+    if p_rc is None and "p_rc" in stats:
+        source, given = "that of the model", _p_rc_of_model(labels, stats)
     seed = int(post.attrs.get("seed", 0)) if seed is None else seed
     if draws is None:
         draws = labels.sizes["chain"] * labels.sizes["draw"]
@@ -141,7 +138,7 @@ def infer_ages(
         raw = read_draws(block, stats.isel(star=rows))
         known = _learn_p_rc(block) if given is None else given[rows]
         keys = star_keys(seed, _pad(block.star.values))
-        return _one_block(raw, known, p_rc is not None, tables, prior, grid, keys, draws)
+        return _one_block(raw, known, tables, prior, grid, keys, draws)
 
     done = []
     for block in in_threads(work, range(0, max(n_star, 1), STARS_PER_BLOCK)):
@@ -159,9 +156,20 @@ def infer_ages(
     return _tree(done, labels.star.values, attrs)
 
 
-def _is_classified(post: xr.DataTree) -> bool:
-    """Whether a classifier that had all channels before it told the states apart."""
-    return post.attrs.get("states") == "classified"
+def _as_inferred(stats: xr.Dataset) -> xr.Dataset:
+    """Leave the label prior in."""
+    flat = [name for name in stats.data_vars if str(name).startswith("flat_")]
+    return stats.drop_vars(flat).assign(log_prior=xr.zeros_like(stats["log_prior"]))
+
+
+def _p_rc_of_model(labels: xr.Dataset, stats: xr.Dataset) -> np.ndarray:
+    """P(rc) that the model itself found, under a flat prior of the mass where it has such draws."""
+    if "flat_rc" not in stats:
+        return stats["p_rc"].values
+    parts = (slice(k, k + STARS_PER_BLOCK) for k in range(0, labels.sizes["star"], STARS_PER_BLOCK))
+    return np.concatenate(
+        [p_rc_of(read_draws(labels.isel(star=p), stats.isel(star=p))) for p in parts]
+    )
 
 
 def _source_of_p_rc(p_rc, labels: xr.Dataset) -> tuple[str, np.ndarray | None]:
@@ -189,7 +197,7 @@ def _learn_p_rc(block: xr.Dataset) -> np.ndarray:
 
 
 def _one_block(
-    raw: Raw, p_rc: np.ndarray, is_given: bool, tables, prior, grid: Parsec, keys, draws: int
+    raw: Raw, p_rc: np.ndarray, tables, prior, grid: Parsec, keys, draws: int
 ) -> dict[str, np.ndarray]:
     n_star, n_draw = raw.mh.shape
     finite = raw.finite
@@ -197,8 +205,6 @@ def _one_block(
     inside = ((raw.mh >= grid.mh[0]) & (raw.mh <= grid.mh[-1])).mean(axis=1)
     good = finite & allowed & (inside > 0.5)
     weighed = weigh(raw, good)
-    if raw.rc is not None and not is_given:
-        p_rc = np.where(good, p_rc_of(p_rc, *weighed), p_rc)
     p = jnp.asarray(_pad(np.where(good, p_rc, 0.5)))
     rgb, rc = (_mass_draws(raw, good, w, grid) for w in weighed)
     last_x = jnp.log10(grid.last_age)

@@ -6,14 +6,13 @@ from .join import TrainingSet as TrainingSet
 from .join import training_set as training_set
 from .mixture import Mixture as Mixture
 from .mixture import WhiteMixture as WhiteMixture
-from .mixture import straightened as straightened
 from .polynomial import Scaling as Scaling
 from .polynomial import feature_rows as feature_rows
 from .polynomial import features as features
+from .polynomial import features_of as features_of
 from .polynomial import learn_scaling as learn_scaling
 from .polynomial import monomials as monomials
 from .polynomial import n_features as n_features
-from .population import fit_bent_population as fit_bent_population
 from .population import fit_population as fit_population
 from .seismic import seismic_logg as seismic_logg
 from .seismic import seismic_mass as seismic_mass

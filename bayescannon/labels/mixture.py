@@ -9,21 +9,15 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Float
 
 import bayescannon.precision  # noqa: F401
-from bayescannon.labels.polynomial import feature_rows, features
 from bayescannon.typing import Array
 
 
 class Mixture(NamedTuple):
-    """Gaussian mixture over scaled labels l or, with `bend`, over y = l - bend @ v(l).
-
-    Rows of `bend` that are not zero belong to labels whose mean is quadratic in the others; they
-    look at these only, so that l = y + bend @ v(y) and densities of l and y are the same.
-    """
+    """Gaussian mixture over scaled labels."""
 
     weight: Float[Array, "component"]
     mean: Float[Array, "component label"]
     covariance: Float[Array, "component label label"]
-    bend: Float[Array, "label feature"] | None = None
 
     def log_prob(self, scaled: Float[Array, "label *batch"]) -> Float[Array, "*batch"]:
         """Log density at scaled labels; `WhiteMixture` gives it faster again and again."""
@@ -31,7 +25,7 @@ class Mixture(NamedTuple):
 
     def distance(self, scaled: Float[Array, "label"]) -> Float[Array, ""]:
         """Mahalanobis distance to the nearest component."""
-        offset = straightened(scaled, self.bend)[None] - self.mean
+        offset = scaled[None] - self.mean
         solved = jnp.linalg.solve(self.covariance, offset[..., None])[..., 0]
         return jnp.sqrt(jnp.min(jnp.sum(offset * solved, axis=-1)))
 
@@ -45,8 +39,12 @@ class Mixture(NamedTuple):
             jnp.append((1 - share) * jnp.asarray(self.weight), share),
             jnp.concatenate([self.mean, mean[None]]),
             jnp.concatenate([self.covariance, width**2 * whole[None]]),
-            self.bend,
         )
+
+    def marginal(self, keep: np.ndarray) -> "Mixture":
+        """Density of some of the labels, by position."""
+        covariance = np.asarray(self.covariance)[:, keep][:, :, keep]
+        return Mixture(self.weight, np.asarray(self.mean)[:, keep], covariance)
 
     def less(self, covariance: Float[Array, "label label"]) -> "Mixture":
         """Take a covariance out of every component, of which a tenth at least is kept."""
@@ -66,14 +64,8 @@ class Mixture(NamedTuple):
         """Read what `arrays` gave; None where there is nothing of it."""
         if f"{prefix}_weight" not in arrays:
             return None
-        weight, mean, covariance = (arrays[f"{prefix}_{name}"] for name in cls._fields[:3])
-        return cls(weight, mean, covariance, arrays.get(f"{prefix}_bend"))
-
-    def labels_of(self, even: Float[np.ndarray, "star label"]) -> Float[np.ndarray, "star label"]:
-        """Scaled labels of coordinates y, such as `mean`."""
-        if self.bend is None:
-            return np.asarray(even)
-        return np.asarray(even + features(jnp.asarray(even)) @ jnp.asarray(self.bend).T)
+        weight, mean, covariance = (arrays[f"{prefix}_{name}"] for name in cls._fields)
+        return cls(weight, mean, covariance)
 
 
 class WhiteMixture(NamedTuple):
@@ -82,8 +74,6 @@ class WhiteMixture(NamedTuple):
     log_weight: Float[Array, "component"]
     mean: Float[Array, "component label"]
     inverse_root: Float[Array, "component label label"]
-    bend: Float[Array, "label feature"] | None = None
-    """See `Mixture`."""
 
     @classmethod
     def of(cls, mixture: Mixture) -> "WhiteMixture":
@@ -92,24 +82,11 @@ class WhiteMixture(NamedTuple):
         log_det = jnp.sum(jnp.log(jnp.diagonal(inverse_root, axis1=1, axis2=2)), axis=1)
         constant = 0.5 * mixture.mean.shape[1] * jnp.log(2 * jnp.pi)
         log_weight = jnp.log(jnp.asarray(mixture.weight)) + log_det - constant
-        bend = None if mixture.bend is None else jnp.asarray(mixture.bend)
-        return cls(log_weight, jnp.asarray(mixture.mean), inverse_root, bend)
-
-    def around(self, x: Float[Array, "label"]) -> "WhiteMixture":
-        """The mixture to first order around scaled labels x, without a bend."""
-        if self.bend is None:
-            return self
-        even, slope = straightened(x, self.bend), self._slope(x)
-        back = jnp.linalg.inv(slope)
-        mean = x[None] + (self.mean - even[None]) @ back.T
-        return WhiteMixture(self.log_weight, mean, self.inverse_root @ slope)
-
-    def _slope(self, x: Float[Array, "label"]) -> Float[Array, "label label"]:
-        return jax.jacfwd(lambda at: straightened(at, self.bend))(x)
+        return cls(log_weight, jnp.asarray(mixture.mean), inverse_root)
 
     def log_prob(self, scaled: Float[Array, "label *batch"]) -> Float[Array, "*batch"]:
         """Log density."""
-        return logsumexp(self._log_terms(straightened(scaled, self.bend)), axis=0)
+        return logsumexp(self._log_terms(scaled), axis=0)
 
     def log_prob_along(
         self,
@@ -119,7 +96,7 @@ class WhiteMixture(NamedTuple):
     ) -> Float[Array, "draw"]:
         """Log density at mean + frame @ points, in the precision of `rows`.
 
-        Only without a bend. `rows` are the points' monomials up to degree 2 (`feature_rows`):
+        `rows` are the points' monomials up to degree 2 (`feature_rows`):
         where many stars share the points, all that is left is one product with each star's few
         polynomials.
         """
@@ -137,9 +114,8 @@ class WhiteMixture(NamedTuple):
 
     def curvature(self, scaled: Float[Array, "label"]) -> Float[Array, "label label"]:
         """Precision of the components, by their share here: minus the Hessian's convex part."""
-        here = self.around(scaled)
-        share = jax.nn.softmax(here._log_terms(scaled))
-        return jnp.einsum("c,cij,cik->jk", share, here.inverse_root, here.inverse_root)
+        share = jax.nn.softmax(self._log_terms(scaled))
+        return jnp.einsum("c,cij,cik->jk", share, self.inverse_root, self.inverse_root)
 
     def _log_terms(self, scaled: Array) -> Array:
         n_component, n_label = self.mean.shape
@@ -151,14 +127,3 @@ class WhiteMixture(NamedTuple):
         middle = jnp.einsum("cij,cj->ci", inverse_root, self.mean.astype(scaled.dtype))
         distance = jnp.sum((white - middle.reshape(*middle.shape, *tail)) ** 2, axis=1)
         return self.log_weight.astype(scaled.dtype).reshape(-1, *tail) - 0.5 * distance
-
-
-def straightened(
-    scaled: Float[Array, "label *batch"], bend: Float[Array, "label feature"] | None
-) -> Float[Array, "label *batch"]:
-    """Coordinates y of scaled labels."""
-    if bend is None:
-        return scaled
-    v = feature_rows(scaled)
-    turned = jnp.asarray(bend, scaled.dtype) @ v.reshape(len(v), -1)
-    return scaled - turned.reshape(scaled.shape)

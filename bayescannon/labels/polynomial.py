@@ -56,6 +56,11 @@ def monomials(n_label: int, degree: int = 2) -> np.ndarray:
     return np.array(list(combinations_with_replacement(range(n_label + 1), degree)))
 
 
+def features_of(keep: np.ndarray, n_label: int, degree: int = 2) -> np.ndarray:
+    """Positions of the features that hold none but the labels `keep`, by position."""
+    return np.flatnonzero(np.isin(monomials(n_label, degree), [0, *(keep + 1)]).all(axis=1))
+
+
 def features(scaled: Labels, degree: int = 2) -> Float[jax.Array, "*batch feature"]:
     """Evaluate v(l).
 

@@ -13,7 +13,6 @@ from jax import lax
 
 import bayescannon.precision  # noqa: F401
 from bayescannon.labels.mixture import Mixture
-from bayescannon.labels.polynomial import features
 from bayescannon.typing import Array, StarLabels, Stars
 
 MOST_COMPONENTS = 6
@@ -59,36 +58,6 @@ def fit_population(scaled: StarLabels, variance: StarLabels) -> Mixture:
     heaviest = np.argsort(-np.asarray(found.weight), kind="stable")
     parts = (found.weight, found.mean, found.covariance)
     return Mixture(*(part[heaviest] for part in parts))
-
-
-def fit_bent_population(
-    scaled: StarLabels, variance: StarLabels, bent: tuple[int, ...], known: StarLabels
-) -> Mixture:
-    """Fit the mixture to what is left of some labels once their mean is taken out.
-
-    Parameters
-    ----------
-    scaled, variance
-        As for `fit_population`.
-    bent : tuple of int
-        Labels whose mean is quadratic in the others.
-    known : (star, label)
-        Scaled labels at which that mean is looked up: better known than `scaled`, if possible.
-    """
-    v = features(jnp.asarray(known).at[:, np.array(bent)].set(0.0))
-    v, scaled, variance = (np.array(a) for a in (v, scaled, variance))
-    bend = np.zeros((scaled.shape[1], v.shape[1]))
-    for label in bent:
-        weight = np.ones(len(v))
-        for _ in range(2):
-            root = np.sqrt(weight)
-            fit = np.linalg.lstsq(root[:, None] * v, root * scaled[:, label], rcond=None)[0]
-            missed = (scaled[:, label] - v @ fit) ** 2
-            left = max(np.mean(missed - variance[:, label]), 0.1 * np.mean(missed))
-            weight = 1.0 / (variance[:, label] + left)
-        bend[label] = fit
-        scaled[:, label] -= v @ fit
-    return fit_population(jnp.asarray(scaled), jnp.asarray(variance))._replace(bend=bend)
 
 
 @jax.jit

@@ -1,7 +1,7 @@
 """Two models, one for each evolutionary state, and what tells the states apart."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from typing import cast
@@ -13,7 +13,7 @@ from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.model.model import Model
 from bayescannon.recipe import Recipe
-from bayescannon.states import STATES, StateClassifier, StateRelation, p_clump
+from bayescannon.states import STATES, StateClassifier, p_clump
 
 ODDS = "states.npz"
 
@@ -149,33 +149,8 @@ def load(folder: str | os.PathLike) -> AnyModel:
 
 
 def states_of(model: AnyModel) -> StateModels | None:
-    """Models of both states; None where a model knows no states."""
-    if isinstance(model, StateModels):
-        return model
-    if model.states is None:
-        return None
-    direct = [i for i, name in enumerate(model.labels) if name not in model.recipe.training.carried]
-    pivot, scale = (np.asarray(part)[direct] for part in model.scaling)
-    report = (model.report or {}).get("states", {})
-    rgb, rc = (_of_state(model, getattr(model.states, s), report.get(s, {})) for s in STATES)
-    log_odds = np.asarray(model.states.log_odds)
-    share = model.states.share_rc
-    return StateModels(rgb, rc, pivot, scale, log_odds, share, model.certificate)
-
-
-def _of_state(model: Model, relation: StateRelation, report: dict) -> Model:
-    """A model of the stars of one state: pixels as they are, labels and factors tied anew."""
-    error = model.label_error
-    return replace(
-        model,
-        coefficients=model.coefficients + model.factors @ relation.offset,
-        factors=model.factors @ relation.root,
-        population=relation.population,
-        label_error=error and error._replace(scale_covariance=relation.label_covariance),
-        uncertainty=None,
-        states=None,
-        report=(model.report or {}) | report,
-    )
+    """Models of both states; None where there is one for all stars."""
+    return model if isinstance(model, StateModels) else None
 
 
 def parts_of(model: AnyModel) -> tuple[Model, ...]:

@@ -22,7 +22,8 @@ from bayescannon.labels import (
 from bayescannon.marks import OBSERVED, SEMI_SYNTHETIC
 from bayescannon.model.by_state import StateModels
 from bayescannon.model.checks import check_normalised, error_sources, stated_errors
-from bayescannon.model.learned import RIDGE, Learned, budget_warnings, from_exact, from_noisy
+from bayescannon.model.indirect import relation_warnings, with_indirect
+from bayescannon.model.learned import Learned, budget_warnings, from_exact, from_noisy
 from bayescannon.model.model import Model
 from bayescannon.model.store import with_certificate
 from bayescannon.precision import require_float64
@@ -30,6 +31,9 @@ from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
 from bayescannon.states import STATES, fit_states
 from bayescannon.training import DEGREES_OF_FREEDOM, Round, fit_channels
+
+RIDGE = 0.3
+"""Of the logistic regression for P(rc) from all channels."""
 
 
 def train(
@@ -97,7 +101,7 @@ def train(
     elif settings.noisy_labels:
         state = evolutionary_states(labels, spectra.star_id) if settings.by_state else None
         state = np.full(use.sum(), "") if state is None else state[use]
-        learned = from_noisy(flux, ivar, scaled, variance, state, recipe, report)
+        learned = _from_noisy(flux, ivar, scaled, variance, scaling, state, recipe, report)
     else:
         learned = from_exact(flux, ivar, scaled, variance, recipe, progress)
     complete = np.isfinite(scaled).all(axis=1)
@@ -112,11 +116,12 @@ def train(
         "seconds": time.perf_counter() - start,
     }
     if "error_budget" in said:
-        for errors, unit in zip(
-            said["error_budget"]["labels"].values(), scaling.scale, strict=True
-        ):
-            errors |= {name: value * float(unit) for name, value in errors.items()}
-        said["warnings"] = budget_warnings(said, int(use.sum()), recipe)
+        units = dict(zip(names, scaling.scale.tolist(), strict=True))
+        for name, errors in said["error_budget"]["labels"].items():
+            errors |= {kind: value * units[name] for kind, value in errors.items()}
+        said["warnings"] = budget_warnings(said, int(use.sum()), recipe.direct)
+    for name in settings.carried if "relation" in said else ():
+        said["warnings"] += relation_warnings(said, name, settings.noise_shares)
     return Model(
         recipe=recipe,
         scaling=scaling,
@@ -130,6 +135,17 @@ def train(
         report=said,
         **learned.arrays,
     )
+
+
+def _from_noisy(flux, ivar, scaled, variance, scaling, state, recipe, report) -> Learned:
+    """Train pixels on the direct labels, then the relation of the indirect one."""
+    direct = [recipe.labels.names.index(name) for name in recipe.direct.labels.names]
+    known = (scaled[:, direct], variance[:, direct])
+    learned = from_noisy(flux, ivar, *known, recipe.direct, report)
+    if not recipe.training.carried:
+        return learned
+    unit = scaling.scale[recipe.labels.names.index(recipe.training.carried[0])]
+    return with_indirect(learned, scaled, variance, state, recipe, float(unit))
 
 
 def _from_channels(flux, ivar, scaled, variance, scaling, recipe: Recipe) -> Learned:

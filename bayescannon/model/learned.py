@@ -5,15 +5,13 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from bayescannon.labels import Curvature, features, fit_bent_population, n_features
+from bayescannon.labels import Curvature, features, n_features
 from bayescannon.model.error import Chi2Law, CoefficientNoise, LabelError, signal_to_noise
 from bayescannon.recipe import Recipe
-from bayescannon.states import STATES, StateRelation, States, fit_logistic
 from bayescannon.training import (
     Choice,
     Setting,
     Status,
-    TrainingResult,
     choose,
     few_stars,
     find_curvature,
@@ -22,12 +20,11 @@ from bayescannon.training import (
     pose,
     shrink,
 )
+from bayescannon.training.relation import Shown
 
 STARS_PER_FEATURE = 4
 """A state with fewer stars has no relation of its own."""
 PLAIN = "plain Cannon"
-RIDGE = 0.3
-"""Of the logistic regression for P(rc)."""
 
 
 class Learned(NamedTuple):
@@ -37,6 +34,8 @@ class Learned(NamedTuple):
     report: dict[str, Any]
     variance: np.ndarray
     """Of the errors in the scaled labels, as found, (star, label)."""
+    shown: Shown | None = None
+    """What the spectra of the training stars show."""
 
 
 def from_exact(flux, ivar, scaled, variance, recipe: Recipe, progress) -> Learned:
@@ -64,17 +63,16 @@ def from_exact(flux, ivar, scaled, variance, recipe: Recipe, progress) -> Learne
     return Learned(arrays, report, variance)
 
 
-def from_noisy(flux, ivar, scaled, variance, state, recipe: Recipe, report) -> Learned:
+def from_noisy(flux, ivar, scaled, variance, recipe: Recipe, report) -> Learned:
     """Train on noisy labels in the way that predicts held-out stars best."""
     names, settings = recipe.labels.names, recipe.training
-    carried = tuple(names.index(name) for name in settings.carried)
     prior = settings.label_error_prior
-    setting = Setting(recipe.labels.degree, carried, settings.factors, prior)
+    setting = Setting(recipe.labels.degree, (), settings.factors, prior)
     choice = choose(flux, ivar, scaled, variance, setting)
     if choice.plain:
         learned = _plain(flux, ivar, scaled, variance, choice, recipe)
     else:
-        learned = _joint(flux, ivar, scaled, variance, state, choice, recipe, report)
+        learned = _joint(flux, ivar, scaled, variance, choice, recipe, report)
     budget = choice.budget
     said = {
         "chosen": PLAIN if choice.plain else "joint training",
@@ -104,23 +102,19 @@ def _plain(flux, ivar, scaled, variance, choice: Choice, recipe: Recipe) -> Lear
     arrays = learned.arrays | {"label_error": law}
     if few_stars(v.shape[1], len(v), flux.shape[1]):
         arrays["coefficient_noise"] = _noise(learned.arrays)
-    return Learned(arrays, learned.report | report, found)
+    own = np.where(np.isfinite(scaled), found, 1.0)
+    shown = Shown(np.nan_to_num(scaled), own[:, :, None] * np.eye(scaled.shape[1]), scaled.shape[1])
+    return Learned(arrays, learned.report | report, found, shown)
 
 
-def _joint(flux, ivar, scaled, variance, state, choice: Choice, recipe: Recipe, report) -> Learned:
+def _joint(flux, ivar, scaled, variance, choice: Choice, recipe: Recipe, report) -> Learned:
     names, settings = recipe.labels.names, recipe.training
-    groups = [state == name for name in STATES]
-    needed = STARS_PER_FEATURE * n_features(len(names), recipe.labels.degree)
-    told = choice.carried and min(g.sum() for g in groups) >= needed
     stars = (flux, ivar, scaled, variance)
-    problem = pose(*stars, recipe.labels.degree, choice.carried, settings.factors)
-    fit = fit_joint(problem, choice.rounds, report, groups if told else [])
+    problem = pose(*stars, recipe.labels.degree, (), settings.factors)
+    fit = fit_joint(problem, choice.rounds, report)
     scale = np.array(choice.budget.scale)
-    scale[list(choice.carried)] = fit.error_scale[list(choice.carried)]
     found = variance * scale**2
     total = choice.budget.model_covariance + np.diag(found.mean(axis=0))
-    for i in choice.carried:
-        total[i, i] = np.nanmean(fit.alone.missed[:, i] ** 2)
     said = {
         "pixels": {
             "ok": int(fit.usable.sum()),
@@ -135,7 +129,7 @@ def _joint(flux, ivar, scaled, variance, state, choice: Choice, recipe: Recipe, 
     arrays |= {"usable": fit.usable, "factors": fit.factors}
     typical, shared = float(np.median(fit.alone.leverage)), fit.factors.shape[1] / len(scaled)
     # all stars, each left out, know more of it than the folds, which keep it out of the budget
-    direct = np.setdiff1d(np.arange(len(names)), choice.carried)
+    direct = np.arange(len(names))
     degree = recipe.labels.degree
     curvature = find_curvature(fit.alone, choice.budget, variance, degree, direct)
     law = (*_law(choice), typical, shared, curvature)
@@ -143,11 +137,7 @@ def _joint(flux, ivar, scaled, variance, state, choice: Choice, recipe: Recipe, 
     if fit.few_stars:
         arrays["coefficient_noise"] = _noise(arrays)
     arrays["chi2_law"] = chi2_law(flux, ivar, fit.labels, arrays, recipe.labels.degree)
-    if told:
-        arrays["states"], said["states"] = _states(fit, groups, scaled, variance, recipe, total)
-    elif settings.by_state:
-        said["states"] = f"none: each needs {needed} training stars whose state is told"
-    return Learned(arrays, said, found)
+    return Learned(arrays, said, found, fit.shown)
 
 
 def chi2_law(flux, ivar, labels, arrays: dict[str, Any], degree: int) -> Chi2Law:
@@ -225,34 +215,3 @@ def budget_report(budget, scaled, variance, recipe: Recipe) -> dict[str, Any]:
         "gain": float(budget.gain),
         "gain_needed": float(budget.needed),
     }
-
-
-def _states(
-    fit: TrainingResult, groups, scaled, variance, recipe: Recipe, total
-) -> tuple[States, dict[str, Any]]:
-    """Relations of both states, and P(rc) from the labels that spectra show themselves."""
-    names, relations, said = recipe.labels.names, [], {}
-    carried = tuple(names.index(name) for name in recipe.training.carried)
-    for name, use, group in zip(STATES, groups, fit.groups, strict=True):
-        complete = use & np.isfinite(scaled).all(axis=1)
-        noise = variance[complete] * group.error_scale**2 / group.trust[complete]
-        known = (scaled[complete], noise, carried, group.labels[complete])
-        population = fit_bent_population(*known)
-        label_covariance = total.copy()
-        for i in carried:
-            label_covariance[i, i] = group.carried_variance[i]
-        parts = (group.offset, group.root, label_covariance)
-        relations.append(StateRelation(*map(np.asarray, parts), population))
-        scale = dict(zip(names, group.error_scale.tolist(), strict=True))
-        degrees = zip(names, group.degrees.tolist(), strict=True)
-        said[name] = {
-            "stars": int(use.sum()),
-            "error_scale": scale,
-            "error_degrees_of_freedom": {n: d for n, d in degrees if np.isfinite(d)},
-        }
-    either, in_rc = groups[0] | groups[1], groups[1]
-    direct = [i for i, name in enumerate(names) if name not in recipe.training.carried]
-    v = features(jnp.asarray(fit.labels[:, direct]))[either]
-    log_odds = np.asarray(fit_logistic(v, in_rc[either], RIDGE))
-    said["unknown"] = int((~either).sum())
-    return States(*relations, log_odds, float(in_rc.sum() / either.sum())), said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import jax
@@ -15,11 +15,11 @@ from astropy.table import Table
 
 from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
-from bayescannon.labels import Mixture, Scaling, features, n_features
+from bayescannon.labels import Mixture, Scaling, features, features_of, n_features
 from bayescannon.model.checks import stated_errors
 from bayescannon.model.error import Chi2Law, CoefficientNoise, LabelError
 from bayescannon.recipe import Recipe
-from bayescannon.states import States
+from bayescannon.training.relation import Relation
 
 PLAIN = ("label_range", "coefficients", "scatter", "usable", "factors")
 """Arrays that every model has as attributes."""
@@ -57,9 +57,10 @@ class Model:
         where training labels were taken as exact, or stars are many.
     chi2_law : Chi2Law or None
         What reduced chi2 the training stars have; `infer` flags stars far above it.
-    states : States or None
-        What labels say of the factors in each evolutionary state; `infer` then infers both states
-        and mixes them. None where training knew no states.
+    relation : Relation or None
+        What labels and factors say of the indirect label and of the evolutionary state. Then
+        `population`, `label_range` and `coefficients` know all labels, and `label_error` and
+        `coefficient_noise` are those of the `direct` model.
     uncertainty : ndarray (pixel, feature, feature) or None
         Covariance of the coefficients; None where it was left out to save space.
     channel : tuple of str or None
@@ -89,7 +90,7 @@ class Model:
     label_error: LabelError | None = None
     coefficient_noise: CoefficientNoise | None = None
     chi2_law: Chi2Law | None = None
-    states: States | None = None
+    relation: Relation | None = None
     uncertainty: np.ndarray | None = None
     channel: tuple[str, ...] | None = None
     card: str = ""
@@ -121,6 +122,26 @@ class Model:
     def labels(self) -> tuple[str, ...]:
         """Names of the labels, in order."""
         return self.recipe.labels.names
+
+    @cached_property
+    def direct(self) -> Model:
+        """The model of the labels that spectra show themselves."""
+        if self.relation is None:
+            return self
+        recipe = self.recipe.direct
+        keep = np.array([self.labels.index(name) for name in recipe.labels.names])
+        there = features_of(keep, len(self.labels), recipe.labels.degree)
+        shown = self.coefficients - self.factors @ np.asarray(self.relation.response)
+        return replace(
+            self,
+            recipe=recipe,
+            scaling=Scaling(*(np.asarray(part)[keep] for part in self.scaling)),
+            label_range=self.label_range[:, keep],
+            coefficients=shown[:, there],
+            population=None if self.population is None else self.population.marginal(keep),
+            relation=None,
+            uncertainty=None,
+        )
 
     @cached_property
     def id(self) -> str:
@@ -176,7 +197,7 @@ class Model:
             label_error=LabelError.of_arrays(given),
             coefficient_noise=CoefficientNoise.of_arrays(given),
             chi2_law=Chi2Law.of_arrays(given),
-            states=States.of_arrays(given),
+            relation=Relation.of_arrays(given),
             uncertainty=parts.uncertainty,
             channel=tuple(channel) if channel else None,
             card=parts.card,
@@ -192,7 +213,7 @@ class Model:
             arrays["wavelength"] = self.wavelength
         if self.population is not None:
             arrays |= self.population.arrays("population")
-        for part in (self.label_error, self.coefficient_noise, self.chi2_law, self.states):
+        for part in (self.label_error, self.coefficient_noise, self.chi2_law, self.relation):
             if part is not None:
                 arrays |= part.arrays()
         return arrays
@@ -254,14 +275,21 @@ class Model:
         UserError
             If a label is missing, or the model was stored without `uncertainty`.
         """
+        if self.uncertainty is None:
+            raise UserError(
+                f"model {self.name!r} was stored without the uncertainty of its coefficients: "
+                "train it again from its recipe"
+            )
         v = self._features(labels)
-        noise = np.einsum("ni,pij,nj->np", v, self._uncertainty, v, optimize=True)
+        noise = np.einsum("ni,pij,nj->np", v, self.uncertainty, v, optimize=True)
         variance = noise + self.scatter**2 + np.sum(self.factors**2, axis=1)
         if self.label_error is not None:
-            degree = self.recipe.labels.degree
-            bend = jax.vmap(jax.jacfwd(partial(features, degree=degree)))(self.scaled(labels))
-            slope = np.einsum("pi,nil->npl", self.coefficients, bend)
-            error = self.label_error.model_covariance_at(v)
+            degree, own = self.recipe.labels.degree, self.direct
+            keep = [self.labels.index(name) for name in own.labels]
+            scaled = jnp.asarray(self.scaled(labels)[:, keep])
+            bend = jax.vmap(jax.jacfwd(partial(features, degree=degree)))(scaled)
+            slope = np.einsum("pi,nil->npl", own.coefficients, bend)
+            error = self.label_error.model_covariance_at(np.asarray(features(scaled, degree)))
             variance = variance + np.einsum("npk,nkl,npl->np", slope, error, slope, optimize=True)
         return np.where(self.usable, np.sqrt(variance), np.nan)
 
@@ -293,12 +321,3 @@ class Model:
 
     def _features(self, labels) -> np.ndarray:
         return np.asarray(features(jnp.asarray(self.scaled(labels)), self.recipe.labels.degree))
-
-    @property
-    def _uncertainty(self) -> np.ndarray:
-        if self.uncertainty is None:
-            raise UserError(
-                f"model {self.name!r} was stored without the uncertainty of its coefficients: "
-                "train it again from its recipe"
-            )
-        return self.uncertainty

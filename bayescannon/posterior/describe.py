@@ -63,7 +63,7 @@ def describe(
     chi2, chi2_full, distance = _fit_numbers(fit.mean, summary, model.population, degree)
     n_pixel = np.asarray(summary.n_pixel)
     dof = n_pixel - len(model.labels)
-    moments = _draw_moments(sampled.draws, scaling.to_scaled(model.label_range))
+    moments = draw_moments(sampled.draws, scaling.to_scaled(model.label_range))
     mean, cov, p_outside = (np.array(part) for part in moments)
     per_star = {
         "chi2": np.asarray(chi2),
@@ -86,6 +86,7 @@ def describe(
         mean=scaling.to_labels(mean),
         cov=cov * np.outer(scaling.scale, scaling.scale),
         per_star=per_star,
+        per_draw={},
     )
     return _flag(model, block, np.asarray(fit.converged), max_chi2(model, ivar))
 
@@ -112,7 +113,7 @@ def sampling_flags(star: dict[str, np.ndarray], n_draw: int) -> dict[Flag, np.nd
 
 
 @jax.jit
-def _draw_moments(
+def draw_moments(
     draws: Float[Array, "star chain draw label"], box: Float[Array, "2 label"]
 ) -> tuple[Array, Array, Array]:
     """Mean, covariance, and share of the draws outside a box, of each star."""

@@ -67,7 +67,6 @@ def make_frame(
 
 def _moments(summary: Summary, x: Array, *, prior: WhiteMixture, degree: int) -> Frame:
     """Mean and covariance of one star's posterior, its likelihood taken as Gaussian around x."""
-    prior = prior.around(x)
     d, slope = features(x, degree).at[0].add(-1.0), jax.jacfwd(lambda at: features(at, degree))(x)
     gradient = slope.T @ (summary.b - summary.a @ d)
     precision = slope.T @ summary.a @ slope

@@ -16,16 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Float, Int
-from scipy.special import gammaln
 from scipy.stats import f as fisher
 
 from bayescannon.batches import map_stars
-from bayescannon.labels import WhiteMixture, feature_rows, features, monomials
+from bayescannon.labels import WhiteMixture, feature_rows, monomials
 from bayescannon.posterior.frame import Frame
 from bayescannon.posterior.likelihood import (
     STARS_AT_ONCE,
     Summary,
-    log_likelihood,
     log_likelihood_of_draws,
 )
 from bayescannon.posterior.newton import Laplace
@@ -133,29 +131,6 @@ def importance_of_modes(
     return map_stars(one_star, (keys, summary, fit), STARS_AT_ONCE)
 
 
-@partial(jax.jit, static_argnames="degree")
-def log_evidence(summary: Summary, frame: Frame, prior: Prior, degree: int) -> Float[Array, "star"]:
-    """Integrate likelihood times prior over the scaled labels of every star; natural logarithm.
-
-    By importance sampling with `MIN_PROPOSALS` points that do not depend on seed or method.
-    """
-    n_label = frame.mean.shape[1]
-    points = _in_single(MIN_PROPOSALS, n_label)
-    at_mean = jax.vmap(log_likelihood)(summary, features(frame.mean, degree))
-    log_like = _log_like_around(summary, frame.mean, frame.cholesky, points, degree)
-    half = 0.5 * DEGREES_OF_FREEDOM
-    constant = gammaln(half + 0.5 * n_label) - gammaln(half) + np.log(MIN_PROPOSALS)
-    constant -= 0.5 * n_label * np.log(DEGREES_OF_FREEDOM * np.pi)
-
-    def one_star(given):
-        log_like, at_mean, mean, cholesky = given
-        log_ratio = log_like + _log_prior_over_proposal(prior, mean, cholesky, points)
-        log_det = jnp.sum(jnp.log(jnp.diagonal(cholesky)))
-        return logsumexp(log_ratio).astype(float) + at_mean + log_det - constant
-
-    return map_stars(one_star, (log_like, at_mean, *frame), STARS_AT_ONCE)
-
-
 class _Points(NamedTuple):
     """Proposals in white coordinates, in single precision: enough where posteriors have width 1."""
 
@@ -184,7 +159,7 @@ def _log_prior_over_proposal(
     prior: Prior, mean: Float[Array, "label"], frame: Float[Array, "label label"], points: _Points
 ) -> Float[Array, "draw"]:
     """Log prior at mean + frame @ points of one star, minus the log density of the points."""
-    if isinstance(prior, WhiteMixture) and prior.bend is None:
+    if isinstance(prior, WhiteMixture):
         log_prior = prior.log_prob_along(mean, frame, feature_rows(points.white, 2))
     else:
         middle, axes = mean.astype(jnp.float32), frame.astype(jnp.float32)

@@ -109,7 +109,22 @@ def summarise(
     return compress(flux, ivar, PixelModel.of(coefficients, scatter, usable, factors, noise))
 
 
-@jax.jit
+class FactorPosterior(NamedTuple):
+    """What a spectrum says of its factors at given labels.
+
+    They are N(mean, inverse of root @ root.T) with root.T @ mean = along - across @ (v - v(pivot)).
+    """
+
+    root: Float[Array, "*star factor factor"]
+    across: Float[Array, "*star factor feature"]
+    along: Float[Array, "*star factor"]
+
+    def draw(self, v: Float[Array, "draw feature"], white: Float[Array, "draw factor"]) -> Array:
+        """Factors (draw, factor) of one star at features v, from unit Gaussian noise."""
+        white = white + self.along[None] - jnp.asarray(v).at[:, 0].add(-1.0) @ self.across.T
+        return solve_triangular(self.root, white.T, trans=1, lower=True).T
+
+
 def compress(flux: StarPixels, ivar: StarPixels, model: PixelModel) -> Summary:
     """Compress the spectra of one of many blocks of stars, as `summarise` does.
 
@@ -124,6 +139,14 @@ def compress(flux: StarPixels, ivar: StarPixels, model: PixelModel) -> Summary:
     Summary
         For each star, float64.
     """
+    return compress_with_factors(flux, ivar, model)[0]
+
+
+@jax.jit
+def compress_with_factors(
+    flux: StarPixels, ivar: StarPixels, model: PixelModel
+) -> tuple[Summary, FactorPosterior]:
+    """Compress spectra, as `compress` does, and say what they show of the factors."""
     n_feature, n_factor = model.coefficients.shape[1], model.factors.shape[1]
     kind = flux.dtype
     basis = jnp.concatenate([model.coefficients, model.factors], axis=1).astype(kind)
@@ -149,7 +172,7 @@ def compress(flux: StarPixels, ivar: StarPixels, model: PixelModel) -> Summary:
     gram, right, c, n_pixel, noise, log_norm = map_stars(one_star, (flux, ivar), SPECTRA_AT_ONCE)
     gram = unpack(gram, n_feature + n_factor)
     a_diagonal, b_diagonal = gram[:, :n_feature, :n_feature], right[:, :n_feature]
-    a, b, c_full, log_norm = integrate_out(
+    (a, b, c_full, log_norm), factors = integrate_out(
         (a_diagonal, b_diagonal, c, log_norm),
         gram[:, n_feature:, n_feature:],
         gram[:, n_feature:, :n_feature],
@@ -157,7 +180,7 @@ def compress(flux: StarPixels, ivar: StarPixels, model: PixelModel) -> Summary:
     )
     doubt = noise[:, None, None] * model.noise.feature[None]
     a, b, c_full = a + doubt, b - doubt[:, :, 0], c_full + doubt[:, 0, 0]
-    return Summary(a, b, c_full, log_norm, n_pixel, a_diagonal, b_diagonal, c)
+    return Summary(a, b, c_full, log_norm, n_pixel, a_diagonal, b_diagonal, c), factors
 
 
 def integrate_out(
@@ -165,7 +188,7 @@ def integrate_out(
     inner: Float[Array, "star column column"],
     across: Float[Array, "star column feature"],
     along: Float[Array, "star column"],
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[tuple[Array, Array, Array, Array], FactorPosterior]:
     """Integrate unit Gaussian amplitudes of some columns out of stars' quadratic forms (Woodbury).
 
     Parameters
@@ -179,18 +202,21 @@ def integrate_out(
     -------
     tuple of arrays
         A, b, c and log_norm with the columns integrated out: a Schur complement.
+    FactorPosterior
+        What is known of the amplitudes.
     """
     a, b, c, log_norm = form
     root = jnp.linalg.cholesky(jnp.eye(inner.shape[1])[None] + inner)
     across = solve_triangular(root, across, lower=True)
     along = solve_triangular(root, along[..., None], lower=True)[..., 0]
     log_det = jnp.sum(jnp.log(jnp.diagonal(root, axis1=1, axis2=2)), axis=1)
-    return (
+    form = (
         a - jnp.einsum("ski,skj->sij", across, across),
         b - jnp.einsum("ski,sk->si", across, along),
         c - jnp.sum(along**2, axis=1),
         log_norm - log_det,
     )
+    return form, FactorPosterior(root, across, along)
 
 
 def _sum_of_logs(values: Pixels) -> Scalar:

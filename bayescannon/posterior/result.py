@@ -22,7 +22,7 @@ class Block(NamedTuple):
     mean: np.ndarray  # (star, label)
     cov: np.ndarray  # (star, label, label)
     per_star: dict[str, np.ndarray]  # name -> (star,)
-    rc: np.ndarray | None = None  # (star, chain, draw): of a clump star; None of a single model
+    per_draw: dict[str, np.ndarray]  # name -> (star, chain, draw)
 
 
 def attributes(model: AnyModel, method: str, prior: str, seed: int) -> dict:
@@ -51,7 +51,7 @@ def to_datatree(block: Block, star_id: np.ndarray, attrs: dict) -> xr.DataTree:
         {name: (sampled, draws[..., i]) for i, name in enumerate(labels)}, coords=coords
     )
     of_draws = {"log_prior": block.log_prior, "log_likelihood": block.log_likelihood}
-    of_draws |= {} if block.rc is None else {"rc": block.rc}
+    of_draws |= block.per_draw
     stats = xr.Dataset(
         {name: (sampled, np.moveaxis(values, 0, 2)) for name, values in of_draws.items()}
         | {name: ("star", values) for name, values in block.per_star.items()},

@@ -1,5 +1,6 @@
 """Another prior for posteriors that are already there: no spectrum is touched."""
 
+import warnings
 from functools import partial
 
 import jax
@@ -7,13 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from bayescannon.errors import UserError
+from bayescannon.errors import DataWarning, UserError, plural
 from bayescannon.flags import Flag
 from bayescannon.keys import star_generator
+from bayescannon.posterior.by_state import CLASSIFIED
 from bayescannon.posterior.importance import systematic
 from bayescannon.posterior.methods import USABLE_ESS
+from bayescannon.posterior.psis import smooth_weights
 from bayescannon.precision import numpyro_rules, require_float64
 from bayescannon.trees import array
+
+FEW = 0.1
+"""Share of effective draws below which a warning is given."""
 
 
 def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
@@ -34,25 +40,31 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
     xarray.DataTree
         As `post`, with as many draws; `sample_stats/ess` is what is left of it, and `LOW_ESS` is
         raised where that is below a tenth of the draws. `attrs` name the new prior and the old.
+        Weights are Pareto-smoothed; a state that a classifier told keeps its probability.
 
     Raises
     ------
     UserError
         If the new prior cannot be used.
+
+    Warns
+    -----
+    DataWarning
+        Where less than a tenth of the draws is left.
     """
     require_float64()
     names = [str(name) for name in array(post, "point/parameter")]
-    stats = post["sample_stats"].to_dataset()
-    draws = np.stack([array(post, f"posterior/{name}") for name in names], axis=-1)
+    labels, stats = _widest(post)
+    draws = np.stack([labels[name].values for name in names], axis=-1)
     log_new = _log_density(new_prior, draws, names)
     log_weight = log_new - stats["log_prior"].values
     shape = log_weight.shape
     log_weight = log_weight.reshape(-1, shape[-1])
-    highest = np.max(log_weight, axis=0)
-    weight = np.exp(log_weight - np.where(np.isfinite(highest), highest, 0.0))
-    total = weight.sum(axis=0)
-    weight = np.divide(weight, total, out=np.full_like(weight, np.nan), where=total > 0)
+    weight = np.exp(np.asarray(_smoothed(jnp.asarray(log_weight.T))[0])).T
+    if post.attrs.get("states") == CLASSIFIED:
+        weight = _keep_state(weight, stats["rc"].values.reshape(weight.shape))
     share = 1.0 / (len(weight) * (weight**2).sum(axis=0))
+    _warn(share)
     chosen = _resample(weight, stats["star"].values, seed)
 
     def pick(values: xr.DataArray) -> xr.DataArray:
@@ -61,12 +73,13 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
         kept = np.where(np.isfinite(share), np.take_along_axis(flat, chosen, axis=0), np.nan)
         return values.copy(data=kept.reshape(shape))
 
-    posterior = post["posterior"].to_dataset().map(pick)
+    posterior = labels.map(pick)
     new = stats.assign(log_prior=(("chain", "draw", "star"), log_new))
     of_draws = [name for name in ("log_prior", "log_likelihood", "rc") if name in new]
     new = new.assign({name: pick(new[name]) for name in of_draws})
     if "rc" in new:
-        new = new.assign(p_rc=new["rc"].mean(("chain", "draw")))
+        in_clump = stats["rc"].values.reshape(weight.shape)
+        new = new.assign(p_rc=("star", np.sum(weight * in_clump, axis=0)))
     # a method that does not know its effective size drew independently
     ess = np.where(np.isnan(stats["ess"]), len(weight), stats["ess"]) * share
     low = ~(ess >= USABLE_ESS * len(weight)) & np.isfinite(stats["chi2"].values)
@@ -82,6 +95,43 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
         "reweight_seed": seed,
     }
     return tree
+
+
+def _widest(post: xr.DataTree) -> tuple[xr.Dataset, xr.Dataset]:
+    """Labels and `sample_stats`; draws under a flat prior in place of others, where there are."""
+    labels, stats = post["posterior"].to_dataset(), post["sample_stats"].to_dataset()
+    flat = [str(name) for name in stats.data_vars if str(name).startswith("flat_")]
+    found = {name.removeprefix("flat_"): stats[name] for name in flat}
+    labels = labels.assign({name: values for name, values in found.items() if name in labels})
+    stats = stats.drop_vars(flat)
+    return labels, stats.assign({k: v for k, v in found.items() if k in stats})
+
+
+_smoothed = jax.jit(jax.vmap(smooth_weights))
+"""Normalised and Pareto-smoothed ln weights (star, draw), and k-hat."""
+
+
+def _keep_state(weight: np.ndarray, rc: np.ndarray) -> np.ndarray:
+    """Weights (draw, star) that leave each state the share of draws it had: a prior of labels says
+    nothing of a state that a classifier told."""
+    out = np.zeros_like(weight)
+    for of_state in (rc, ~rc):
+        total = np.where(of_state, weight, 0.0).sum(axis=0)
+        share = of_state.mean(axis=0) / np.where(total > 0, total, 1.0)
+        out += np.where(of_state, weight * share, 0.0)
+    return out
+
+
+def _warn(share: np.ndarray) -> None:
+    few = int(np.sum(share < FEW))
+    if few:
+        stars = plural(few, "star")
+        warnings.warn(
+            f"{stars} of {len(share)}: the new prior leaves less than {FEW:.0%} of the draws; "
+            "infer under it instead",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def _log_density(prior, draws: np.ndarray, names: list[str]) -> np.ndarray:

@@ -21,8 +21,6 @@ from bayescannon.model import Model
 from bayescannon.model.by_state import AnyModel, StateModels, parts_of, states_of
 from bayescannon.posterior.by_state import (
     CLASSIFIED,
-    COMPARED,
-    OfState,
     classified,
     likely_together,
     mix,
@@ -30,16 +28,21 @@ from bayescannon.posterior.by_state import (
 )
 from bayescannon.posterior.convolve import convolve
 from bayescannon.posterior.describe import describe
-from bayescannon.posterior.frame import make_frame
-from bayescannon.posterior.importance import log_evidence
+from bayescannon.posterior.indirect import add_indirect
 from bayescannon.posterior.likelihood import (
     PixelModel,
-    compress,
+    compress_with_factors,
     log_likelihood_of_stars,
 )
 from bayescannon.posterior.methods import SAMPLERS, Problem
 from bayescannon.posterior.newton import laplace
-from bayescannon.posterior.prior import Prior, apparent_prior, log_prior_of_stars, make_prior
+from bayescannon.posterior.prior import (
+    LabelDistribution,
+    Prior,
+    apparent_prior,
+    log_prior_of_stars,
+    make_prior,
+)
 from bayescannon.posterior.result import Block, attributes, to_datatree
 from bayescannon.precision import require_float64
 from bayescannon.spectra import Spectra
@@ -120,7 +123,7 @@ def infer(
     attrs = attributes(model, method, make_prior(models[0], prior)[1], seed)
     attrs["data"] = kind_of_data(models[0], spectra)
     if states is not None:
-        attrs["states"] = CLASSIFIED if states.channel else COMPARED
+        attrs["states"] = CLASSIFIED
     block_of = partial(_infer_block, states, parts, method, draws, seed)
     if out is None:
         order = likely_together(states, spectra)
@@ -217,14 +220,20 @@ class _Part(NamedTuple):
 
     model: Model
     pixels: PixelModel
+    whole: Prior
+    """Of all labels; the others are of those that spectra show themselves."""
     prior: Prior
     apparent: Prior
     """Of the labels that spectra show, which are true ones but for the model's error."""
 
     @classmethod
     def of(cls, model: Model, wanted) -> "_Part":
-        prior, _ = make_prior(model, wanted)
-        return cls(model, pixel_model(model), prior, apparent_prior(model, prior))
+        whole, _ = make_prior(model, wanted)
+        own, prior = model.direct, whole
+        if model.relation is not None:
+            # a user's prior weighs draws that the spectrum alone gave
+            prior, _ = make_prior(own, "flat" if isinstance(whole, LabelDistribution) else wanted)
+        return cls(model, pixel_model(own), whole, prior, apparent_prior(own, prior))
 
 
 class _Stars(NamedTuple):
@@ -255,45 +264,40 @@ def _infer_block(
     names = np.concatenate([spectra.star_id, np.full(missing, "padding")])
     stars = _Stars(star_keys(seed, names), flux, ivar, np.arange(len(names)) < n_star)
     if states is None:
-        block, _ = _infer_part(parts[0], stars, method, draws)
-        return _crop(block, n_star)
+        return _crop(_infer_part(parts[0], stars, method, draws), n_star)
     p_rc = classified(states, spectra)
-    found: dict[int, OfState] = {}
+    found: dict[int, Block] = {}
     for state, part in enumerate(parts):
         can_be = stars.wanted.copy()
-        if p_rc is not None:
-            can_be[:n_star] = p_rc != 1 - state
-        if not can_be.any():
-            continue
-        block, problem = _infer_part(part, stars._replace(wanted=can_be), method, draws)
-        evidence = np.zeros(n_star)
-        if p_rc is None or ((p_rc > 0) & (p_rc < 1)).any():
-            frame, _ = make_frame(problem.summary, problem.fit, problem.prior, problem.degree)
-            evidence = log_evidence(problem.summary, frame, problem.prior, problem.degree)
-            evidence = np.asarray(evidence)[:n_star]
-        block = _crop(block, n_star)
-        found[state] = OfState(block, evidence, part.prior, part.model.scaling.scale)
+        can_be[:n_star] = p_rc != 1 - state
+        if can_be.any():
+            block = _infer_part(part, stars._replace(wanted=can_be), method, draws)
+            found[state] = _crop(block, n_star)
     if len(found) == 1:
         ((state, only),) = found.items()
         return of_one_state(only, state == 1)
-    return mix(states, found[0], found[1], p_rc, spectra, seed)
+    return mix(found[0], found[1], p_rc, spectra, seed)
 
 
-def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> tuple[Block, Problem]:
+def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> Block:
     """Infer stars, padding included, with one model."""
-    model, prior = part.model, part.apparent
-    summary = compress(stars.flux, stars.ivar, part.pixels)
+    model, prior = part.model.direct, part.apparent
+    summary, factors = compress_with_factors(stars.flux, stars.ivar, part.pixels)
     degree = model.recipe.labels.degree
     fit = laplace(summary, prior, _starts(model), degree)
     keys, flux, ivar, wanted = stars
     problem = Problem(keys, summary, fit, prior, model, flux, ivar, draws, wanted)
     sampled = SAMPLERS[method](problem)
     log_like = log_likelihood_of_stars(jnp.asarray(sampled.draws), summary, degree)
+    shown = sampled.draws
     if model.label_error is not None:
-        added = convolve(keys, sampled.draws, model.label_error, degree)
+        added = convolve(keys, shown, model.label_error, degree)
         sampled = sampled._replace(draws=added)
     log_prior = log_prior_of_stars(jnp.asarray(sampled.draws), part.prior)
-    return describe(model, summary, fit, sampled, log_prior, log_like, ivar), problem
+    block = describe(model, summary, fit, sampled, log_prior, log_like, ivar)
+    if part.model.relation is None:
+        return block
+    return add_indirect(part.model, part.whole, block, keys, shown, factors)
 
 
 def _starts(model: Model) -> jax.Array:
@@ -302,8 +306,8 @@ def _starts(model: Model) -> jax.Array:
     if model.population is None or model.channel is not None:
         return origin
     # the components are ordered by weight: more starts cost time and find nothing new
-    heaviest = model.population.labels_of(np.asarray(model.population.mean)[:MAX_STARTS])
-    return jnp.concatenate([origin, jnp.asarray(heaviest)])
+    heaviest = jnp.asarray(model.population.mean)[:MAX_STARTS]
+    return jnp.concatenate([origin, heaviest])
 
 
 def _crop(block: Block, n_star: int) -> Block:

@@ -14,6 +14,8 @@ from bayescannon.labels import Curvature, features, monomials
 from bayescannon.training.budget import ErrorBudget, Residuals
 from bayescannon.typing import StarLabels
 
+STARS_PER_TERM = 20
+"""Fewer stars than that say more of the noise in the features' coefficients than of curvature."""
 VARIANCES = np.geomspace(1e-6, 10.0, 71)
 """Of the coefficients, in scaled labels, for terms of unit rms."""
 
@@ -70,11 +72,13 @@ def fit_curvature(
     Returns
     -------
     Curvature or None
-        None where no label needs it.
+        None where no label needs it, or stars are few.
     """
     n_label = labels.shape[1]
     factors = monomials(n_label, degree + 1) - 1
     factors = factors[np.isin(factors, direct).all(axis=1)]
+    if len(labels) < STARS_PER_TERM * len(factors):
+        return None
     low, high = np.full(n_label, -np.inf), np.full(n_label, np.inf)
     low[direct], high[direct] = labels[:, direct].min(axis=0), labels[:, direct].max(axis=0)
     v, raw = np.asarray(features(jnp.asarray(labels), degree)), np.prod(labels[:, factors], axis=-1)

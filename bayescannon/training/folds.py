@@ -30,7 +30,8 @@ MOST_NUMBERS = 2.5e6
 NOTHING = 0.8
 """A carried label that keeps this share of its variance at given other labels is not seen."""
 SURE = 2.0
-"""A shorter training, or a plainer one, is taken where it is better by so many standard errors."""
+"""A shorter training, or a plainer one, is taken instead of one that converged where it is better
+by so many standard errors."""
 
 
 Held = Sequence[Bool[np.ndarray, "star"]]
@@ -40,8 +41,8 @@ Held = Sequence[Bool[np.ndarray, "star"]]
 class Candidate(NamedTuple):
     """A way of training and what it says of stars that it has not seen.
 
-    `rounds` is None for training until convergence, which the plain Cannon needs none for; `plain`
-    tells it. `log_density` (star,) is that of the catalogue labels.
+    `rounds` is None for training until convergence. The plain Cannon, `plain`, needs none.
+    `log_density` (star,) is that of the catalogue labels.
     """
 
     carried: tuple[int, ...]
@@ -214,9 +215,9 @@ def _blocks(n_label: int, carried: tuple[int, ...]):
 
 
 def _best(candidates: list[Candidate]) -> Candidate:
-    """The largest score; the last round where nothing is surely better."""
+    """The largest score; converged training unless another is surely better."""
     last = candidates[-1]
     top = max(candidates, key=lambda c: float(np.sum(c.log_density)))
     gain = top.log_density - last.log_density
     sure = np.sum(gain) > SURE * np.sqrt(len(gain)) * np.std(gain)
-    return top if sure else last
+    return last if last.rounds is None and not sure else top

@@ -12,7 +12,7 @@ showed (see docs/explanation/training.md):
 More rounds are not always better: `iterate` gives every round, and `folds` chooses.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -30,8 +30,7 @@ from bayescannon.training.identify import (
 )
 from bayescannon.training.layout import Layout, Parameters
 from bayescannon.training.loadings import fit_loadings, learn_prior
-from bayescannon.training.relation import fit_relation
-from bayescannon.training.result import Round, Snapshot, TrainingResult, assemble, in_terms_of
+from bayescannon.training.result import Round, Snapshot, TrainingResult, assemble
 from bayescannon.training.stars import (
     Data,
     carried_error_scale,
@@ -52,7 +51,7 @@ from bayescannon.typing import StarLabels, StarPixels
 MAX_ROUNDS = 15
 TOLERANCE = 0.02
 """Converged when a round moves the labels by less than this, in posterior sd (rms)."""
-STARS_PER_FACTOR = 6
+STARS_PER_FACTOR = 20
 """Fewer stars than that cannot carry another factor."""
 
 
@@ -210,7 +209,6 @@ def fit_joint(
     problem: Problem,
     rounds: int | None = None,
     report: Callable[[Round], None] | None = None,
-    groups: Sequence[Bool[np.ndarray, "star"]] = (),
 ) -> TrainingResult:
     """Train on noisy labels.
 
@@ -221,8 +219,6 @@ def fit_joint(
         Stop after so many; until convergence if not given.
     report : callable, optional
         Called after each round.
-    groups : sequence of (star,)
-        Stars that have a relation of their own between labels and factors, on the same pixels.
 
     Returns
     -------
@@ -239,13 +235,7 @@ def fit_joint(
         if report is not None:
             report(last.history[-1])
     few = few_stars(layout.n_latent, float(n_star), data.flux.shape[1])
-    joint = assemble(layout, last, problem.observed, problem.usable, few)
-    if not groups:
-        return joint
-    assert last.sums is not None  # only folds let go of them
-    p, known = last.parameters, (last.sums, last.labels, last.scale2)
-    relations = [fit_relation(layout, p, data, *known, use) for use in groups]
-    return joint._replace(groups=tuple(in_terms_of(joint, layout, p, r) for r in relations))
+    return assemble(layout, last, problem.observed, problem.usable, few)
 
 
 def _leverage(layout: Layout, labels, data: Data) -> tuple[np.ndarray, np.ndarray]:

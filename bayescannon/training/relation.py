@@ -1,207 +1,372 @@
-"""What labels of some stars say of their factors, on pixels that all stars have trained.
+"""What spectra show of a star, and what that says of an indirect label: mass, or age.
 
-Dredge-up and mass loss tie carbon and nitrogen to mass in another way on the giant branch than in
-the clump: one quadratic cannot hold both. Pixels and factors are the same for both, so that direct
-labels lose nothing; only z = Gamma w(l) + B v(l) + N(0, Sigma) is learned anew.
+Dredge-up and mass loss tie carbon and nitrogen to mass, in one way on the giant branch and in
+another in the clump. Joint training finds what carbon and nitrogen do to spectra as residual
+factors, without knowing their names. The relation is a regression for each evolutionary state,
+
+    label ~ N(g . v(x), tau^2),   catalogue value ~ N(label, (f x stated error)^2),
+
+and the state itself a logistic regression on the same features. x holds the direct labels and few
+directions of the factors: the one along which the label changes in each state, and the one that
+tells the states apart (reduced-rank regression). v(x) are the features of Eq. 2. `relation_program`
+is the definition; `fit_relation` gives draws of its posterior. x is known with an error of its own,
+which is part of the likelihood, so that stars of any S/N may follow.
 """
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
-from scipy.special import gammaln, logsumexp, softmax
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Bool, Float, Int
+from scipy.special import expit, logsumexp
 
-from bayescannon.training.e_step import LabelPrior, Moments, moments
-from bayescannon.training.identify import change_variables, standardise
-from bayescannon.training.layout import Layout, Parameters
-from bayescannon.training.stars import (
-    PRIOR_LN_SCALE,
-    Data,
-    carried_precision,
-    infer_all,
-    masked,
-    moved_by,
-    population_of,
-    take,
-)
-from bayescannon.training.sums import Sums
-from bayescannon.typing import Array, StarLabels
+from bayescannon.labels import features, monomials
+from bayescannon.training.noise import NoiseBudget
+from bayescannon.typing import Array, Stars
 
-MOST_ROUNDS = 40
-TAILS = (3.0, 5.0)
-"""Degrees of freedom that are tried for the errors of a carried label, beside none: Gaussian."""
-OWN, OWN_WEIGHT = np.polynomial.hermite_e.hermegauss(15)
-"""Points that stand for a spectrum's own Gaussian error beside a catalogue error with tails."""
-TOLERANCE = 0.003
-SCALES = np.exp(np.linspace(np.log(0.2), np.log(3.0), 136))
-OPEN = np.concatenate([[0.0], np.exp(np.linspace(np.log(0.02), np.log(8.0), 100))])
-COARSE = 4
-"""With tails, every so many-th of both: sums over `OWN` take that longer."""
+N_DRAW = 100
+"""Draws of the relation's posterior that travel with a model."""
+ROUNDS = 40
+COARSE = 7
+"""Every so many-th node is tried until the errors of x are settled."""
+FLAT = 100.0
+"""Prior variance of the constant and of the terms linear in labels."""
+LEAST_GAIN = 1e-3
+"""The label's variance at given other labels is larger than at given spectra, by this at least."""
+
+
+class Shown(NamedTuple):
+    """What spectra show of stars: scaled direct labels and then factors, mean and covariance."""
+
+    mean: Float[np.ndarray, "star input"]
+    covariance: Float[np.ndarray, "star input input"]
+    n_label: int
+
+    def turned(self, turn: Float[Array, "factor direction"]) -> "Shown":
+        """Keep some directions of the factors."""
+        n_factor, n_direction = turn.shape
+        change = np.zeros((self.n_label + n_factor, self.n_label + n_direction))
+        change[: self.n_label, : self.n_label] = np.eye(self.n_label)
+        change[self.n_label :, self.n_label :] = turn
+        covariance = np.einsum("ji,njk,kl->nil", change, self.covariance, change)
+        return Shown(self.mean @ change, covariance, self.n_label)
+
+    def of(self, stars: Bool[np.ndarray, "star"]) -> "Shown":
+        """Some of the stars."""
+        return Shown(self.mean[stars], self.covariance[stars], self.n_label)
 
 
 class Relation(NamedTuple):
-    """In coordinates u' in which a group's factors are Gamma w + N(0, 1); u = back @ u'."""
+    """Draws of a relation; the first axis of most parts is the state: one, or `STATES`.
 
-    back: Float[Array, "latent latent"]
-    gamma: Float[Array, "factor through"]
-    error_scale: Float[np.ndarray, "label"]
-    carried_variance: Float[np.ndarray, "label"]
-    """Of what the relation leaves of the catalogue's carried labels, in units of the leverage of
-    all stars; 0 for direct labels."""
-    labels: StarLabels
-    trust: StarLabels
-    """Of all stars: by what the variance of a catalogue value's error is divided, given how far
-    off it is; 1 where errors are Gaussian."""
-    degrees: Float[np.ndarray, "label"]
-    """Of freedom of the errors; inf where they are Gaussian."""
+    `turn` takes the directions out of the factors. `coefficients` and `scatter` are g and tau: the
+    root of its mean square, for it is one number for all stars. `plain` and `plain_scatter` are
+    the same if only the direct labels `given` (positions) are known, none of which holds carbon or
+    nitrogen: the population of the label, which is divided out where another prior belongs.
+    `log_odds` are of the clump; no feature where no state was told. `response` is what the factors
+    are expected to be at all labels, the indirect one included.
+    """
+
+    turn: Float[Array, "factor direction"]
+    coefficients: Float[Array, "state draw feature"]
+    scatter: Float[Array, "state"]
+    given: Int[np.ndarray, "given"]
+    plain: Float[Array, "state plain_feature"]
+    plain_scatter: Float[Array, "state"]
+    log_odds: Float[Array, "draw feature"]
+    response: Float[Array, "factor all_feature"]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All parts, by names that `of_arrays` knows."""
+        return {f"relation_{name}": np.asarray(part) for name, part in self._asdict().items()}
+
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "Relation | None":
+        """Read what `arrays` gave; None where there is nothing of it."""
+        if "relation_turn" not in arrays:
+            return None
+        return cls(*(arrays[f"relation_{name}"] for name in cls._fields))
 
 
-class ErrorLaw(NamedTuple):
-    """Law of a catalogue value's error: f times what is stated, Gaussian or Student's t."""
+class Fitted(NamedTuple):
+    """Posterior of one state's regression."""
 
-    scale: float
-    degrees: float
-    trust: Float[np.ndarray, "star"]
+    coefficients: Float[np.ndarray, "draw feature"]
+    scatter: Float[np.ndarray, "draw"]
+    error_scale: Float[np.ndarray, "draw"]
+    width: Float[np.ndarray, "feature"]
+    """Prior sd of every coefficient."""
+    missed: Float[np.ndarray, ""]
+    """Mean square of (catalogue - expected), what the label errors of the spectrum do taken out."""
+
+    @property
+    def f2(self) -> float:
+        """Mean of f^2."""
+        return float(np.mean(self.error_scale**2))
+
+    @property
+    def tau2(self) -> float:
+        """Mean of tau^2."""
+        return float(np.mean(self.scatter**2))
+
+    @property
+    def mean(self) -> Float[np.ndarray, "feature"]:
+        """Mean of the coefficients."""
+        return self.coefficients.mean(axis=0)
 
 
-def fit_relation(
-    layout: Layout,
-    p: Parameters,
-    data: Data,
-    sums: Sums,
-    labels: StarLabels,
-    scale2: Float[np.ndarray, "label"],
-    use: Bool[np.ndarray, "real_star"],
-) -> Relation:
-    """Fit the relation of a group of stars.
+def kinds(n_label: int, n_input: int) -> Int[np.ndarray, "feature"]:
+    """Say what each feature is: 0 constant or a label, 1 labels, 2 to 4 with factors in them.
+
+    2 is a factor, 3 label times factor, 4 factor times factor. Each kind but 0 has a prior
+    variance of its own, learned with the rest.
+    """
+    powers = monomials(n_input, 2)
+    in_label = ((powers > 0) & (powers <= n_label)).sum(axis=1)
+    in_factor = (powers > n_label).sum(axis=1)
+    table = {(0, 0): 0, (1, 0): 0, (2, 0): 1, (0, 1): 2, (1, 1): 3, (0, 2): 4}
+    pairs = zip(in_label.tolist(), in_factor.tolist(), strict=True)
+    return np.array([table[pair] for pair in pairs])
+
+
+def relation_program(
+    v: Float[Array, "star feature"],
+    observed: Stars | None,
+    stated: Stars,
+    own: Stars,
+    width: Float[Array, "feature"],
+    prior_ln_scale: float,
+) -> None:
+    """Define the regression of one state as a NumPyro program.
 
     Parameters
     ----------
-    layout, p, data, sums
-        Of all stars, trained.
-    labels, scale2
-        Labels of all stars, padding included, and squared error scales, in the last round.
-    use : (real_star,)
-        Which stars are of the group; of the others here some are padding.
+    v : (star, feature)
+        Expected features of what the spectra show.
+    observed, stated : (star,)
+        Catalogue values and the variance of their errors as stated.
+    own : (star,)
+        Variance that the spectra's own errors give to g . v.
+    width : (feature,)
+        Prior sd of every coefficient: of most by evidence, one for each of `kinds`.
+    prior_ln_scale : float
+        Sd of ln f.
+    """
+    g = numpyro.sample("coefficients", dist.Normal(0.0, width).to_event(1))
+    tau = numpyro.sample("scatter", dist.HalfNormal(1.0))
+    f = numpyro.sample("error_scale", dist.LogNormal(0.0, prior_ln_scale))
+    sd = jnp.sqrt(jnp.asarray(tau) ** 2 + jnp.asarray(f) ** 2 * stated + own)
+    numpyro.sample("observed", dist.Normal(v @ jnp.asarray(g), sd), obs=observed)
+
+
+def expected_features(shown: Shown) -> tuple[np.ndarray, np.ndarray]:
+    """E[v(x)] (star, feature), and the slope dv/dx at the mean (star, feature, input)."""
+    mean = jnp.asarray(shown.mean)
+    v, slope = np.array(features(mean)), np.asarray(jax.vmap(jax.jacfwd(features))(mean))
+    first, second = monomials(shown.mean.shape[1], 2).T - 1
+    product = (first >= 0) & (second >= 0)
+    v[:, product] += shown.covariance[:, first[product], second[product]]
+    return v, slope
+
+
+def regress(
+    shown: Shown,
+    observed: Stars,
+    stated: Stars,
+    noise: NoiseBudget,
+    rng: np.random.Generator,
+    kind: Int[np.ndarray, "feature"] | None = None,
+) -> Fitted:
+    """Draw from the posterior of one state's regression.
+
+    The sizes of the kinds of coefficients are at their maximum by evidence (EM); tau and f are on
+    a grid of nodes; the coefficients are Gaussian given both.
+
+    Parameters
+    ----------
+    shown, observed, stated
+        As for `fit_relation`, of the stars of the state.
+    noise : NoiseBudget
+    rng : Generator
+    kind : (feature,), optional
+        See `kinds`; features of kind -1 are left out.
 
     Returns
     -------
-    Relation
+    Fitted
     """
-    rows = np.flatnonzero(use)
-    part, sums, here = take(data, sums, labels, rows)
-    back, scale2 = jnp.eye(layout.n_latent), np.array(scale2)
-    stated, trust = part.precision, np.ones(part.precision.shape)
-    degrees = np.full(layout.n_label, np.inf)
-    prior = LabelPrior.population(len(layout.direct))
-    for _ in range(MOST_ROUNDS):
-        part = part._replace(precision=stated * trust)
-        precision = jnp.asarray(carried_precision(layout, part, scale2))
-        points = infer_all(layout, p, part, sums.in_terms_of(back), here, precision, prior)
-        m = moments(layout, points, jnp.zeros_like(here))
-        for i in layout.carried:
-            known, law = carried_error_law(i, m, part, stated, scale2[i])
-            scale2[i], degrees[i], trust[known, i] = law.scale**2, law.degrees, law.trust
-        change, gamma = standardise(layout, m, part.use)
-        m = masked(change_variables(m, change), part.use)
-        moved = moved_by(m, here, part.use)
-        p = p._replace(gamma=gamma, population=population_of(layout, m, len(rows)))
-        here, back = m.labels, back @ jnp.linalg.inv(change)
-        if moved.max() < TOLERANCE:
-            break
-    weight = np.where(np.asarray(part.precision) > 0, trust, 0.0)
-    missed = part.observed - here
-    spread = jnp.sum(weight * missed**2, axis=0) / jnp.maximum(jnp.sum(weight, axis=0), 1.0)
-    spread += jnp.einsum("nii->i", m.covariance) / len(rows)
-    # the leverage is that of all stars; the relation has only these
-    spread *= float(jnp.sum(data.use)) / len(rows)
-    labels = np.array(labels)[: int(jnp.sum(data.use))]
-    trusted = np.ones(labels.shape)
-    labels[rows], trusted[rows] = here[: len(rows)], trust[: len(rows)]
-    carried = np.isin(np.arange(layout.n_label), layout.carried)
-    spread = np.where(carried, np.asarray(spread), 0.0)
-    return Relation(back, gamma, np.sqrt(scale2), spread, labels, trusted, degrees)
+    v, slope = expected_features(shown)
+    kind = kinds(shown.n_label, shown.mean.shape[1]) if kind is None else kind
+    v = np.where(kind < 0, 0.0, v)
+    nodes = noise.nodes(np.mean(stated), np.var(observed))
+    own, size, best = np.zeros(len(v)), np.ones(5), len(nodes.tau2) // 2
+    for every in (COARSE, COARSE, 1):
+        size = _sizes(v, observed, nodes.variance(best, stated) + own, kind, size)
+        tried = range(0, len(nodes.tau2), every)
+        solved = [_solve(v, observed, nodes.variance(i, stated) + own, kind, size) for i in tried]
+        log_p = nodes.log_prior[::every] + np.array([s.log_evidence for s in solved])
+        top = solved[int(np.argmax(log_p))]
+        best = every * int(np.argmax(log_p))
+        own = _own(shown, slope, top.mean)
+    chosen = rng.choice(len(log_p), size=N_DRAW, p=np.exp(log_p - logsumexp(log_p)))
+    draws = [solved[i].draw(rng) for i in chosen]
+    missed = np.mean((observed - v @ top.mean) ** 2 - own)
+    f = np.sqrt(nodes.f2[chosen])
+    width = _precision(kind, size) ** -0.5
+    return Fitted(np.array(draws), np.sqrt(nodes.tau2[chosen]), f, width, missed)
 
 
-def carried_error_law(
-    label: int, m: Moments, data: Data, stated: Array, scale2: float
-) -> tuple[np.ndarray, ErrorLaw]:
-    """Which stars have a catalogue value of a carried label, and the law of its errors.
+class _Solved(NamedTuple):
+    """Gaussian posterior of coefficients, and ln evidence."""
 
-    A catalogue value misses what the spectrum alone says by N(0, a s^2) and the error, where s
-    is the spectrum's own error in this round and a is free: what is open must not be taken for
-    either.
+    mean: np.ndarray
+    root: np.ndarray
+    """Cholesky factor of the precision."""
+    log_evidence: float
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        return self.mean + np.linalg.solve(self.root.T, rng.normal(size=len(self.mean)))
+
+
+def _precision(kind: np.ndarray, size: np.ndarray) -> np.ndarray:
+    return 1.0 / np.where(kind <= 0, FLAT, size[np.maximum(kind, 0)])
+
+
+def _solve(v, observed, variance, kind, size) -> _Solved:
+    prior, weight = _precision(kind, size), 1.0 / variance
+    root = np.linalg.cholesky((v * weight[:, None]).T @ v + np.diag(prior))
+    white = np.linalg.solve(root, v.T @ (weight * observed))
+    log_det = np.sum(np.log(prior)) + np.sum(np.log(weight)) - 2 * np.sum(np.log(root.diagonal()))
+    fit = np.sum(weight * observed**2) - white @ white
+    return _Solved(np.linalg.solve(root.T, white), root, 0.5 * (log_det - fit))
+
+
+def _sizes(v, observed, variance, kind, size) -> np.ndarray:
+    """Prior variances of the kinds of coefficients, by EM."""
+    for _ in range(ROUNDS):
+        s = _solve(v, observed, variance, kind, size)
+        inverse = np.linalg.inv(s.root)
+        second = s.mean**2 + np.sum(inverse**2, axis=0)
+        size = _mean_of_kinds(second, kind, size)
+    return size
+
+
+def _mean_of_kinds(second: np.ndarray, kind: np.ndarray, size: np.ndarray) -> np.ndarray:
+    there = [k for k in range(1, 5) if (kind == k).any()]
+    out = size.copy()
+    out[there] = [max(second[kind == k].mean(), 1e-8) for k in there]
+    return out
+
+
+def tell_states(shown: Shown, in_clump: Bool[np.ndarray, "star"], kind) -> _Solved:
+    """Logistic regression of the state by Newton's method; sizes as in `regress` (Laplace, EM).
+
+    In expectation over the spectra's own errors the logistic of a Gaussian is that of its mean,
+    made smaller (MacKay 1992, Neural Computation 4, 720).
+    """
+    v, slope = expected_features(shown)
+    v = np.where(kind < 0, 0.0, v)
+    w, size, shrink = np.zeros(v.shape[1]), np.ones(5), np.ones(len(v))
+    for _ in range(ROUNDS):
+        prior, u = _precision(kind, size), shrink[:, None] * v
+        for _ in range(20):
+            p = expit(u @ w)
+            hessian = (u * (p * (1 - p))[:, None]).T @ u + np.diag(prior)
+            step = np.linalg.solve(hessian, u.T @ (in_clump - p) - prior * w)
+            w = w + step
+            if np.abs(step).max() < 1e-8:
+                break
+        size = _mean_of_kinds(w**2 + np.diagonal(np.linalg.inv(hessian)), kind, size)
+        shrink = 1.0 / np.sqrt(1.0 + np.pi / 8 * _own(shown, slope, w))
+    return _Solved(w, np.linalg.cholesky(hessian), 0.0)
+
+
+def _own(shown: Shown, slope, coefficients) -> Stars:
+    """Variance that the spectra's own errors give to coefficients . v."""
+    along = np.einsum("nfi,f->ni", slope, coefficients)
+    return np.einsum("ni,nij,nj->n", along, shown.covariance, along)
+
+
+def fit_relation(
+    shown: Shown,
+    observed: Stars,
+    stated: Stars,
+    groups: list[Bool[np.ndarray, "star"]],
+    noise: NoiseBudget,
+    given: Int[np.ndarray, "given"],
+) -> tuple[Relation, list[Fitted]]:
+    """Fit the relation of an indirect label.
 
     Parameters
     ----------
-    label, m
-    data : Data
-        With the precision that this round took.
-    stated : (star, label)
-        Precision as the catalogue has it.
-    scale2 : float
-        Squared f that this round took.
+    shown : Shown
+        Of the training stars, each left out of the pixels that inferred it.
+    observed, stated : (star,)
+        Scaled catalogue values, NaN where not known, and the variance of their errors as stated.
+    groups : list of (star,)
+        Stars of each state; all stars where no state is told.
+    noise : NoiseBudget
+        What is known of those errors.
+    given : (given,)
+        Positions of the direct labels that hold no carbon and nitrogen.
+
+    Returns
+    -------
+    relation : Relation
+    fits : list of Fitted
+        Of each state.
     """
-    known = np.flatnonzero(np.asarray(data.precision[:, label]) > 0)
-    taken = scale2 / np.asarray(data.precision)[known, label]
-    both = np.asarray(m.covariance)[known, label, label]
-    left = np.asarray(data.observed - m.labels)[known, label]
-    # the posterior knew the catalogue value: taken out again
-    share = np.clip(1.0 - both / taken, 1e-3, 1.0)
-    variance = 1.0 / np.asarray(stated)[known, label]
-    return known, error_law((left / share) ** 2, both / share, variance)
+    rng, known = np.random.default_rng(0), np.isfinite(observed)
+    groups = [g & known for g in groups]
+    turn = _directions(shown, observed, stated, groups, noise, rng)
+    seen = shown.turned(turn)
+    kind = kinds(seen.n_label, seen.mean.shape[1])
+    fits, plain, plain_scatter = [], [], []
+    alone = Shown(seen.mean[:, given], seen.covariance[:, given][:, :, given], len(given))
+    for g in groups:
+        fit, without = (regress(s.of(g), observed[g], stated[g], noise, rng) for s in (seen, alone))
+        more = max(float(without.missed - fit.missed), 0.0)
+        fits.append(fit)
+        plain.append(without.mean)
+        plain_scatter.append(np.sqrt(fit.tau2 * (1 + LEAST_GAIN) + more))
+    log_odds = np.zeros((N_DRAW, 0))
+    if len(groups) > 1:
+        either = groups[0] | groups[1]
+        told = tell_states(seen.of(either), groups[1][either], kind)
+        log_odds = np.array([told.draw(rng) for _ in range(N_DRAW)])
+    relation = Relation(
+        turn=turn,
+        coefficients=np.array([f.coefficients for f in fits]),
+        scatter=np.sqrt([f.tau2 for f in fits]),
+        given=np.asarray(given),
+        plain=np.array(plain),
+        plain_scatter=np.array(plain_scatter),
+        log_odds=log_odds,
+        response=np.zeros((shown.mean.shape[1] - shown.n_label, 0)),
+    )
+    return relation, fits
 
 
-def error_law(missed2: np.ndarray, own: np.ndarray, stated: np.ndarray) -> ErrorLaw:
-    """Gaussian or Student errors, whichever have the largest evidence; f is its posterior mean.
+def _directions(shown: Shown, observed, stated, groups, noise, rng) -> np.ndarray:
+    """Axes (factor, direction) along which the label changes in each state, and the state itself.
 
-    Parameters
-    ----------
-    missed2, own, stated : (star,)
-        Squared misses; variance of the spectrum's own error and of the stated one.
+    From regressions that are linear in the factors.
     """
-    scale, best = _error_scale(missed2, own, stated, np.inf)
-    law = ErrorLaw(scale, np.inf, np.ones(len(missed2)))
-    for degrees in TAILS:
-        scale, evidence = _error_scale(missed2, own, stated, degrees)
-        if evidence > best:
-            offset2, log_weight = _spread(missed2, own, scale**2 * stated, degrees)
-            # of a Student error, the precision expected where it is so large
-            precision = (degrees + 1) / (degrees + offset2)
-            trust = np.sum(softmax(log_weight, axis=0) * precision, axis=0)
-            law, best = ErrorLaw(scale, degrees, trust), evidence
-    return law
-
-
-def _error_scale(missed2, own, stated, degrees: float) -> tuple[float, float]:
-    """Posterior mean of f, and ln evidence; f and a are on grids."""
-    step = COARSE if np.isfinite(degrees) else 1
-    scales, opened = SCALES[::step], OPEN[::step]
-    log_posterior = np.empty((len(scales), len(opened)))
-    for i, f in enumerate(scales):
-        variance, opening = f**2 * stated, opened[:, None] * own
-        if np.isfinite(degrees):
-            log_density = logsumexp(_spread(missed2, opening, variance, degrees)[1], axis=0)
-        else:
-            total = opening + variance
-            log_density = -0.5 * (np.log(total) + missed2 / total)
-        log_posterior[i] = log_density.sum(axis=1)
-    log_posterior -= 0.5 * (np.log(scales) / PRIOR_LN_SCALE)[:, None] ** 2
-    best = log_posterior.max()
-    weight = np.exp(log_posterior - best) * np.gradient(opened)
-    mean = np.sum(weight * np.log(scales)[:, None]) / np.sum(weight)
-    return float(np.exp(mean)), float(best + np.log(np.sum(weight) * step))
-
-
-def _spread(missed2, own, variance, degrees: float) -> tuple[np.ndarray, np.ndarray]:
-    """Student errors that are left when the spectrum's own is at each of `OWN`, (point, ...).
-
-    Gives their squares in units of `variance`, and ln(weight x density) but for (2 pi)^(-1/2).
-    """
-    point = OWN.reshape(-1, *[1] * np.ndim(own))
-    offset2 = (np.sqrt(missed2) - point * np.sqrt(own)) ** 2 / variance
-    log_density = -0.5 * (degrees + 1) * np.log1p(offset2 / degrees) - 0.5 * np.log(variance)
-    norm = gammaln((degrees + 1) / 2) - gammaln(degrees / 2) - 0.5 * np.log(degrees / 2)
-    weight = (OWN_WEIGHT / OWN_WEIGHT.sum()).reshape(point.shape)
-    return offset2, log_density + norm + np.log(weight)
+    n_factor = shown.mean.shape[1] - shown.n_label
+    wanted = len(groups) + (len(groups) > 1)
+    if n_factor <= wanted:
+        return np.eye(n_factor)
+    kind = kinds(shown.n_label, shown.mean.shape[1])
+    kind, factors = np.where(kind > 2, -1, kind), np.flatnonzero(kind == 2)
+    rows = [
+        regress(shown.of(g), observed[g], stated[g], noise, rng, kind).mean[factors] for g in groups
+    ]
+    if len(groups) > 1:
+        either = groups[0] | groups[1]
+        told = tell_states(shown.of(either), groups[1][either], kind)
+        rows.append(told.mean[factors])
+    scaled = [row / np.linalg.norm(row) for row in rows]
+    return np.linalg.svd(np.array(scaled))[2][:wanted].T

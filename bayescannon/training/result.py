@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from bayescannon.training.budget import Residuals
 from bayescannon.training.e_step import Moments
 from bayescannon.training.layout import Layout, Parameters
-from bayescannon.training.relation import Relation
+from bayescannon.training.relation import Shown
 from bayescannon.training.sums import Sums
 from bayescannon.typing import Array, Coefficients, Factors, Pixels, StarLabels
 
@@ -48,23 +48,6 @@ class Snapshot(NamedTuple):
         return Residuals(observed - shown, own, leverage, shown)
 
 
-class Group(NamedTuple):
-    """How some stars' labels lead to factors; the pixels are those of all.
-
-    Their coefficients are those of all plus factors @ offset, their factors are factors @ root.
-    """
-
-    offset: Float[Array, "factor feature"]
-    root: Float[Array, "factor factor"]
-    carried_variance: Float[Array, "label"]
-    error_scale: Float[Array, "label"]
-    labels: StarLabels
-    """Of all stars: those of the group by its own relation, the others as they were."""
-    trust: StarLabels
-    degrees: Float[Array, "label"]
-    """These two as in `Relation`."""
-
-
 class TrainingResult(NamedTuple):
     """Result of joint training.
 
@@ -87,7 +70,8 @@ class TrainingResult(NamedTuple):
     converged: bool
     few_stars: bool
     """The uncertainty of the coefficients matters for other stars, too."""
-    groups: tuple[Group, ...] = ()
+    shown: Shown
+    """Labels and factors that each star's spectrum shows, inferred as `alone`."""
 
 
 def assemble(
@@ -118,7 +102,7 @@ def assemble(
     k, expansion = layout.n_spectral, np.asarray(layout.expansion(p.gamma))
     covariance = np.asarray(layout.unpack(p.uncertainty))
     # the undetermined directions are zero: a rotation collects the others
-    axes, size, _ = np.linalg.svd(np.asarray(p.loadings[:, k:]), full_matrices=False)
+    axes, size, turn = np.linalg.svd(np.asarray(p.loadings[:, k:]), full_matrices=False)
     kept = snapshot.history[-1].factors if snapshot.history else layout.n_factor
     leverage = np.zeros((expansion.shape[1],) * 2)
     leverage[np.ix_(layout.spectral, layout.spectral)] = snapshot.leverage
@@ -135,35 +119,14 @@ def assemble(
         history=list(snapshot.history),
         converged=snapshot.converged,
         few_stars=few,
+        shown=_shown(layout, snapshot.alone, turn[:kept], n_star),
     )
 
 
-def in_terms_of(joint: TrainingResult, layout: Layout, p: Parameters, relation: Relation) -> Group:
-    """Say by what a group differs from all stars.
-
-    Parameters
-    ----------
-    joint : TrainingResult
-        Of all stars.
-    layout, p
-        What it was assembled from.
-    relation : Relation
-        Of the group, on the same pixels.
-    """
-    k, kept = layout.n_spectral, joint.factors.shape[1]
-    _, _, turn = np.linalg.svd(np.asarray(p.loadings[:, k:]), full_matrices=False)
-    turn, back = turn[:kept], np.asarray(relation.back)
-    offset = np.zeros((kept, joint.coefficients.shape[1]))
-    offset[:, layout.spectral] = turn @ back[k:, :k]
-    own = back[k:, k:] @ np.asarray(relation.gamma) - np.asarray(p.gamma)
-    offset[:, layout.through] = turn @ own
-    root = turn @ back[k:, k:]
-    return Group(
-        offset=offset,
-        root=np.linalg.cholesky(root @ root.T),
-        carried_variance=relation.carried_variance,
-        error_scale=relation.error_scale,
-        labels=relation.labels,
-        trust=relation.trust,
-        degrees=relation.degrees,
-    )
+def _shown(layout: Layout, m: Moments, turn: np.ndarray, n_star: int) -> Shown:
+    """Moments of the labels and, turned, of the factors."""
+    entries = np.r_[layout.linear, layout.n_spectral : layout.n_latent]
+    mean, second = (np.asarray(part)[:n_star] for part in (m.u[:, entries], m.uu))
+    second = second[:, entries][:, :, entries]
+    whole = Shown(mean, second - mean[:, :, None] * mean[:, None], len(layout.linear))
+    return whole.turned(turn.T)

@@ -52,15 +52,18 @@ def recalibrate(
     design = inflation_design(np.asarray(snr, float), clump_probability(labels))
     factor = np.ones(mean.shape)
     out, wide = post.copy(), post["posterior"].to_dataset()
+    stats = post["sample_stats"].to_dataset()
     for name, coefficients in inflation.items():
         found = Inflation(np.asarray(coefficients, float)).factor(design)
-        draws = wide[name].values
-        rows = inflate(draws.reshape(-1, len(found)), found)
-        wide[name] = (wide[name].dims, rows.reshape(draws.shape))
+        for where, what in ((wide, name), (stats, f"flat_{name}")):
+            if what in where:
+                draws = where[what].values
+                rows = inflate(draws.reshape(-1, len(found)), found)
+                where[what] = (where[what].dims, rows.reshape(draws.shape))
         factor[:, names.index(name)] = found
     cov = array(post, "point/cov") * factor[:, :, None] * factor[:, None]
     point = post["point"].to_dataset()
-    out["posterior"] = xr.DataTree(wide)
+    out["posterior"], out["sample_stats"] = xr.DataTree(wide), xr.DataTree(stats)
     out["point"] = xr.DataTree(point.assign(cov=(point["cov"].dims, cov)))
     out.attrs["inflation"] = json.dumps({k: list(map(float, v)) for k, v in inflation.items()})
     return out

@@ -7,14 +7,12 @@ In the others a model is trained on noisy labels and judged on stars that it has
 from dataclasses import replace
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
-from scipy.stats import norm
 
 from bayescannon.ages import Parsec, infer_ages
 from bayescannon.ages.draws import salaris
-from bayescannon.ages.posterior import MassDraws, age_density, quantiles, state_tables
+from bayescannon.ages.known import age_from_mass
 from bayescannon.ages.states import default_classifier
 from bayescannon.data import model_path
 from bayescannon.labels import label_arrays
@@ -31,8 +29,6 @@ from studies.from_model import simulate_stars
 
 RECIPE = "apokasc-mass"
 AGE_PRIOR = "flat-age"
-SHARP, N_SHARP = 0.002, 200
-"""A known mass, as draws: sd in dex, and how many."""
 STARS_AT_ONCE = 2000
 """Stars whose spectra are simulated and inferred at one time."""
 
@@ -71,8 +67,8 @@ def recipe(plain: bool = False) -> Recipe:
     That of the shipped model, with the evolutionary states in it.
     """
     ours = Recipe.load(model_path(RECIPE) / "recipe.toml")
-    if not plain:
-        return replace(ours, training=replace(ours.training, by_state=True))
+    if not plain:  # errors of mock labels are as stated
+        return replace(ours, training=replace(ours.training, by_state=True, noise_shares={}))
     settings = replace(ours.training, noisy_labels=False, carried=(), shrinkage=False)
     return replace(ours, training=settings)
 
@@ -101,29 +97,6 @@ def mass_from_age(labels: np.ndarray, state: np.ndarray, rng: np.random.Generato
             drawn = draw_ages(grid, name, AGE_PRIOR, mh[here], logg[here], rng)
             x[here], log_mass[here] = drawn
     return np.log(10) * log_mass, np.log(10) * x
-
-
-def age_from_mass(
-    labels: np.ndarray, ln_mass: np.ndarray, state: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """ln age [ln Gyr] of stars of these masses, (star,); NaN where no isochrone has the mass.
-
-    Of the ages that a mass allows in its state one is drawn, each d ln mass alike: `as-inferred`.
-    """
-    grid, out = Parsec.default(), np.full(len(ln_mass), np.nan)
-    mh = np.clip(salaris(labels[:, 2], labels[:, 3]), grid.mh[0], grid.mh[-1])
-    around = SHARP * norm.ppf((np.arange(N_SHARP) + 0.5) / N_SHARP)
-    for name, here in (("rc", state == "RC"), ("rgb", state != "RC")):
-        known = (ln_mass[here, None] / np.log(10) + around, np.repeat(mh[here, None], N_SHARP, 1))
-        weight = np.full(known[0].shape, 1.0 / N_SHARP)
-        draws = MassDraws(*map(jnp.asarray, (*known, weight, labels[here, 1])))
-        tables = state_tables(grid, name)
-        found = age_density(draws, tables, "as-inferred")
-        level = jnp.asarray(rng.uniform(size=(here.sum(), 1)))
-        x = np.asarray(quantiles(found.density, tables.log_mass.x, level))[:, 0]
-        inside = np.asarray(found.supported & (found.p_trunc + found.p_young < 0.5))
-        out[here] = np.where(inside, np.log(10) * x, np.nan)
-    return out
 
 
 MASSIVE, OLD = 1.0, -1.0
