@@ -67,7 +67,7 @@ def read_table(
     UserError
         If the file is missing or no table.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(f"{path}: no such {what}")
     try:

@@ -107,12 +107,13 @@ def _read(
     path: str | os.PathLike, bad_pixel: int, resample: bool, wanted: Callable[[int], list[int]]
 ) -> list[RawSpectrum]:
     """Read the rows that are wanted of a file of n rows."""
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        stored = path.read_bytes()
-        plain = gzip.decompress(stored) if stored.startswith(_GZIP) else stored
+        plain = stored = path.read_bytes()
+        while plain.startswith(_GZIP):  # some mirrors compress what is compressed
+            plain = gzip.decompress(plain)
         with ignored(module="astropy"):  # the survey's own headers break the standard's letter
             head, stop = _primary(plain)
             if is_mwm(plain[stop : stop + CARD]):
@@ -161,6 +162,8 @@ class Image(NamedTuple):
 def _parse(
     images: list[Image], row: int, bad_pixel: int, resample: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    if images[0].rows.dtype.kind in "iu":
+        raise UserError("HDU 1 holds integers, not fluxes: its HDUs are not those of an apStar")
     native = (i.rows[row].astype(i.rows.dtype.newbyteorder("=")) for i in images)
     flux, error, third = native
     header, _, about_third = (image.header for image in images)
