@@ -53,7 +53,7 @@ def number(value, default: float) -> float:
 
 def about_star(head: dict) -> dict[str, str | float]:
     """What the header says of its star; the survey writes -9999 where it does not know."""
-    found: dict[str, str | float] = {}
+    found: dict[str, str | float] = {"sdss_id": -1, "gaia_id": -1}
     for name, keys in ABOUT.items():
         value = next((head[key] for key in keys if key in head), None)
         if name in WORDS:

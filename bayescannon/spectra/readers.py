@@ -1,13 +1,13 @@
-"""Read one star's spectrum from the SDSS files apStar and aspcapStar, DR10 to DR17."""
+"""Read one star's spectrum from the SDSS files apStar and aspcapStar (DR10 to DR17), mwmStar."""
 
 import gzip
 import io
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.io import fits
@@ -17,6 +17,7 @@ from bayescannon.errors import UserError, ignored
 from bayescannon.spectra.bits import BAD_PIXEL
 from bayescannon.spectra.grid import apogee_wavelength, index_of_log10
 from bayescannon.spectra.headers import BLOCK, CARD, END, about_star, name_of, number, read_primary
+from bayescannon.spectra.mwm import Row, is_mwm, read_mwm
 from bayescannon.spectra.resample import resample_flux
 
 FLUX, ERROR, MASK = 1, 2, 3
@@ -37,7 +38,7 @@ class RawSpectrum(NamedTuple):
     `normalised` tells whether the survey divided by a continuum (aspcapStar). `snr` (NaN) and
     `star_flags` (0) are the header's, where it has them; `checksum` is the file's XXH3
     of 128 bits (`xxhsum -H2`); `about` has the header's `ra`, `dec` [deg], `field`, `telescope`
-    and `rv` [km/s], NaN or "" where it has none.
+    and `rv` [km/s], NaN or "" where it has none, and `sdss_id` and `gaia_id`, or -1.
     """
 
     star_id: str
@@ -88,14 +89,19 @@ def _read(
     path: str | os.PathLike, bad_pixel: int, resample: bool, wanted: Callable[[int], list[int]]
 ) -> list[RawSpectrum]:
     """Read the rows that are wanted of a file of n rows."""
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        stored = path.read_bytes()
-        plain = gzip.decompress(stored) if stored.startswith(_GZIP) else stored
+        plain = stored = path.read_bytes()
+        while plain.startswith(_GZIP):  # some mirrors compress what is compressed
+            plain = gzip.decompress(plain)
         with ignored(module="astropy"):  # the survey's own headers break the standard's letter
             head, stop = read_primary(plain)
+            if is_mwm(plain[stop : stop + CARD]):
+                rows_of_mwm = read_mwm(plain, wanted(COMBINED + 1) != [0])
+                checksum = xxh3_128_hexdigest(stored)
+                return [_of_mwm(row, bad_pixel, resample, checksum) for row in rows_of_mwm]
             images = _images(plain, stop)
             if len({image.rows.shape[1] for image in images}) > 1:
                 raise UserError("flux, error and mask have different numbers of pixels")
@@ -116,6 +122,18 @@ def _read(
     ]
 
 
+def _of_mwm(row: Row, bad_pixel: int, resample: bool, checksum: str) -> RawSpectrum:
+    """Mask a row of mwmStar or mwmVisit; its flags are stored as floats."""
+    good = np.isfinite(row.flux) & np.isfinite(row.ivar) & (row.ivar > 0)
+    flags = np.where(np.isfinite(row.pixel_flags), row.pixel_flags, -1).astype(np.int64)
+    good &= (flags & bad_pixel) == 0
+    flux, ivar = np.where(good, row.flux, 0.0), np.where(good, row.ivar, 0.0)
+    about = dict(row.about)
+    name, snr, star_flags = (about.pop(key) for key in ("star_id", "snr", "star_flags"))
+    on_grid = _on_grid(row.axis, flux, ivar, resample)
+    return RawSpectrum(str(name), *on_grid, False, float(snr), int(star_flags), checksum, about)
+
+
 class Image(NamedTuple):
     """All rows of an image (row, pixel), as stored, and their header."""
 
@@ -126,6 +144,8 @@ class Image(NamedTuple):
 def _parse(
     images: list[Image], row: int, bad_pixel: int, resample: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    if images[0].rows.dtype.kind in "iu":
+        raise UserError("HDU 1 holds integers, not fluxes: its HDUs are not those of an apStar")
     native = (i.rows[row].astype(i.rows.dtype.newbyteorder("=")) for i in images)
     flux, error, third = native
     header, _, about_third = (image.header for image in images)
@@ -230,7 +250,7 @@ def _rows(data) -> np.ndarray:
     return np.atleast_2d(np.asarray(data))
 
 
-def _on_grid(header: fits.Header, flux, ivar, resample: bool):
+def _on_grid(header: Mapping[str, Any] | fits.Header, flux, ivar, resample: bool):
     axis = (float(header[key]) for key in ("CRVAL1", "CDELT1"))
     start, step, first = *axis, float(header.get("CRPIX1", 1))
     try:
