@@ -28,7 +28,7 @@ def models() -> None:
 
 @app.command("list")
 def list_models() -> None:
-    """List the models that ship, and the recipes that ship without one.
+    """List what ships: models, and recipes without one.
 
     Their names serve wherever a model or a recipe is asked for.
     """
@@ -39,8 +39,11 @@ def list_models() -> None:
     rows = [
         (m["name"], ", ".join(m["labels"]), f"{m['pixels']} {m['axis']}", m["data"]) for m in found
     ]
-    for name in recipes:
-        rows.append((name, ", ".join(Recipe.load(name).labels.names), "recipe only", ""))
+    names = (Recipe.load(name).labels.names for name in recipes)
+    rows += [
+        (name, ", ".join(labels), "recipe only", "")
+        for name, labels in zip(recipes, names, strict=True)
+    ]
     console.print(text_table(("model", "labels", "of", "data"), rows))
 
 
