@@ -32,6 +32,7 @@ from .recipe import Recipe as Recipe
 from .simulate import make_apokasc as make_apokasc
 from .simulate import make_mock as make_mock
 from .spectra import Spectra as Spectra
+from .spectra import fetch_files as fetch_files
 from .spectra import read_all_star as read_all_star
 from .spectra import survey_paths as survey_paths
 from .spectra.ingest import ingest_files as ingest_files

@@ -193,6 +193,24 @@ def write_beside(target: str | os.PathLike) -> Generator[Path]:
         remove(beside)
 
 
+def check_space(folder: str | os.PathLike, needed: int) -> None:
+    """Refuse work whose output, so many bytes at least, does not fit on the disk.
+
+    Raises
+    ------
+    UserError
+        It says how much is needed, and how much there is.
+    """
+    path = resolved(folder)
+    there = next(up for up in (path, *path.parents) if up.exists())
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise UserError(
+            f"{path}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; make "
+            "space, choose another output, or store fewer draws"
+        )
+
+
 def save_or_spare(save: Callable[[Path], None], path: Path, name: str) -> None:
     """Save what took long to make; where `path` cannot take it, elsewhere under this name.
 

@@ -67,7 +67,7 @@ def read_table(
     UserError
         If the file is missing or no table.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(f"{path}: no such {what}")
     try:
@@ -133,7 +133,8 @@ def _read_fits(path: Path, keys: Sequence[str], columns: Sequence[str] | None) -
         if not tables:
             raise ValueError("it holds no table")
         keyed = [hdu for hdu in tables if wanted & set(map(str.lower, hdu.columns.names))]
-        hdu = (keyed or tables)[0]
+        # of one instrument a summary of SDSS-V has a table without rows
+        hdu = next((hdu for hdu in keyed if hdu.header["NAXIS2"]), (keyed or tables)[0])
         if columns is None:
             return Table.read(hdu)
         few = {name.lower() for name in columns}

@@ -249,6 +249,14 @@ def test_killed_after_a_block_it_goes_on_to_the_same_bytes(places, whole, tmp_pa
     assert digests(tmp_path / "run") == whole[1]
 
 
+def test_a_disk_without_space_is_told_before_the_work(places, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10_000))
+    with pytest.raises(bc.UserError, match=r"run: 0\.0 GB are needed and 0\.0 GB are free"):
+        _run(places, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_full_disk_is_one_line_and_the_run_goes_on(places, whole, tmp_path, small_blocks):
     """No file may pass 20 kB: a block's draws are larger."""
 

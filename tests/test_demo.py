@@ -33,6 +33,9 @@ def test_demo_leaves_the_files_of_the_contract(demo):
     table = QTable.read(demo / "catalog.fits")
     assert len(table) == 2000
     assert np.isfinite(table["age_q50"].value).mean() > 0.99
+    inside = (table["flags"] & bc.flags.Flag.OUTSIDE_TRAINING) == 0
+    assert (~table["good"][inside]).mean() < 0.15
+    assert "semi-synthetic" in table.meta["BCMETA"]
     post = bc.open_posterior(demo / "posteriors.zarr")
     assert post["posterior"].sizes == {"chain": 1, "draw": 500, "star": 2000}
     assert bc.Model.load(demo / "model").id == post.attrs["model_id"]

@@ -69,7 +69,7 @@ def test_a_store_holds_what_memory_holds(files, tmp_path, small_chunks):
         np.testing.assert_array_equal(getattr(made.spectra, name), getattr(kept.spectra, name))
     assert set(kept.spectra.columns) == {
         *("source", "checksum", "snr", "star_flags", "bad_star", "continuum"),
-        *("ra", "dec", "field", "telescope", "rv"),
+        *("sdss_id", "gaia_id", "ra", "dec", "field", "telescope", "rv"),
     }
     for name, values in made.spectra.columns.items():
         np.testing.assert_array_equal(kept.spectra.columns[name], values)

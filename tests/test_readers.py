@@ -276,3 +276,70 @@ def test_flux_after_another_scale_is_not_made_up(tmp_path):
     raw = read_spectrum(path)
     assert np.isfinite(raw.ivar).all()
     assert (raw.ivar[:2] == 0).all()
+
+
+# --- bad and odd input --------------------------------------------------------------------------
+
+
+def _spoilt(tmp_path, change):
+    """A file of DR17's data model, of two combined rows and two visits, changed by hand."""
+    path, flux, _ = _from_the_data_model("dr17", 4, False, tmp_path)
+    with fits.open(path, mode="update") as hdus:
+        change(hdus)
+    return path, flux[0]
+
+
+def _every_error_huge(hdus):
+    hdus[2].data[:] = 1e10
+
+
+def _every_flux_none(hdus):
+    hdus[1].data[:] = np.nan
+
+
+def _every_bit(hdus):
+    hdus[3].data[:] = -1
+
+
+@pytest.mark.parametrize("change", [_every_error_huge, _every_flux_none, _every_bit])
+def test_a_spectrum_of_which_nothing_can_be_used_is_a_flagged_star(change, tmp_path, four_label):
+    path, _ = _spoilt(tmp_path, change)
+    good = DATA / "apStar-r5-2M00004994+1621552.fits.gz"
+    stars = bc.ingest_files([path, good], four_label.recipe.pixels).spectra
+    assert not (stars.ivar[0] > 0).any()
+    alone = bc.ingest_files([good], four_label.recipe.pixels).spectra
+    np.testing.assert_allclose(stars.flux[1], alone.flux[0], rtol=1e-6)
+    post = bc.infer(four_label, stars, "laplace", draws=10)
+    assert post["sample_stats"]["flags"].values[0] & bc.flags.Flag.NO_GOOD_PIXEL
+
+
+def _no_axis(hdus):
+    for hdu in hdus[1:4]:
+        del hdu.header["CRVAL1"]
+
+
+def _other_order(hdus):
+    hdus[1], hdus[3] = hdus[3].copy(), hdus[1].copy()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [(_no_axis, "CRVAL1"), (_other_order, "HDU 1 holds integers")]
+)
+def test_missing_keywords_and_another_order_are_one_line(change, words, tmp_path):
+    path, _ = _spoilt(tmp_path, change)
+    _refused(path, words)
+
+
+def test_names_with_spaces_and_unicode_home_and_compressed_twice(tmp_path, monkeypatch, whole):
+    folder = tmp_path / "my \u03b1 spectra"
+    folder.mkdir()
+    stored = gzip.compress(gzip.compress(whole))
+    (folder / "ap Star.fits.gz").write_bytes(stored)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    raw = read_spectrum("~/my \u03b1 spectra/ap Star.fits.gz")
+    assert raw.checksum == xxh3_128_hexdigest(stored)
+    folder.chmod(0o500)  # reading needs no permission to write
+    try:
+        assert read_spectrum(folder / "ap Star.fits.gz").star_id == raw.star_id
+    finally:
+        folder.chmod(0o700)

@@ -1,5 +1,6 @@
 """What commands show: help, tables, bars; and what goes to which stream."""
 
+import json
 import os
 import re
 import subprocess
@@ -25,6 +26,7 @@ ELSEWHERE = {
     "ages self-check": "studies.ages.command:app",
     "figures paper": "studies.paper.command:app",
 }
+COMMON = ("--json", "--quiet", "--verbose", "--log")
 HEAVY = {"jax", "numpy", "astropy", "xarray", "numpyro", "arviz", "matplotlib", "rich.progress"}
 
 
@@ -149,6 +151,61 @@ def test_bars_go_to_standard_error_and_name_the_time_left_and_taken(monkeypatch,
     assert shown.out == ""
     assert "ages by a model trained on age" in shown.err
     assert re.search(r"70000/70000 in \d\d:\d\d", shown.err)
+
+
+def test_every_command_takes_the_common_options(shown):
+    for words, command in every_command():
+        if not hasattr(command, "commands"):
+            text = shown(f"{words} --help")
+            assert all(option in text for option in COMMON), words
+
+
+def test_one_json_object_on_standard_output_and_all_else_elsewhere(
+    scenario, tmp_path, monkeypatch, capsys
+):
+    scenario.spectra.save(tmp_path / "s.zarr")
+    scenario.model.save(tmp_path / "m")
+    log, store = tmp_path / "run.log", tmp_path / "p.zarr"
+    common = ("--json", "--log", log)
+    words = ("infer", tmp_path / "s.zarr", "--model", tmp_path / "m", "--out", store, "--draws", 20)
+    runs = {
+        "infer": (*words, "--method", "laplace"),
+        "catalog": ("catalog", store, "--out", tmp_path / "c.fits"),
+        "paths": ("paths", "--star", "2M0", "--field", "M13"),
+        "models": ("models", "list"),
+    }
+    for name, run in runs.items():
+        assert run_cli(monkeypatch, *run, *common) == 0
+        shown = capsys.readouterr()
+        made = json.loads(shown.out)
+        assert made["command"] == f"bayescannon {name}"
+        assert made["exit"] == 0
+        assert made["lines"]
+    assert run_cli(monkeypatch, *words, *common) == 2
+    shown = capsys.readouterr()
+    assert "exists; choose another output" in json.loads(shown.out)["error"]
+    assert json.loads(shown.out)["exit"] == 2
+    assert shown.err.startswith("bayescannon: ")
+    told = log.read_text()
+    assert re.search(r"^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d stars: 200/200 in ", told, re.MULTILINE)
+    assert "bayescannon infer: exit code 2" in told
+    assert "exists; choose another output" in told
+
+
+def test_quiet_and_verbose(monkeypatch, capsys, tmp_path):
+    words = ("simulate", "--kind", "mock", "--stars", 3, "--out", tmp_path / "a", "--overwrite")
+    assert run_cli(monkeypatch, *words, "--quiet") == 0
+    shown = capsys.readouterr()
+    assert "3 semi-synthetic stars" in shown.out
+    assert shown.err == ""
+    assert run_cli(monkeypatch, "models", "list", "--log", tmp_path / "no" / "x.log") == 2
+    assert "x.log: No such file or directory; choose another file" in capsys.readouterr().err
+    monkeypatch.setattr("bayescannon.cli.console.LOG_EVERY", 0.0)
+    with progress("stars", 4) as update:
+        update(2, 1)
+    lines = capsys.readouterr().err.splitlines()
+    assert re.search(r"stars, 1 not good: 2/4, [\d.]+/s, 00:00 left$", lines[0])
+    assert re.search(r"stars: 4/4 in 00:00$", lines[1])
 
 
 def test_numbers_in_sentences():

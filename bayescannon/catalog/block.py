@@ -11,7 +11,6 @@ from astropy.table import QTable
 
 from bayescannon.ages import Parsec, infer_ages
 from bayescannon.catalog.build import build_catalog
-from bayescannon.catalog.carry import known_of
 from bayescannon.catalog.write import write_part
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
@@ -54,6 +53,8 @@ class BlockMaker:
     age_settings: dict[str, Any]
     stars_per_block: int = STARS_PER_BLOCK
     keep_draws: bool = True
+    carry: tuple[str, ...] = ()
+    """Columns of the spectra that go into the table."""
 
     def __call__(self, k: int) -> Tally:
         """Make and write block k."""
@@ -113,7 +114,11 @@ class BlockMaker:
         trees = {POSTERIORS: infer(self.model, part, **self.infer_settings)}
         if self.grid is not None:
             trees[AGES] = infer_ages(trees[POSTERIORS], self.grid, **self.age_settings)
-        table = build_catalog(trees[POSTERIORS], trees.get(AGES), carry=known_of(part))
+        table = build_catalog(
+            trees[POSTERIORS],
+            trees.get(AGES),
+            carry={name: part.column(name) for name in self.carry},
+        )
         return Result(trees, table, {})
 
     def _create_stores(self, result: Result) -> None:

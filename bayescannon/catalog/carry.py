@@ -49,6 +49,13 @@ def _of_rows(values: np.ndarray, place: np.ndarray) -> np.ndarray:
     return np.append(values, np.asarray([none]).astype(values.dtype))[place]
 
 
-def known_of(spectra: Spectra) -> dict[str, np.ndarray]:
-    """Take what a store of spectra knows of its stars, (star,) each, of the columns carried."""
-    return {name: spectra.column(name) for name in IDENTITY if name in spectra.column_names}
+def known_names(spectra: Spectra) -> tuple[str, ...]:
+    """Name the columns to carry that a store of spectra has, and that say something of a star."""
+    there = [name for name in IDENTITY if name in spectra.column_names]
+    return tuple(name for name in there if _says_something(spectra.column(name)))
+
+
+def _says_something(values: np.ndarray) -> bool:
+    if values.dtype.kind == "f":
+        return bool(np.isfinite(values).any())
+    return bool((values != ("" if values.dtype.kind == "U" else -1)).any())

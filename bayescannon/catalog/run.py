@@ -19,11 +19,12 @@ from bayescannon.catalog.block import (
     part_path,
 )
 from bayescannon.catalog.build import described
+from bayescannon.catalog.carry import known_names
 from bayescannon.catalog.executors import Executor, in_threads_here, on_cluster
 from bayescannon.catalog.manifest import COMMAND, agree_on, describe_run, read_manifest
 from bayescannon.catalog.write import failed_stars
 from bayescannon.errors import UserError, reason
-from bayescannon.files import resolved, sweep, work_in, write_beside
+from bayescannon.files import check_space, resolved, sweep, work_in, write_beside
 from bayescannon.flags import Flag, Tally
 from bayescannon.marks import CATALOG, RUN
 from bayescannon.model.by_state import AnyModel, parts_of
@@ -113,7 +114,10 @@ def run_catalog(
     }
     described_run = describe_run(model, spectra, grid, run)
     how = {**settings, "prior": prior}, {"prior": age_prior, "draws": draws if keep_draws else 0}
-    make = BlockMaker(model, spectra, grid, out, *how, n_block, keep_draws)
+    carry = known_names(spectra)
+    make = BlockMaker(model, spectra, grid, out, *how, n_block, keep_draws, carry)
+    if not (out / MANIFEST).exists():
+        check_space(out, len(spectra) * _bytes_a_star(model, draws if keep_draws else 0))
     executor = in_threads_here(workers) if scheduler is None else on_cluster(scheduler)
     with executor as run_blocks, work_in(out, RUN, MANIFEST):
         if restart:
@@ -130,6 +134,12 @@ def run_catalog(
         made = read_manifest(out / MANIFEST)
     table.meta |= {"data": made["data"], "run": made, "post_certificate": made["certificate"]}
     return table
+
+
+def _bytes_a_star(model: AnyModel, draws: int) -> int:
+    """Of a row of the table, of draws of labels and ages, and of two densities for each draw."""
+    ages = 3 if "ln_mass" in model.labels else 0
+    return 400 + draws * (4 * (len(model.labels) + ages) + 2 * 8)
 
 
 def _remove_run(out: Path) -> None:

@@ -11,11 +11,13 @@ import typer
 
 import bayescannon
 from bayescannon.cli.lazy import mount, plain_app
+from bayescannon.cli.report import report
 from bayescannon.errors import UserError, line_of
 
 COMMANDS = {
     "demo": ("demo:demo", "Run the whole method on data that ships: no files needed."),
-    "paths": ("data:paths", "Print where the survey keeps the spectra of your stars."),
+    "paths": ("fetch:paths", "Print where the survey keeps the spectra of your stars."),
+    "fetch": ("fetch:fetch", "Download spectra of the stars of a table."),
     "ingest": ("data:ingest", "Read SDSS spectra into a store, normalised."),
     "continuum-pixels": ("data:continuum_pixels", "Find continuum pixels with a first model."),
     "train": ("model:train", "Train a model on spectra with known labels."),
@@ -31,7 +33,7 @@ COMMANDS = {
 }
 """Each command: its place in `bayescannon.cli`, and its line of help."""
 
-app = plain_app(no_args_is_help=True)
+app = plain_app(no_args_is_help=True, add_completion=True)
 for name, (place, words) in COMMANDS.items():
     mount(app, name, f"bayescannon.cli.{place}", words)
 mount(app, "calibrate", "studies.calibration.command:app", "Judge posteriors by known truths.")
@@ -59,8 +61,8 @@ def options(
 def main() -> None:
     """Run the command line.
 
-    What the user can mend is one line on stderr and exit code 2, what the system refuses exit
-    code 3; Ctrl-C and SIGTERM end with 128 plus their number once half-written files are removed.
+    Exit code 0: done; 2: what the user can mend, one line on stderr; 3: what the system refuses;
+    130 and 143: Ctrl-C and SIGTERM, once half-written files are removed; 1: a fault of ours.
     """
     handlers = {s: signal.signal(s, _stop) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -93,4 +95,6 @@ def _stop(number: int, _) -> NoReturn:
 
 
 def _in_one_line(message, *_, **__) -> None:
-    print(f"bayescannon: {message}", file=sys.stderr)
+    report.write(str(message))
+    if not report.quiet:
+        print(f"bayescannon: {message}", file=sys.stderr)

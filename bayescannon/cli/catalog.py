@@ -1,6 +1,5 @@
 """`catalog`: from spectra, catalogue abundances or posteriors to a table that can be published."""
 
-import json
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -23,11 +22,12 @@ from bayescannon.catalog.run import MANIFEST
 from bayescannon.catalog.write import kind_of
 from bayescannon.cli.ages import isochrones
 from bayescannon.cli.console import Seed, command_line, console, log, progress
+from bayescannon.cli.report import report
 from bayescannon.errors import UserError
 from bayescannon.files import check_output, means_file
 from bayescannon.flags import WARNINGS, Flag, Tally
-from bayescannon.marks import data_mark
 from bayescannon.model import load
+from bayescannon.model.checks import data_mark
 from bayescannon.posterior import open_posterior
 from bayescannon.spectra import Spectra
 from bayescannon.spectra.abundances import ZeroPointWarning, read_abundances, real_giants
@@ -113,7 +113,6 @@ def catalog(
             "--restart", "--overwrite", help="Replace the run in the folder, or the file."
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     seed: Seed = 0,
 ) -> None:
     """Write quantiles of labels, masses and ages, one row a star.
@@ -130,7 +129,7 @@ def catalog(
         table = _sum_up(source, ages, carry)
         table = _finished(table, aliases, title, authors)
         write_catalog(table, target, restart)
-        _report(table, str(target), as_json)
+        _report(table, str(target))
         return
     folder, targets = _targets(out or Path("catalog"), formats)
     ours = restart or (folder / MANIFEST).exists()  # then nothing is lost with the tables
@@ -161,7 +160,7 @@ def catalog(
     table = _finished(table, aliases, title, authors)
     for target in targets:
         write_catalog(table, target, overwrite=True)
-    _report(table, ", ".join(map(str, targets)), as_json)
+    _report(table, ", ".join(map(str, targets)))
 
 
 def _sum_up(posteriors: Path, ages: Path | None, carry: Path | None) -> QTable:
@@ -200,16 +199,14 @@ def _read_table(path: Path, shift: bool) -> Spectra:
     return stars
 
 
-def _report(table: QTable, out: str, as_json: bool) -> None:
+def _report(table: QTable, out: str) -> None:
     """Say how many stars there are, and how many with each flag."""
     flags = np.asarray(table["flags"])
     counts = {f.name: int((flags & f > 0).sum()) for f in Flag if (flags & f).any()}
     tally = Tally.of(flags)
     certificate = table.meta.get("post_certificate", NO_CERTIFICATE)
-    if as_json:
-        summary = tally._asdict() | {"good": tally.stars - tally.bad, "flags": counts}
-        print(json.dumps(summary | {"data": table.meta["data"], "certificate": certificate}))
-        return
+    report.facts |= tally._asdict() | {"good": tally.stars - tally.bad, "flags": counts}
+    report.facts |= {"data": table.meta["data"], "certificate": certificate}
     said = f"{tally}; {len(table.colnames)} columns in {out}"
     console.print(f"{data_mark(table.meta)} {said}".lstrip())
     for name, count in Counter(counts).most_common():

@@ -2,11 +2,12 @@
 
 import shlex
 import sys
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from itertools import zip_longest
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 import xarray as xr
@@ -24,19 +25,48 @@ from rich.table import Column
 from rich.text import Text
 
 from bayescannon import flags
+from bayescannon.cli.report import report, stamp
 from bayescannon.errors import UserError
 from bayescannon.trees import array, point_sd
 
-as_it_is = partial(Console, markup=False, emoji=False, highlight=False, soft_wrap=True)
-"""A path may hold square brackets, and a line that is piped keeps its length."""
-console = as_it_is()
-log = as_it_is(stderr=True)
+LOG_EVERY = 1.0
+"""Seconds between log lines of one stage, at least."""
+
+
+class Results(Console):
+    """Standard output: what a command found. With `--json` it is kept for the JSON object."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print as Rich does."""
+        text = " ".join(map(str, objects))
+        report.write(text)
+        report.lines.extend(text.splitlines())
+        if not report.as_json:
+            super().print(*objects, **how)
+
+
+class Notes(Console):
+    """Standard error: progress and warnings. `--quiet` keeps them back."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print as Rich does."""
+        report.write(" ".join(map(str, objects)))
+        if not report.quiet:
+            super().print(*objects, **how)
+
+
+# a path may hold square brackets, and a line that is piped keeps its length
+console = Results(markup=False, emoji=False, highlight=False, soft_wrap=True)
+log = Notes(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an earlier output of this command.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ModelPath = Annotated[Path, typer.Option(help="Model folder, or the name of a shipped model.")]
+PixelsRecipe = Annotated[
+    Path | None, typer.Option(help="Recipe whose [pixels] to follow; the defaults without.")
+]
 NoSeed = Annotated[int, typer.Option("--seed", hidden=True)]
 """Taken by the commands that draw no random numbers, so that scripts may give it to all."""
 
@@ -52,8 +82,7 @@ class TimeColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Write minutes and seconds."""
         if task.finished:
-            minutes, seconds = divmod(round(task.finished_time or 0), 60)
-            return Text(f"in {minutes:02d}:{seconds:02d}")
+            return Text(f"in {_minutes(task.finished_time or 0)}")
         return TimeRemainingColumn(compact=True).render(task) + Text(" left")
 
 
@@ -79,12 +108,15 @@ def progress(title: str, total: int, rate: bool = False) -> Generator[Callable[.
         TimeColumn(),
         *([RateColumn()] if rate else []),
     )
-    with Progress(*columns, console=log, expand=True) as bar:
+    lines = _Lines(title, total)
+    has_bar = log.is_terminal and not report.quiet
+    with Progress(*columns, console=log, expand=True, disable=not has_bar) as bar:
         task = bar.add_task(title, total=max(total, 1))
 
         def update(done: int, bad: int | None = None) -> None:
             words = title if bad is None else f"{title}, {bad} not good"
             bar.update(task, completed=done, description=words)
+            lines.update(done, words, shown=not has_bar or report.verbose)
 
         try:
             yield update
@@ -92,6 +124,40 @@ def progress(title: str, total: int, rate: bool = False) -> Generator[Callable[.
             bar.live.transient = True  # one line says what to do: no bar stays beside it
             raise
         bar.update(task, completed=max(total, 1))
+        lines.end(shown=not has_bar or report.verbose)
+
+
+class _Lines:
+    """What stands for a bar in a log file, and where there is no terminal: a line now and then."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self.title, self.total = title, total
+        self.begin = self.last = time.monotonic()
+
+    def update(self, done: int, words: str, shown: bool) -> None:
+        """Tell how many are done, at what rate, and how long the rest takes."""
+        now = time.monotonic()
+        if done and now - self.last >= LOG_EVERY:
+            self.last = now
+            rate = done / (now - self.begin)
+            left = _minutes((self.total - done) / rate)
+            self._tell(f"{words}: {done}/{self.total}, {rate:.1f}/s, {left} left", shown)
+
+    def end(self, shown: bool) -> None:
+        """Tell how long it took."""
+        took = _minutes(time.monotonic() - self.begin)
+        self._tell(f"{self.title}: {self.total}/{self.total} in {took}", shown)
+
+    def _tell(self, line: str, shown: bool) -> None:
+        if shown:
+            log.print(f"{stamp()} {line}")
+        else:
+            report.write(line)
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(round(max(seconds, 0)), 60)
+    return f"{minutes:02d}:{rest:02d}"
 
 
 def text_table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> str:

@@ -5,19 +5,18 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from astropy.table import Table
 
-from bayescannon.cli.console import NoSeed, Overwrite, Seed, console, progress
+from bayescannon.cli.console import NoSeed, Overwrite, PixelsRecipe, Seed, console, progress
+from bayescannon.cli.report import report
 from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output, output
 from bayescannon.marks import PIXELS, QUARANTINE, SIMULATION
 from bayescannon.model import Model
 from bayescannon.recipe import PixelRecipe, Recipe
 from bayescannon.simulate import make_apokasc, make_mock
-from bayescannon.spectra import chip_of, pixel_index, read_all_star, survey_paths
+from bayescannon.spectra import chip_of, pixel_index
 from bayescannon.spectra.continuum import find_continuum
 from bayescannon.spectra.ingest import expand, ingest_files
-from bayescannon.star_ids import star_of
 
 
 def simulate(
@@ -53,9 +52,7 @@ def ingest(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Spectra store to write, or to go on with (.zarr).")],
-    recipe: Annotated[
-        Path | None, typer.Option(help="Recipe whose [pixels] to follow; the defaults without.")
-    ] = None,
+    recipe: PixelsRecipe = None,
     workers: Annotated[int, typer.Option(min=1, help="Threads that read files.")] = 1,
     resample: Annotated[
         bool, typer.Option("--resample", help="Resample other wavelength grids (specutils).")
@@ -81,6 +78,7 @@ def ingest(
     bad = int(done.spectra.columns["bad_star"].sum())
     marked = f", {bad} of them marked bad_star by the survey's flags" if bad else ""
     console.print(f"{plural(len(done.spectra), 'spectrum', 'spectra')} in {out}{marked}")
+    report.facts |= {"spectra": len(done.spectra), "bad": bad, "unread": len(done.quarantine)}
     if len(done.quarantine):
         done.quarantine.meta["creator"] = QUARANTINE.creator
         with output(quarantine, QUARANTINE, overwrite=True) as beside:
@@ -89,32 +87,6 @@ def ingest(
         console.print(f"{unread} could not be read: see {quarantine}")
     else:
         quarantine.unlink(missing_ok=True)
-
-
-def paths(
-    all_star: Annotated[Path | None, typer.Argument(help="allStar table of the survey.")] = None,
-    release: Annotated[str, typer.Option(help="'dr12' or 'dr17'.")] = "dr17",
-    kind: Annotated[str, typer.Option(help="'aspcapStar' (normalised) or 'apStar'.")] = "apStar",
-    star: Annotated[
-        list[str] | None, typer.Option(help="APOGEE id; may be repeated. All without.")
-    ] = None,
-    field: Annotated[
-        str | None, typer.Option(help="Without a table: field of the stars (dr12: location id).")
-    ] = None,
-    telescope: Annotated[str, typer.Option(help="Without a table: of the stars.")] = "apo25m",
-) -> None:
-    """Print the survey's relative paths of spectra, one a line, ready for wget or rsync."""
-    if all_star is not None:
-        table = read_all_star(all_star)
-        if star:
-            table = table[np.isin([star_of(name) for name in table["star_id"]], star)]
-    elif star and field:
-        table = Table({"star_id": star, "field": [field] * len(star)})
-        table["telescope"] = telescope
-    else:
-        raise UserError("give an allStar table, or --star and --field")
-    for line in survey_paths(table, release, kind):
-        print(line)
 
 
 def continuum_pixels(

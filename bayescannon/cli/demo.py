@@ -19,6 +19,7 @@ from bayescannon.catalog import build_catalog, write_catalog
 from bayescannon.catalog.block import in_single
 from bayescannon.cli.console import Overwrite, Seed, console, progress, text_table
 from bayescannon.cli.model import training_progress
+from bayescannon.cli.report import report
 from bayescannon.data import lines
 from bayescannon.files import output
 from bayescannon.flags import Tally
@@ -120,6 +121,7 @@ def demo(
         summary |= {f"test.{k}.ln_age": v for k, v in judged_ages.as_dict().items()}
         text = json.dumps(summary, indent=1, sort_keys=True) + "\n"
         (beside / "summary.json").write_text(text, encoding="utf-8")
+    report.facts |= summary
     console.print(_closing_table(summary))
     console.print(tally)
     console.print(CROSSVAL_SAYS)

@@ -1,10 +1,14 @@
 """Commands whose modules are loaded when they run: `bayescannon --help` loads none."""
 
 import importlib
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from bayescannon.cli.report import report
 from bayescannon.errors import UserError
 
 PASSED_ON = {
@@ -14,11 +18,10 @@ PASSED_ON = {
 }
 
 
-def plain_app(**settings: Any) -> typer.Typer:
+def plain_app(add_completion: bool = False, **settings: Any) -> typer.Typer:
     """Give an app whose help is plain text: Rich would take `[pixels]` in it for markup."""
-    return typer.Typer(
-        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, **settings
-    )
+    plain: Any = {"pretty_exceptions_enable": False, "rich_markup_mode": None}
+    return typer.Typer(add_completion=add_completion, **plain, **settings)
 
 
 def mount(app: typer.Typer, name: str, where: str, words: str) -> None:
@@ -37,7 +40,65 @@ def mount(app: typer.Typer, name: str, where: str, words: str) -> None:
 
     @app.command(name, short_help=words, context_settings=PASSED_ON)
     def passed_on(context: typer.Context) -> None:
-        load_command(where, context.command_path)(context.args, prog_name=context.command_path)
+        with report.of(context.command_path):
+            command = typer.main.get_command(load_command(where, context.command_path))
+            add_common(command)
+            command(context.args, prog_name=context.command_path)
+
+
+def add_common(command: Any) -> None:
+    """Give a command, or all below it, the options that every command has."""
+    for below in getattr(command, "commands", {}).values():
+        add_common(below)
+    # what hands its arguments on, or has commands of its own, takes none itself
+    if not (hasattr(command, "commands") or command.ignore_unknown_options):
+        command.params += _common_options()
+
+
+@cache
+def _common_options() -> list:
+    app = plain_app()
+    app.command()(_common)
+    return typer.main.get_command(app).params
+
+
+def _set(name: str) -> Callable[[bool], None]:
+    def given(value: bool) -> None:
+        if value:
+            setattr(report, name, True)
+
+    return given
+
+
+def _open_log(value: Path | None) -> None:
+    if value is not None:
+        report.log_to(value)
+
+
+def _option(name: str, flag: str, words: str) -> Any:
+    return typer.Option(flag, help=words, callback=_set(name), expose_value=False)
+
+
+def _common(
+    as_json: Annotated[
+        bool, _option("as_json", "--json", "Print one JSON object, and nothing else, on stdout.")
+    ] = False,
+    quiet: Annotated[
+        bool, _option("quiet", "--quiet", "No progress and no notes: results and errors only.")
+    ] = False,
+    verbose: Annotated[
+        bool, _option("verbose", "--verbose", "A line with the time for each block, too.")
+    ] = False,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to which all that is said is appended, with the time.",
+            callback=_open_log,
+            expose_value=False,
+        ),
+    ] = None,
+) -> None:
+    """Carry the options of every command."""
 
 
 def load_command(where: str, command: str) -> typer.Typer:

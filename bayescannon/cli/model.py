@@ -14,6 +14,7 @@ import typer
 from bayescannon.calibration import verdict_of
 from bayescannon.cli.console import Overwrite, Seed, console, log, progress, text_table
 from bayescannon.cli.join import AllStar, Cut, Seismic, training_data
+from bayescannon.cli.report import report
 from bayescannon.errors import plural
 from bayescannon.files import output, save_or_spare
 from bayescannon.labels import read_labels
@@ -72,12 +73,13 @@ def train(
         with training_progress(settings, store.data.sizes["pixel"]) as (update, report_round):
             model = train_model(store, table, settings, update, report_round)
         save_or_spare(model.save, beside, out.name)
-    report = model.report or {}
+    trained = model.report or {}
+    report.facts |= {"model": model.id, "training": trained}
     console.print(
-        f"model {model.id} in {out}: {plural(report['stars'], 'star')}, "
-        f"{plural(report['pixels']['ok'], 'pixel')}, {report['seconds']:.1f} s"
+        f"model {model.id} in {out}: {plural(trained['stars'], 'star')}, "
+        f"{plural(trained['pixels']['ok'], 'pixel')}, {trained['seconds']:.1f} s"
     )
-    for line in report.get("warnings", []):
+    for line in trained.get("warnings", []):
         log.print(f"note: {line}", style="yellow")
     if certificate:
         with progress("certificate: folds", FOLDS) as update:
@@ -146,6 +148,7 @@ def crossval(
         columns = (result.truth, result.mean, result.labels, np.hypot(result.sd, result.error))
         save(draw_one_to_one(*columns, heading="Cross-validation"), beside / "crossval.png")
     remove_folds(kept)
+    report.facts["labels"] = statistics
     console.print(statistics_table(result, f"{folds}-fold cross-validation"))
 
 

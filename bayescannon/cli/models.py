@@ -1,19 +1,19 @@
 """`models`: which models ship, what a model is, and whether its folder is whole."""
 
-import json
 from typing import Annotated
 
 import numpy as np
 import typer
 
 from bayescannon.calibration import verdict_of
-from bayescannon.cli.console import AsJson, console, text_table
+from bayescannon.cli.console import console, text_table
 from bayescannon.cli.lazy import plain_app
+from bayescannon.cli.report import report
 from bayescannon.data import shipped_models
 from bayescannon.errors import UserError
-from bayescannon.marks import data_mark
 from bayescannon.model import AnyModel, load
 from bayescannon.model.by_state import parts_of
+from bayescannon.model.checks import data_mark
 
 Name = Annotated[str, typer.Argument(help="Model folder, or the name of a shipped model.")]
 
@@ -26,12 +26,13 @@ def models() -> None:
 
 
 @app.command("list")
-def list_models(as_json: AsJson = False) -> None:
-    """List the models that ship; their names serve wherever a model or recipe is asked for."""
+def list_models() -> None:
+    """List the models that ship.
+
+    Their names serve wherever a model or a recipe is asked for.
+    """
     found = [_facts(load(name)) for name in shipped_models()]
-    if as_json:
-        print(json.dumps(found))
-        return
+    report.facts["models"] = found
     rows = [
         (m["name"], ", ".join(m["labels"]), f"{m['pixels']} {m['axis']}", m["data"]) for m in found
     ]
@@ -39,26 +40,28 @@ def list_models(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(model: Name, as_json: AsJson = False) -> None:
-    """Print the card of a model: what it was trained on, for what, its limits, its certificate."""
+def show(model: Name) -> None:
+    """Print the card of a model.
+
+    It says what the model was trained on, for what, its limits, and whether intervals hold.
+    """
     found = load(model)
-    if as_json:
-        print(json.dumps(_facts(found)))
-        return
+    report.facts |= _facts(found)
     console.print(f"{parts_of(found)[0].card.rstrip()}\n\nid {found.id}")
 
 
 @app.command()
-def check(model: Name, as_json: AsJson = False) -> None:
-    """Read a model whole, and refuse it if its folder is damaged or its numbers are none."""
+def check(model: Name) -> None:
+    """Refuse a model whose folder is damaged.
+
+    All of it is read, and its pixels must be numbers.
+    """
     found = load(model)
     for part in parts_of(found):
         flux = part.predict(part.scaling.pivot)[:, part.usable]
         if not (np.isfinite(flux).all() and np.isfinite(part.scatter[part.usable]).all()):
             raise UserError(f"{model}: has pixels that are not numbers: restore it, or train again")
-    if as_json:
-        print(json.dumps(_facts(found)))
-        return
+    report.facts |= _facts(found)
     console.print(f"{found.name} is whole, id {found.id}; {verdict_of(found.certificate)}")
 
 

@@ -20,9 +20,13 @@ from bayescannon.labels import (
     n_features,
     tell_oddities,
 )
-from bayescannon.marks import OBSERVED, SEMI_SYNTHETIC
 from bayescannon.model.by_state import StateModels
-from bayescannon.model.checks import check_normalised, error_sources, stated_errors
+from bayescannon.model.checks import (
+    check_normalised,
+    error_sources,
+    kind_of_data,
+    stated_errors,
+)
 from bayescannon.model.indirect import is_seen, relation_warnings, with_indirect
 from bayescannon.model.learned import Learned, budget_warnings, from_exact, from_noisy
 from bayescannon.model.model import Model
@@ -108,7 +112,7 @@ def train(
         learned = from_exact(flux, ivar, scaled, variance, recipe, progress)
     complete = np.isfinite(scaled).all(axis=1)
     said: dict[str, Any] = {
-        "data": SEMI_SYNTHETIC if spectra.semi_synthetic else OBSERVED,
+        "data": kind_of_data(spectra),
         "stars": int(use.sum()),
         "stars_left_out": int((~use).sum()),
         "missing_labels": dict(zip(names, missing, strict=True)),

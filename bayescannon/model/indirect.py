@@ -6,10 +6,10 @@ import numpy as np
 from bayescannon.labels import features, features_of, n_features
 from bayescannon.model.learned import STARS_PER_FEATURE, Learned
 from bayescannon.recipe import Recipe
-from bayescannon.states import STATES
+from bayescannon.states import STATES, Relation
 from bayescannon.training.noise import NoiseBudget
 from bayescannon.training.regression import Fitted, Shown, expected_features
-from bayescannon.training.relation import Relation, fit_relation
+from bayescannon.training.relation import fit_relation
 
 HOLD_CARBON = ("c_m", "n_m")
 """Labels that are no given ones where a mass is asked for: they tell of it."""

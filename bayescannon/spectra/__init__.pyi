@@ -4,6 +4,7 @@ from .bits import StarFlag as StarFlag
 from .container import SIMULATED as SIMULATED
 from .container import Spectra as Spectra
 from .dataset import STARS_PER_CHUNK as STARS_PER_CHUNK
+from .fetch import fetch_files as fetch_files
 from .grid import apogee_wavelength as apogee_wavelength
 from .grid import chip_of as chip_of
 from .grid import pixel_index as pixel_index

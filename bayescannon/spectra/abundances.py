@@ -9,7 +9,8 @@ from astropy.table import Table
 from bayescannon.columns import find, flag_bits, numbers
 from bayescannon.data import apokasc
 from bayescannon.errors import UserError
-from bayescannon.plain import plain
+from bayescannon.plain import bare, plain
+from bayescannon.recipe import BAD_ASPCAP, BAD_STAR
 from bayescannon.spectra.bits import AspcapFlag, StarFlag, bits
 from bayescannon.spectra.container import Spectra
 from bayescannon.spectra.survey import IDENTITY, NAMES, survey_columns
@@ -22,10 +23,10 @@ CHANNELS = ("teff_spec", "logg_spec", "m_h", "a_m", "c_m", "n_m")
 COLUMNS = {
     "teff_spec": ("TEFF",),
     "logg_spec": ("LOGG",),
-    "m_h": ("M_H", "PARAM_M_H", "METALS"),
-    "a_m": ("ALPHA_M", "PARAM_ALPHA_M", "ALPHAFE"),
-    "c_m": ("C_M", "PARAM_C_M"),
-    "n_m": ("N_M", "PARAM_N_M"),
+    "m_h": ("M_H", "PARAM_M_H", "METALS", "M_H_ATM"),
+    "a_m": ("ALPHA_M", "PARAM_ALPHA_M", "ALPHAFE", "ALPHA_M_ATM"),
+    "c_m": ("C_M", "PARAM_C_M", "C_M_ATM"),
+    "n_m": ("N_M", "PARAM_N_M", "N_M_ATM"),
 }
 """Columns of the releases, the newest first; the first that is there is used."""
 
@@ -38,8 +39,6 @@ the first four are floors of the calibration. [C/M], [N/M]: at least this, else 
 OF_GIANTS = ("teff_spec", "logg_spec", "feh_spec", "afe_spec", "c_m", "n_m")
 """The same channels in the table of real giants that ships."""
 USED_ERRORS = ("c_m", "n_m")
-BAD_STAR = ("BAD_PIXELS", "VERY_BRIGHT_NEIGHBOR", "LOW_SNR", "BAD_RV_COMBINATION", "RV_FAIL")
-BAD_ASPCAP = ("STAR_BAD", "NO_ASPCAP_RESULT")
 TOLERANCE = 0.03
 """A zero point of [C/M] or [N/M] further off than this [dex] is warned of."""
 ENOUGH = 50
@@ -105,17 +104,17 @@ def read_abundances(
     ZeroPointWarning
     """
     named = [name for names in COLUMNS.values() for name in names]
-    vectors = ("APOGEE_ID", "STARFLAG", "ASPCAPFLAG", "PARAM", "FPARAM")
-    about = [name for ours in IDENTITY for name in NAMES[ours]]
-    named += [f"{name}_ERR" for name in named]
-    rows = read_table(path, ("APOGEE_ID",), (*vectors, *named, *about))
-    star_id = find(rows, "APOGEE_ID")
+    named += [form.format(name) for name in named for form in ("{}_ERR", "E_{}")]
+    wanted = ("star_id", *IDENTITY, "star_flags", "aspcap_flags", "flag_bad")
+    about = [name for ours in wanted for name in NAMES[ours]]
+    rows = read_table(path, NAMES["star_id"], ("PARAM", "FPARAM", *named, *about))
+    star_id = find(rows, *NAMES["star_id"])
     if star_id is None:
         raise UserError(f"{path}: has no column APOGEE_ID: not an allStar table")
     with naming(path):
         values, errors = (
-            np.column_stack([_read(rows, name, suffix) for name in CHANNELS])
-            for suffix in ("", "_ERR")
+            np.column_stack([_read(rows, name, forms) for name in CHANNELS])
+            for forms in (("{}",), ("{}_ERR", "E_{}"))
         )
         bad_star, bad = _flags(rows)
         names = unique_ids(rows[star_id])
@@ -190,11 +189,11 @@ def _quadratic(x: np.ndarray) -> np.ndarray:
     return np.column_stack([np.ones(len(x)), x, x[:, i] * x[:, j]])
 
 
-def _read(rows: Table, name: str, suffix: str) -> np.ndarray:
-    found = find(rows, *(column + suffix for column in COLUMNS[name]))
+def _read(rows: Table, name: str, forms: tuple[str, ...]) -> np.ndarray:
+    found = find(rows, *(form.format(column) for column in COLUMNS[name] for form in forms))
     if found is not None:
         return numbers(rows, found)
-    if suffix:
+    if forms != ("{}",):
         return np.full(len(rows), np.nan)
     vector = find(rows, "PARAM", "FPARAM")
     if vector is None or name not in PARAM_INDEX or rows[vector].ndim != 2:
@@ -206,8 +205,10 @@ def _flags(rows: Table) -> tuple[np.ndarray, np.ndarray]:
     """Stars to mark (star,), and values not to use (star, channel)."""
     bad_star = np.zeros(len(rows), bool)
     bad = np.zeros((len(rows), len(CHANNELS)), bool)
-    if find(rows, "STARFLAG"):
-        bad_star |= (flag_bits(rows, "STARFLAG", "STARFLAG")[0] & bits(StarFlag, BAD_STAR)) != 0
+    if (name := find(rows, *NAMES["star_flags"])) is not None:
+        bad_star |= (flag_bits(rows, name, "STARFLAG")[0] & bits(StarFlag, BAD_STAR)) != 0
+    if (name := find(rows, *NAMES["flag_bad"])) is not None:  # SDSS-V says so itself
+        bad_star |= bare(rows[name]).astype(bool)
     if find(rows, "ASPCAPFLAG"):
         flags = flag_bits(rows, "ASPCAPFLAG", "ASPCAPFLAG")[0]
         bad_star |= (flags & bits(AspcapFlag, BAD_ASPCAP)) != 0

@@ -1,4 +1,4 @@
-"""APOGEE's allStar tables, DR10 to DR17, and where the survey keeps each star's spectrum."""
+"""APOGEE's allStar tables, DR10 to SDSS-V, and where the survey keeps each star's spectrum."""
 
 import os
 from collections.abc import Iterable
@@ -15,9 +15,15 @@ from bayescannon.star_ids import star_of, unique_ids
 from bayescannon.tables import as_table, naming, read_table
 
 NAMES = {
-    "star_id": ("APOGEE_ID", "star_id"),
+    "star_id": ("APOGEE_ID", "star_id", "OBJ", "SDSS4_APOGEE_ID"),
     "sdss_id": ("SDSS_ID",),
-    "gaia_id": ("GAIAEDR3_SOURCE_ID", "GAIA_SOURCE_ID", "GAIA_ID"),
+    "gaia_id": (
+        "GAIAEDR3_SOURCE_ID",
+        "GAIA_DR3_SOURCE_ID",
+        "GAIA_SOURCE_ID",
+        "GAIA_SOURCEID",
+        "GAIA_ID",
+    ),
     "kic": ("KIC", "KIC_ID"),
     "telescope": ("TELESCOPE",),
     "field": ("FIELD",),
@@ -26,21 +32,23 @@ NAMES = {
     "ra": ("RA",),
     "dec": ("DEC",),
     "snr": ("SNR",),
-    "rv": ("VHELIO_AVG", "rv"),
+    "rv": ("VHELIO_AVG", "rv", "V_RAD", "VRAD"),
     "teff": ("TEFF",),
-    "teff_err": ("TEFF_ERR",),
+    "teff_err": ("TEFF_ERR", "E_TEFF"),
     "logg": ("LOGG",),
-    "logg_err": ("LOGG_ERR",),
-    "mh": ("M_H", "PARAM_M_H", "METALS"),
-    "mh_err": ("M_H_ERR", "PARAM_M_H_ERR", "METALS_ERR"),
-    "afe": ("ALPHA_M", "PARAM_ALPHA_M", "ALPHAFE"),
-    "afe_err": ("ALPHA_M_ERR", "PARAM_ALPHA_M_ERR", "ALPHAFE_ERR"),
+    "logg_err": ("LOGG_ERR", "E_LOGG"),
+    "mh": ("M_H", "PARAM_M_H", "METALS", "M_H_ATM"),
+    "mh_err": ("M_H_ERR", "PARAM_M_H_ERR", "METALS_ERR", "E_M_H_ATM"),
+    "afe": ("ALPHA_M", "PARAM_ALPHA_M", "ALPHAFE", "ALPHA_M_ATM"),
+    "afe_err": ("ALPHA_M_ERR", "PARAM_ALPHA_M_ERR", "ALPHAFE_ERR", "E_ALPHA_M_ATM"),
     "feh": ("FE_H", "M_H", "PARAM_M_H", "METALS"),
-    "feh_err": ("FE_H_ERR", "M_H_ERR", "PARAM_M_H_ERR", "METALS_ERR"),
-    "c_m": ("C_M", "PARAM_C_M"),
-    "n_m": ("N_M", "PARAM_N_M"),
-    "star_flags": ("STARFLAG",),
+    "feh_err": ("FE_H_ERR", "E_FE_H", "M_H_ERR", "PARAM_M_H_ERR", "METALS_ERR"),
+    "c_m": ("C_M", "PARAM_C_M", "C_M_ATM"),
+    "n_m": ("N_M", "PARAM_N_M", "N_M_ATM"),
+    "star_flags": ("STARFLAG", "SPECTRUM_FLAGS"),
     "aspcap_flags": ("ASPCAPFLAG",),
+    "result_flags": ("RESULT_FLAGS",),
+    "flag_bad": ("FLAG_BAD",),
 }
 """Our names, and those of the releases from the newest to the oldest."""
 
@@ -48,8 +56,18 @@ IDENTITY = ("sdss_id", "gaia_id", "ra", "dec", "field", "telescope", "snr", "rv"
 """Those that say which star it is, and how it was observed: a catalogue carries them."""
 WORDS = ("telescope", "field", "file")
 IDS = ("sdss_id", "gaia_id", "kic")
-RELEASES = ("dr12", "dr17")
-KINDS = ("aspcapStar", "apStar")
+BY_LOCATION = {
+    "dr12": ("r5", "l25_6d/v603", "r5-v603"),
+    "dr13": ("r6", "l30e/l30e.2", "r6-l30e.2"),
+    "dr14": ("r8", "l31c/l31c.2", "r8-l31c.2"),
+}
+"""Reduction, folder of ASPCAP's results, and what stands in the names of its files."""
+BY_FIELD = {"dr16": ("r12", "l33"), "dr17": ("dr17", "synspec_rev1")}
+"""Reduction and ASPCAP's results."""
+ASTRA = {"dr19": "0.6.0"}
+"""Version of the files of Astra, SDSS-V's analysis."""
+RELEASES = (*BY_LOCATION, *BY_FIELD, *ASTRA)
+KINDS = ("aspcapStar", "apStar", "mwmStar", "mwmVisit")
 
 
 def read_all_star(
@@ -95,6 +113,8 @@ def read_all_star(
     for name, bad in marks:
         if name in table.colnames:
             table["bad_star"] |= (table[name] & bad) != 0
+    if "flag_bad" in table.colnames:  # SDSS-V says so itself
+        table["bad_star"] |= np.asarray(table["flag_bad"], bool)
     return table
 
 
@@ -112,7 +132,7 @@ def _column(rows: Table, ours: str, name: str) -> np.ndarray:
     if ours.endswith("_flags"):
         return flag_bits(rows, name, name.upper())[0]
     values = plain(rows[name])
-    if values.dtype.kind == "i":
+    if values.dtype.kind in "ib":
         return np.ma.getdata(values)
     if ours in WORDS or (ours == "location_id" and values.dtype.kind == "U"):
         return words(rows, name)
@@ -126,11 +146,11 @@ def survey_paths(table: Any, release: str, kind: str = "aspcapStar") -> list[str
     ----------
     table : Table or data frame
         Rows of `read_all_star`, or a table with `star_id` and `field`; with `telescope` where it
-        is not the 2.5 m at Apache Point. DR12 files by `location_id`: given instead of `field`,
-        or a number in `field`, serves as well.
-    release : {"dr12", "dr17"}
-    kind : {"aspcapStar", "apStar"}
-        Normalised by the survey, or not.
+        is not the 2.5 m at Apache Point. DR12 to DR14 file by `location_id`: given instead of
+        `field`, or a number in `field`, serves as well. SDSS-V files by `sdss_id`.
+    release : {"dr12", "dr13", "dr14", "dr16", "dr17", "dr19"}
+    kind : {"aspcapStar", "apStar", "mwmStar", "mwmVisit"}
+        Normalised by the survey, or not; of DR19 the combined spectrum, or the visits.
 
     Returns
     -------
@@ -142,42 +162,62 @@ def survey_paths(table: Any, release: str, kind: str = "aspcapStar") -> list[str
     UserError
         If release or kind is unknown, or a column is missing.
     """
-    if release.lower() not in RELEASES:
-        raise UserError(f"release {release!r} is unknown: use {' or '.join(RELEASES)}")
-    if kind not in KINDS:
-        raise UserError(f"kind {kind!r} is unknown: use {' or '.join(KINDS)}")
+    release = release.lower()
+    if release not in RELEASES:
+        raise UserError(f"release {release!r} is unknown: use one of {', '.join(RELEASES)}")
+    kinds = KINDS[2:] if release in ASTRA else KINDS[:2]
+    if kind not in kinds:
+        raise UserError(f"kind {kind!r} is unknown in {release}: use {' or '.join(kinds)}")
     table = as_table(table)
+    if release in ASTRA:
+        return _of_astra(table, release, kind)
     columns = {n: find(table, n) for n in ("star_id", "field", "location_id", "telescope")}
     known = {name: words(table, theirs) for name, theirs in columns.items() if theirs is not None}
     if "star_id" not in known or not {"field", "location_id"} & set(known):
         raise UserError("survey paths need the columns star_id and field (or location_id)")
     known["star_id"] = np.array([star_of(name) for name in known["star_id"]], str)
-    path = _dr12 if release.lower() == "dr12" else _dr17
+    path = _by_location if release in BY_LOCATION else _by_field
     rows = zip(*known.values(), strict=True)
-    return [path(dict(zip(known, row, strict=True)), kind) for row in rows]
+    return [path(dict(zip(known, row, strict=True)), release, kind) for row in rows]
 
 
-def _dr12(row: dict, kind: str) -> str:
+def _of_astra(table: Table, release: str, kind: str) -> list[str]:
+    name = find(table, *NAMES["sdss_id"])
+    if name is None:
+        raise UserError(f"{release} files stars by SDSS id: give a column sdss_id")
+    ids = _column(table, "sdss_id", name)
+    if (ids < 0).any():
+        raise UserError(f"row {int(np.argmax(ids < 0)) + 1} has no sdss_id: leave it out")
+    version, folder = ASTRA[release], "star" if kind == "mwmStar" else "visit"
+    root = f"{release}/spectro/astra/{version}/spectra/{folder}"
+    groups = [(f"{n // 100 % 100:02d}/{n % 100:02d}", n) for n in ids.tolist()]
+    return [f"{root}/{group}/{kind}-{version}-{n}.fits" for group, n in groups]
+
+
+def _by_location(row: dict, release: str, kind: str) -> str:
     # location 1 stands for the 1 m telescope, whose stars are filed by the name of the field
     location = str(row.get("location_id", row.get("field")))
     one_metre = location == "1" or not location.isdigit()
     folder = str(row.get("field", location)).strip() if one_metre else location
     if one_metre and ("field" not in row or folder == "1"):
-        raise UserError(f"star {row['star_id']}: DR12 files the 1 m telescope by field: give it")
-    root = "dr12/apogee/spectro/redux/r5/stars"
+        raise UserError(f"star {row['star_id']}: {release} files the 1 m telescope by field")
+    reduction, results, name = BY_LOCATION[release]
+    root = f"{release}/apogee/spectro/redux/{reduction}/stars"
     if kind == "aspcapStar":
-        return f"{root}/l25_6d/v603/{folder}/aspcapStar-r5-v603-{row['star_id']}.fits"
+        return f"{root}/{results}/{folder}/aspcapStar-{name}-{row['star_id']}.fits"
     telescope = "apo1m" if one_metre else "apo25m"
-    return f"{root}/{telescope}/{folder}/apStar-r5-{row['star_id']}.fits"
+    return f"{root}/{telescope}/{folder}/apStar-{reduction}-{row['star_id']}.fits"
 
 
-def _dr17(row: dict, kind: str) -> str:
+def _by_field(row: dict, release: str, kind: str) -> str:
     if "field" not in row:
-        raise UserError("DR17 files stars by field: give a column field")
+        raise UserError(f"{release} files stars by field: give a column field")
     telescope = str(row.get("telescope", "apo25m")).strip()
     folder = f"{telescope}/{str(row['field']).strip()}"
+    reduction, results = BY_FIELD[release]
+    root = f"{release}/apogee/spectro"
     if kind == "aspcapStar":
-        root = "dr17/apogee/spectro/aspcap/dr17/synspec_rev1"
-        return f"{root}/{folder}/aspcapStar-dr17-{row['star_id']}.fits"
+        place = f"{root}/aspcap/{reduction}/{results}/{folder}"
+        return f"{place}/aspcapStar-{reduction}-{row['star_id']}.fits"
     prefix = "asStar" if telescope == "lco25m" else "apStar"
-    return f"dr17/apogee/spectro/redux/dr17/stars/{folder}/{prefix}-dr17-{row['star_id']}.fits"
+    return f"{root}/redux/{reduction}/stars/{folder}/{prefix}-{reduction}-{row['star_id']}.fits"

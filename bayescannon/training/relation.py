@@ -13,11 +13,10 @@ is the definition; `fit_relation` gives draws of its posterior. x is known with 
 which is part of the likelihood, so that stars of any S/N may follow.
 """
 
-from typing import NamedTuple
-
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
+from bayescannon.states import Relation
 from bayescannon.training.noise import NoiseBudget
 from bayescannon.training.regression import (
     N_DRAW,
@@ -27,42 +26,10 @@ from bayescannon.training.regression import (
     regress,
 )
 from bayescannon.training.state_odds import tell_states
-from bayescannon.typing import Array, Stars
+from bayescannon.typing import Stars
 
 LEAST_GAIN = 1e-3
 """The label's variance at given other labels is larger than at given spectra, by this at least."""
-
-
-class Relation(NamedTuple):
-    """Draws of a relation; the first axis of most parts is the state: one, or `STATES`.
-
-    `turn` takes the directions out of the factors. `coefficients` and `scatter` are g and tau: the
-    root of its mean square, for it is one number for all stars. `plain` and `plain_scatter` are
-    the same if only the direct labels `given` (positions) are known, none of which holds carbon or
-    nitrogen: the population of the label, which is divided out where another prior belongs.
-    `log_odds` are of the clump; no feature where no state was told. `response` is what the factors
-    are expected to be at all labels, the indirect one included.
-    """
-
-    turn: Float[Array, "factor direction"]
-    coefficients: Float[Array, "state draw feature"]
-    scatter: Float[Array, "state"]
-    given: Int[np.ndarray, "given"]
-    plain: Float[Array, "state plain_feature"]
-    plain_scatter: Float[Array, "state"]
-    log_odds: Float[Array, "draw feature"]
-    response: Float[Array, "factor all_feature"]
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All parts, by names that `of_arrays` knows."""
-        return {f"relation_{name}": np.asarray(part) for name, part in self._asdict().items()}
-
-    @classmethod
-    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "Relation | None":
-        """Read what `arrays` gave; None where there is nothing of it."""
-        if "relation_turn" not in arrays:
-            return None
-        return cls(*(arrays[f"relation_{name}"] for name in cls._fields))
 
 
 def fit_relation(

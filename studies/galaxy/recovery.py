@@ -14,7 +14,7 @@ from bayescannon.labels import features
 from bayescannon.model import AnyModel, Model, train
 from bayescannon.posterior import infer
 from bayescannon.simulate import make_mock
-from bayescannon.training.relation import Relation
+from bayescannon.states import Relation
 from bayescannon.trees import array, point_sd, release
 from bayescannon.typing import StarLabels
 from studies.calibration.scenarios import recipe, thinned

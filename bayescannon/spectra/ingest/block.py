@@ -15,7 +15,8 @@ from bayescannon.spectra.continuum import design, divide, solve_continuum
 from bayescannon.spectra.readers import RawSpectrum, read_visits
 
 FILES_PER_BLOCK = 64
-ABOUT = {"ra": float, "dec": float, "field": object, "telescope": object, "rv": np.float32}
+ABOUT: dict[str, type] = {"sdss_id": np.int64, "gaia_id": np.int64}
+ABOUT |= {"ra": float, "dec": float, "field": object, "telescope": object, "rv": np.float32}
 """What headers say of stars, and how it is kept; words are objects until they are stored."""
 
 
