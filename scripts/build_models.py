@@ -92,7 +92,7 @@ def build(name: str, simulated, labels: Table) -> None:
     words = {
         "scale": ", ".join(f"{k} {v:.2f}" for k, v in report["error_scale"].items()),
         "missing": f" {lacking} stars have no {what} and help with the rest." if lacking else "",
-        "states": _states(report.get("states"), what),
+        "states": _states(report, what),
         "factors": report["factors"],
         "stars": report["stars"],
     }
@@ -103,16 +103,13 @@ def build(name: str, simulated, labels: Table) -> None:
     print(f"{name}: model {model.id}, {report}, {model.certificate}")
 
 
-def _states(said: dict | None, what: str) -> str:
-    """Say what a model knows of the states; nothing where it knows none."""
-    if not said:
-        return ""
-    (_, carried), parts = what.split(), (said["rgb"], said["rc"])
-    scale = " and ".join(f"{part['error_scale'][f'ln_{carried}']:.2f}" for part in parts)
-    stars = " branch and ".join(str(part["stars"]) for part in parts)
+def _states(report: dict, what: str) -> str:
+    """Say what a model found in each state."""
+    found = report["relation"]
+    scatter = " and ".join(f"{part['scatter']:.3f} ({state})" for state, part in found.items())
     return (
-        f"\n\n**States.** {what} has a relation to the factors for each state, from {stars} clump "
-        f"stars;\nits errors in units of what was stated: {scale}. Posteriors come with P(rc)."
+        f"\n\n**States.** {what} has a relation to labels and factors for each state; its true\n"
+        f"scatter about spectra is {scatter}. Posteriors come with P(rc)."
     )
 
 

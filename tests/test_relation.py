@@ -67,7 +67,8 @@ def test_the_fast_posterior_is_that_of_the_program():
 def test_shares_decide_what_is_scatter():
     """Half of the variance is error: tau^2 is half of it, whatever errors are stated as."""
     shown, mass, _ = make(600, 5)
-    stated, budget = np.full(600, 0.9**2), {"scatter": 0.5, "error": 0.5, "shared": 0.0}
+    stated = np.random.default_rng(1).uniform(0.1, 1.0, 600)
+    budget = {"scatter": 0.5, "error": 0.5, "shared": 0.0}
     fit = regress(shown, mass, stated, NoiseBudget(0.15, budget), np.random.default_rng(0))
     assert fit.tau2 == pytest.approx(0.3**2 / 2, rel=0.25)
     bracket = {"scatter": 0.4, "error": 0.3, "shared": 0.3}

@@ -17,6 +17,7 @@ from scipy.stats import f as fisher
 
 import bayescannon as bc
 from bayescannon.calibration import judge_ranks, ranks
+from bayescannon.errors import DataWarning
 from bayescannon.flags import Flag
 from bayescannon.keys import star_keys
 from bayescannon.labels import feature_rows, n_features
@@ -273,7 +274,8 @@ def test_reweighting_to_a_far_prior_is_flagged_and_bad_priors_are_refused(scenar
     post = bc.infer(scenario.model, scenario.spectra[:8], "importance", prior="flat")
     mean = jnp.asarray(post.point["mean"].values[0] + np.array([80.0, 0.2, 0.1]))
     narrow = dist.Normal(mean, jnp.array([1.0, 0.01, 0.01])).to_event(1)
-    far = bc.reweight(post, narrow)
+    with pytest.warns(DataWarning, match="8 stars of 8"):
+        far = bc.reweight(post, narrow)
     assert (far.sample_stats["flags"].values & Flag.LOW_ESS > 0).all()
     assert far.attrs["prior"] == "user: Independent"
     with pytest.raises(bc.UserError, match=r"prior 'population'.*'flat' or a NumPyro distribution"):

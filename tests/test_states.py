@@ -1,5 +1,6 @@
 """Models that know the evolutionary states: training, mixing, ages, folders."""
 
+import warnings
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,8 +11,9 @@ import xarray as xr
 from conftest import label_table
 
 import bayescannon as bc
-from bayescannon.ages.draws import p_rc_of, read_draws
+from bayescannon.ages.draws import read_draws
 from bayescannon.data import model_path
+from bayescannon.errors import DataWarning
 from bayescannon.labels import features
 from bayescannon.model import load
 from bayescannon.model.checks import found_errors, stated_errors
@@ -130,7 +132,10 @@ def test_a_star_does_not_depend_on_its_block(model, test_set, post):
 def test_reweighting_to_flat_equals_inferring_flat_and_keeps_the_state(post, model, test_set):
     """Mean log score of P(rc) of 512 stars within 0.01; masses within 0.2 sd in the median."""
     flat = bc.infer(model, test_set.spectra, "importance", "flat", draws=200)
-    after = bc.reweight(post, "flat")
+    with warnings.catch_warnings():
+        # a few stars far from the training set keep few draws, and that is said
+        warnings.simplefilter("ignore", DataWarning)
+        after = bc.reweight(post, "flat")
     scores = []
     for tree in (flat, after):
         p = np.clip(tree["sample_stats/p_rc"].values, 1e-3, 1 - 1e-3)
@@ -153,7 +158,7 @@ def test_draws_for_ages_are_those_of_the_flat_prior(post, model, test_set):
     direct = np.sqrt(flat["point/cov"].values[:, 3, 3])
     # 200 draws know each width to 5 %
     assert np.median(sd / direct) == pytest.approx(1.0, abs=0.03)
-    np.testing.assert_allclose(p_rc_of(raw), flat["sample_stats/p_rc"].values, atol=0.12)
+    np.testing.assert_allclose(post["sample_stats/p_rc"], flat["sample_stats/p_rc"], atol=0.12)
 
 
 def test_ages_come_from_each_states_own_draws(test_set):

@@ -59,13 +59,12 @@ def read_draws(block: xr.Dataset, stats: xr.Dataset) -> Raw:
     """
     feh, own = flat(block.feh.values), "flat_ln_mass" in stats
     mass = stats.flat_ln_mass if own else block.ln_mass
-    rc = "flat_rc" if own else "rc"
     return Raw(
         log_mass=flat(mass.values) / np.log(10.0),
         mh=salaris(feh, flat(block.afe.values)) if "afe" in block else feh,
         logg=flat(block.logg.values) if "logg" in block else np.full_like(feh, USUAL_LOGG),
         log_prior=flat(stats["flat_log_prior" if own else "log_prior"].values),
-        rc=flat(stats[rc].values) > 0.5 if rc in stats else None,
+        rc=flat(stats.rc.values) > 0.5 if "rc" in stats else None,
     )
 
 
@@ -97,18 +96,6 @@ def effective_share(weighed: Weighed) -> Float[np.ndarray, "star"]:
     """Share of a state's draws that are left once the label prior is divided out."""
     n = np.sum(weighed.share > 0, axis=1)
     return 1 / np.sum(weighed.weight**2, axis=1) / n
-
-
-def p_rc_of(raw: Raw) -> Float[np.ndarray, "star"]:
-    """P(rc) by a model that knows the states, under the prior of `raw` divided out.
-
-    Masses are not compared with isochrones yet.
-    """
-    assert raw.rc is not None
-    good = raw.finite
-    log_prior = np.where(good[:, None], raw.log_prior, 0.0)
-    weight = np.exp(log_prior.min(axis=1, keepdims=True) - log_prior)
-    return np.where(good, np.sum(weight * raw.rc, axis=1) / np.sum(weight, axis=1), 0.5)
 
 
 def labels_of_state(block: xr.Dataset, every: int) -> np.ndarray:

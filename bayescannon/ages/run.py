@@ -16,7 +16,6 @@ from bayescannon.ages.draws import (
     Weighed,
     effective_share,
     labels_of_state,
-    p_rc_of,
     read_draws,
     weigh,
 )
@@ -124,7 +123,7 @@ def infer_ages(
         stats = _as_inferred(stats)
     source, given = _source_of_p_rc(p_rc, labels)
     if p_rc is None and "p_rc" in stats:
-        source, given = "that of the model", _p_rc_of_model(labels, stats)
+        source, given = "that of the model", stats["p_rc"].values
     seed = int(post.attrs.get("seed", 0)) if seed is None else seed
     if draws is None:
         draws = labels.sizes["chain"] * labels.sizes["draw"]
@@ -158,16 +157,6 @@ def _as_inferred(stats: xr.Dataset) -> xr.Dataset:
     """Leave the label prior in."""
     flat = [name for name in stats.data_vars if str(name).startswith("flat_")]
     return stats.drop_vars(flat).assign(log_prior=xr.zeros_like(stats["log_prior"]))
-
-
-def _p_rc_of_model(labels: xr.Dataset, stats: xr.Dataset) -> np.ndarray:
-    """P(rc) that the model itself found, under a flat prior of the mass where it has such draws."""
-    if "flat_rc" not in stats:
-        return stats["p_rc"].values
-    parts = (slice(k, k + STARS_PER_BLOCK) for k in range(0, labels.sizes["star"], STARS_PER_BLOCK))
-    return np.concatenate(
-        [p_rc_of(read_draws(labels.isel(star=p), stats.isel(star=p))) for p in parts]
-    )
 
 
 def _source_of_p_rc(p_rc, labels: xr.Dataset) -> tuple[str, np.ndarray | None]:

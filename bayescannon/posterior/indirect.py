@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import log_ndtr, ndtr, ndtri
+from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Float
 
 from bayescannon.batches import map_stars
@@ -29,9 +29,8 @@ STREAM = 11
 class Added(NamedTuple):
     """What the relation says of every draw, (star, draw), in scaled labels.
 
-    `label`, `rc` and `log_prior` under the population of the training set; `flat` is the label
-    and `flat_rc` the state under a prior that is flat in the label at given direct ones, draws
-    weighted by exp(`log_weight`).
+    `label` and `log_prior` under the population of the training set; `flat` is the label under a
+    prior that is flat in it at given direct labels and state.
     """
 
     label: Array
@@ -39,9 +38,6 @@ class Added(NamedTuple):
     p_rc: Array
     log_prior: Array
     flat: Array
-    flat_rc: Array
-    flat_p_rc: Array
-    log_weight: Array
 
 
 def add_indirect(
@@ -71,9 +67,10 @@ def add_indirect(
     Returns
     -------
     Block
-        With `p_rc` (star,) and `rc` (star, chain, draw) where the model knows states. Under the
-        population prior draws for ages come beside: `flat_<label>` and `flat_rc` under a flat prior
-        of the label, with the `flat_log_prior` that is left to be divided out.
+        With `p_rc` (star,) and `rc` (star, chain, draw) where the model knows states: a flat prior
+        of the label leaves the states as the spectrum has them. Under the population prior draws
+        for ages come beside: `flat_<label>` under a flat prior of the label, with the
+        `flat_log_prior` that is left to be divided out.
     """
     assert model.relation is not None
     name = model.recipe.training.carried[0]
@@ -86,25 +83,18 @@ def add_indirect(
     relation = jax.tree.map(jnp.asarray, model.relation)
     parts = _added(keys, rows, factors, relation, box, model.recipe.labels.degree)
     found = Added(*(np.array(part).reshape(shape) for part in parts))
-    if not isinstance(prior, WhiteMixture):
-        block, label, rc, p = _resampled(model, prior, block, found, at)
-        per_draw = {"rc": rc}
-    else:
-        label, rc, p = (np.asarray(a) for a in (found.label, found.rc, found.p_rc))
-        left = block.log_prior - found.log_weight
-        per_draw = {
-            "rc": rc,
-            "flat_rc": np.asarray(found.flat_rc),
-            "flat_log_prior": left.astype(np.float32),
-        }
-        per_draw[f"flat_{name}"] = (pivot + scale * found.flat).astype(np.float32)
+    label, rc, p = (np.asarray(a) for a in (found.flat, found.rc, found.p_rc))
+    per_draw: dict[str, np.ndarray] = {}
+    if isinstance(prior, WhiteMixture):
+        label = np.asarray(found.label)
+        left = {"flat_log_prior": block.log_prior, f"flat_{name}": pivot + scale * found.flat}
+        per_draw = {what: values.astype(np.float32) for what, values in left.items()}
         block = block._replace(log_prior=block.log_prior + found.log_prior)
-    knows_states = model.relation.log_odds.shape[1] > 0
+    elif isinstance(prior, LabelDistribution):
+        block, (label, rc, p) = _weighted(model, prior, block, (label, rc, p), at)
     star = dict(block.per_star)
-    if knows_states:
-        star["p_rc"] = np.asarray(p).mean(axis=(1, 2))
-    else:
-        per_draw = {k: v for k, v in per_draw.items() if not k.endswith("rc")}
+    if model.relation.log_odds.shape[1] > 0:
+        star["p_rc"], per_draw["rc"] = p.mean(axis=(1, 2)), rc
     block = block._replace(per_star=star, per_draw=per_draw)
     return _with_label(model, block, at, pivot + scale * label)
 
@@ -132,19 +122,16 @@ def _with_label(model: Model, block: Block, at: int, label: np.ndarray) -> Block
     )
 
 
-def _resampled(
-    model: Model, prior: Prior, block: Block, found: Added, at: int
-) -> tuple[Block, np.ndarray, np.ndarray, np.ndarray]:
-    """Weigh draws that are flat in the label, and give them equal weights."""
-    log_weight, star = found.log_weight, dict(block.per_star)
-    if isinstance(prior, LabelDistribution):
-        pivot, scale = model.scaling.pivot[at], model.scaling.scale[at]
-        whole = np.insert(block.draws, at, pivot + scale * found.flat, axis=-1)
-        scaled = jnp.asarray(np.moveaxis(model.scaling.to_scaled(whole), -1, 0))
-        block = block._replace(log_prior=np.asarray(prior.log_prob(scaled)))
-        log_weight = log_weight + block.log_prior
-    flat = np.nan_to_num(log_weight.reshape(len(log_weight), -1), nan=0.0)
-    weight = np.exp(flat - flat.max(axis=1, keepdims=True))
+def _weighted(
+    model: Model, prior: LabelDistribution, block: Block, flat: tuple[np.ndarray, ...], at: int
+) -> tuple[Block, tuple[np.ndarray, ...]]:
+    """Weigh draws that are flat in the label by a user's prior, and give them equal weights."""
+    label, star = flat[0], dict(block.per_star)
+    pivot, scale = model.scaling.pivot[at], model.scaling.scale[at]
+    whole = model.scaling.to_scaled(np.insert(block.draws, at, pivot + scale * label, axis=-1))
+    log_prior = np.asarray(prior.log_prob(jnp.asarray(np.moveaxis(whole, -1, 0))))
+    log_weight = np.nan_to_num(log_prior.reshape(len(log_prior), -1), nan=0.0)
+    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
     weight /= weight.sum(axis=1, keepdims=True)
     n = weight.shape[1]
     star["ess"] = star["ess"] / (n * np.sum(weight**2, axis=1))
@@ -160,11 +147,11 @@ def _resampled(
 
     block = block._replace(
         draws=pick(block.draws),
-        log_prior=pick(block.log_prior),
+        log_prior=pick(log_prior),
         log_likelihood=pick(block.log_likelihood),
         per_star=star,
     )
-    return block, pick(found.flat), pick(found.flat_rc), pick(found.flat_p_rc)
+    return block, tuple(map(pick, flat))
 
 
 @partial(jax.jit, static_argnames="degree")
@@ -192,19 +179,11 @@ def _added(
         # what the spectrum says of the label: its law less that at given labels alone
         precision = tau**-2 - wide**-2
         middle, sd = (mean * tau**-2 - before * wide**-2) / precision, precision**-0.5
-        low, high = ((edge - middle) / sd for edge in box)
-        fit = -0.5 * (mean**2 * tau**-2 - before**2 * wide**-2 - middle**2 * precision)
-        log_total = jnp.log(wide * sd / tau) + fit + _log_between(low, high)
-        if len(mean) == 1:
-            log_odds, gain = jnp.full(n, -jnp.inf), jnp.zeros(n)
-            log_weight = log_total[0]
-        else:
+        log_odds = jnp.full(n, -jnp.inf)
+        if len(mean) > 1:
             log_odds = jnp.sum(v * relation.log_odds[which], axis=1)
-            gain = log_total[1] - log_total[0]
-            log_p = jax.nn.log_sigmoid(jnp.stack([-log_odds, log_odds]))
-            log_weight = jax.scipy.special.logsumexp(log_p + log_total, axis=0)
-        p, flat_p = jax.nn.sigmoid(log_odds), jax.nn.sigmoid(log_odds + gain)
-        rc, flat_rc = _fair_share(p, start), _fair_share(flat_p, start)
+        p = jax.nn.sigmoid(log_odds)
+        rc = _fair_share(p, start)
 
         def of_state(values, is_rc):
             return jnp.where(is_rc, values[-1], values[0])
@@ -217,10 +196,7 @@ def _added(
             rc=rc,
             p_rc=p,
             log_prior=-0.5 * off**2 - jnp.log(of_state(wide, rc)),
-            flat=of_state(flat, flat_rc),
-            flat_rc=flat_rc,
-            flat_p_rc=flat_p,
-            log_weight=log_weight,
+            flat=of_state(flat, rc),
         )
 
     return map_stars(one, (keys, shown, factors), STARS_AT_ONCE)
@@ -237,11 +213,3 @@ def _inside(mean: Array, sd: Array, box: Array, uniform: Array) -> Array:
     low, high = (ndtr((edge - mean) / sd) for edge in box)
     level = jnp.clip(low + uniform[None] * (high - low), 1e-12, 1 - 1e-12)
     return jnp.clip(mean + sd * ndtri(level), box[0], box[1])
-
-
-def _log_between(low: Array, high: Array) -> Array:
-    """ln of the unit Gaussian's share between two points."""
-    # from the tail in which both may lie
-    low, high = jnp.where(low > 0, -high, low), jnp.where(low > 0, -low, high)
-    first, second = log_ndtr(low), log_ndtr(high)
-    return second + jnp.log1p(-jnp.exp(jnp.minimum(first - second, -1e-12)))

@@ -45,6 +45,13 @@ class NoiseBudget(NamedTuple):
     prior_ln_scale: float
     shares: dict[str, float] | None = None
 
+    def taken(self, stated: Stars) -> Stars:
+        """Variances of the errors as they are taken: all alike where shares are given.
+
+        That they differ from star to star would otherwise decide the shares, by what outliers do.
+        """
+        return np.full(len(stated), np.mean(stated)) if self.shares else stated
+
     def nodes(self, stated: float, variance: float) -> Nodes:
         """Put tau and f on a grid.
 

@@ -160,6 +160,7 @@ def regress(
     v, slope = expected_features(shown)
     kind = kinds(shown.n_label, shown.mean.shape[1]) if kind is None else kind
     v = np.where(kind < 0, 0.0, v)
+    stated = noise.taken(stated)
     nodes = noise.nodes(np.mean(stated), np.var(observed))
     own, size, best = np.zeros(len(v)), np.ones(5), len(nodes.tau2) // 2
     for every in (COARSE, COARSE, 1):
