@@ -6,17 +6,13 @@ no mark, are recognised by what they contain.
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 MARK, MARK_OF_STORES = ".bayescannon", "bayescannon"
 """Name of the file in a folder, and of the attribute of a Zarr store."""
 ENDS = 1 << 18
 """So many bytes at either end of a file are searched for its mark."""
-
-SEMI_SYNTHETIC, OBSERVED = "semi-synthetic", "as given"
-"""What posteriors, catalogues and models say of the spectra behind them, as `data`."""
 
 
 class Kind(NamedTuple):
@@ -131,14 +127,3 @@ def _ends(path: Path) -> bytes:
         head = file.read(ENDS)
         file.seek(max(file.seek(0, 2) - ENDS, 0))
         return head + file.read()
-
-
-def data_mark(made: Mapping[Any, Any] | None) -> str:
-    """The mark that figures and closing lines carry: `semi-synthetic`, or nothing.
-
-    Parameters
-    ----------
-    made : mapping, optional
-        Attributes of a posterior, `meta` of a catalogue, or report of a model's training.
-    """
-    return SEMI_SYNTHETIC if (made or {}).get("data") == SEMI_SYNTHETIC else ""

@@ -16,6 +16,11 @@ PRIORS = ("population", "flat")
 SHARES = {"scatter", "error", "shared"}
 RANDOM_ERRORS = {"teff": 25.0, "feh": 0.015, "afe": 0.015}
 """Random errors of APOGEE's labels [K, dex, dex]."""
+BROKEN = ("BADPIX", "CRPIX", "SATPIX", "UNFIXABLE", "BADDARK", "BADFLAT", "BADERR", "NOSKY")
+BAD_BITS = (*BROKEN, "SIG_SKYLINE")
+"""Unusable pixels: broken ones, and strong sky lines, whose quoted errors are not right."""
+BAD_STAR = ("BAD_PIXELS", "VERY_BRIGHT_NEIGHBOR", "LOW_SNR", "BAD_RV_COMBINATION", "RV_FAIL")
+BAD_ASPCAP = ("STAR_BAD", "NO_ASPCAP_RESULT")
 
 
 @dataclass(frozen=True)
@@ -37,25 +42,9 @@ class PixelRecipe:
     grid: int = 7214
     error_floor: float = 0.005
     max_error: float = 10.0
-    bad_bits: tuple[str, ...] = (
-        "BADPIX",
-        "CRPIX",
-        "SATPIX",
-        "UNFIXABLE",
-        "BADDARK",
-        "BADFLAT",
-        "BADERR",
-        "NOSKY",
-        "SIG_SKYLINE",
-    )
-    bad_star_flags: tuple[str, ...] = (
-        "BAD_PIXELS",
-        "VERY_BRIGHT_NEIGHBOR",
-        "LOW_SNR",
-        "BAD_RV_COMBINATION",
-        "RV_FAIL",
-    )
-    bad_aspcap_flags: tuple[str, ...] = ("STAR_BAD", "NO_ASPCAP_RESULT")
+    bad_bits: tuple[str, ...] = BAD_BITS
+    bad_star_flags: tuple[str, ...] = BAD_STAR
+    bad_aspcap_flags: tuple[str, ...] = BAD_ASPCAP
     continuum: str = "the_payne"
     continuum_degree: int = 2
 
@@ -142,6 +131,15 @@ class ErrorRecipe:
         return ivar / (self.photon_scale**2 + self.photon_floor**2 * ivar)
 
 
+SECTIONS = {
+    "labels": LabelRecipe,
+    "pixels": PixelRecipe,
+    "errors": ErrorRecipe,
+    "training": TrainingRecipe,
+    "inference": InferenceRecipe,
+}
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Settings from which, together with data, a model is made.
@@ -194,24 +192,13 @@ class Recipe:
     def loads(cls, text: str) -> Recipe:
         """Read a recipe from TOML text."""
         table = tomllib.loads(text)
-        sections = {
-            "labels": LabelRecipe,
-            "pixels": PixelRecipe,
-            "errors": ErrorRecipe,
-            "training": TrainingRecipe,
-            "inference": InferenceRecipe,
-        }
-        _refuse_unknown(table, {"name", *sections}, "")
+        _refuse_unknown(table, {"name", *SECTIONS}, "")
         for needed in ("name", "labels"):
             if needed not in table:
                 raise UserError(f"key {needed!r} is missing")
         if not isinstance(table["name"], str):
             raise UserError(f"key 'name' is {table['name']!r}, but must be str")
-        made = {
-            name: _section(kind, name, table[name])
-            for name, kind in sections.items()
-            if name in table
-        }
+        made = {k: _section(kind, k, table[k]) for k, kind in SECTIONS.items() if k in table}
         recipe = cls(name=table["name"], **made)
         _check(recipe)
         return recipe
@@ -219,7 +206,7 @@ class Recipe:
     def dumps(self) -> str:
         """Write the recipe, defaults included, as TOML text."""
         lines = [f"name = {_toml(self.name)}"]
-        for section in ("labels", "pixels", "errors", "training", "inference"):
+        for section in SECTIONS:
             values = getattr(self, section)
             lines += ["", f"[{section}]"]
             lines += [f"{f.name} = {_toml(getattr(values, f.name))}" for f in fields(values)]
@@ -265,6 +252,8 @@ def _check(recipe: Recipe) -> None:
     training, carried = recipe.training, recipe.training.carried
     strange = ", ".join(name for name in carried if name not in names)
     sizes, shares = training.label_errors.values(), training.noise_shares
+    whole = sum(shares.values())
+    unity = f"add up to {whole:g}, not 1"
     small = "use 0 or a small positive number"
     noisy, indirect = "needs 'training.noisy_labels = true'", "needs a label in 'training.carried'"
     rules = (
@@ -281,16 +270,9 @@ def _check(recipe: Recipe) -> None:
         ("training.carried", len(carried) < len(names), "names all labels: one must be direct"),
         ("training.by_state", carried or not training.by_state, indirect),
         ("training.carried", len(carried) < 2, "name one label"),
-        (
-            "training.noise_shares",
-            not shares or (set(shares) <= SHARES and min(shares.values()) >= 0),
-            f"give {', '.join(sorted(SHARES))}, none negative",
-        ),
-        (
-            "training.noise_shares",
-            not shares or abs(sum(shares.values()) - 1) < 1e-6,
-            f"shares add up to {sum(shares.values()):g}, not 1",
-        ),
+        ("training.noise_shares", set(shares) <= SHARES, f"give {', '.join(sorted(SHARES))}"),
+        ("training.noise_shares", all(x >= 0 for x in shares.values()), "none negative"),
+        ("training.noise_shares", not shares or abs(whole - 1) < 1e-6, unity),
         ("training.factors", training.factors >= 0, "use 0 or more"),
         ("training.label_errors", all(0 < x < math.inf for x in sizes), "errors must be positive"),
         ("training.label_error_prior", training.label_error_prior > 0, "use more than 0, or inf"),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 import bayescannon.precision  # noqa: F401
 from bayescannon.labels import features
@@ -114,3 +114,37 @@ def fit_logistic(
         if np.abs(step).max() < 1e-10:
             break
     return weights
+
+
+class Relation(NamedTuple):
+    """Draws of the relation of an indirect label to what spectra show (`training.relation`).
+
+    The first axis of most parts is the state: one, or `STATES`.
+
+    `turn` takes the directions out of the factors. `coefficients` and `scatter` are g and tau: the
+    root of its mean square, for it is one number for all stars. `plain` and `plain_scatter` are
+    the same if only the direct labels `given` (positions) are known, none of which holds carbon or
+    nitrogen: the population of the label, which is divided out where another prior belongs.
+    `log_odds` are of the clump; no feature where no state was told. `response` is what the factors
+    are expected to be at all labels, the indirect one included.
+    """
+
+    turn: Float[Array, "factor direction"]
+    coefficients: Float[Array, "state draw feature"]
+    scatter: Float[Array, "state"]
+    given: Int[np.ndarray, "given"]
+    plain: Float[Array, "state plain_feature"]
+    plain_scatter: Float[Array, "state"]
+    log_odds: Float[Array, "draw feature"]
+    response: Float[Array, "factor all_feature"]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All parts, by names that `of_arrays` knows."""
+        return {f"relation_{name}": np.asarray(part) for name, part in self._asdict().items()}
+
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "Relation | None":
+        """Read what `arrays` gave; None where there is nothing of it."""
+        if "relation_turn" not in arrays:
+            return None
+        return cls(*(arrays[f"relation_{name}"] for name in cls._fields))

@@ -75,8 +75,9 @@ def train_scenarios(
         float, typer.Option(help="Error of the model put in: 1 is 40 K, .05, .03, .02.")
     ] = 0.0,
     states: Annotated[
-        bool, typer.Option("--states", help="Evolutionary states are part of the model.")
-    ] = False,
+        bool,
+        typer.Option("--states/--no-states", help="Evolutionary states are part of the model."),
+    ] = True,
     out: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
 ) -> None:
     """Train where the truth is known.
@@ -134,9 +135,10 @@ def _recipe(scenario: Scenario, states: bool) -> Recipe:
     if scenario is Scenario.EXACT:
         return Recipe.loads(f'name = "exact"\n[labels]\nnames = {list(NAMES)}\n')
     shipped = Recipe.load(model_path(RECIPE) / "recipe.toml")
-    settings = replace(shipped.training, by_state=states)
+    # errors of simulated labels are as stated
+    settings = replace(shipped.training, by_state=states, noise_shares={})
     if scenario is Scenario.EXACT_SHIPPED:
-        settings = replace(settings, carried=NAMES[-1:], label_errors={})
+        settings = replace(settings, carried=NAMES[-1:], label_errors={}, by_state=False)
         return replace(shipped, labels=replace(shipped.labels, names=NAMES), training=settings)
     return replace(shipped, training=settings)
 
@@ -166,6 +168,11 @@ def _judge(model: Model, test: Set, prior: str, title: str) -> dict[str, dict[st
         found[name] = j.as_dict() | {"sd": sd}
     heads = ("label", "z", "truth\non mean", "bias\n/ sd", "68 %", "rms", "sd")
     console.print(text_table(heads, rows, f"semi-synthetic: {title}"))
+    if "p_rc" in post["sample_stats"] and "state" in test.truth.colnames:
+        p, rc = array(post, "sample_stats/p_rc"), np.asarray(test.truth["state"]) == "RC"
+        right = np.clip(np.where(rc, p, 1 - p), 1e-9, 1.0)
+        found["p_rc"] = {"log_score": float(-np.nanmean(np.log(right)))}
+        console.print(f"log score of P(rc): {found['p_rc']['log_score']:.4f}")
     flags = array(post, "sample_stats/flags")
     lost = int((~np.isfinite(columns["mean"]).all(axis=1)).sum())
     bad = float(np.mean((flags & int(Flag.BAD_CHI2)) > 0))

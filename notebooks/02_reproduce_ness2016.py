@@ -24,7 +24,6 @@
 # %matplotlib inline
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,10 +93,7 @@ training = bc.make_apokasc(seed=0)
 half = training.spectra[::2]
 flux, ivar = (a[:, ::30] for a in half.arrays())
 thin = bc.Spectra(np.asarray(half.wavelength)[::30], flux, ivar, half.star_id)
-recipe = bc.Recipe.load(model_path("apokasc-mass") / "recipe.toml")
-plain = replace(
-    recipe, training=replace(recipe.training, noisy_labels=False, carried=(), factors=0)
-)
+plain = bc.Recipe.load(model_path("ness2016") / "recipe.toml")
 validation = bc.cross_validate(thin, training.labels, plain, folds=3, truth=training.truth)
 validation.save(run / "crossval.npz", overwrite=True)
 summary = {"data": "semi-synthetic", "crossval_stride": 30}

@@ -10,23 +10,21 @@ from bayescannon.model import LabelError
 from bayescannon.posterior.convolve import convolve
 from bayescannon.training.curvature import fit_curvature
 
-N_STAR, DIRECT = 500, np.array([0, 1])
-SHOWN = [0, 1, 2, 4, 5, 7]
-"""Features of the first two of three labels."""
+N_STAR = 500
 
 
 def _stars(seed: int, bend: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Three labels, the last of which spectra show only through others; errors of 0.1."""
+    """Two labels; errors of 0.1."""
     rng = np.random.default_rng(seed)
-    labels = rng.normal(size=(N_STAR, 3))
-    v, cubic = np.asarray(features(labels, 2))[:, SHOWN], labels[:, 0] ** 3
+    labels = rng.normal(size=(N_STAR, 2))
+    v, cubic = np.asarray(features(labels, 2)), labels[:, 0] ** 3
     wanted = bend * (cubic - v @ np.linalg.lstsq(v, cubic, rcond=None)[0])
-    missed = np.stack([wanted, np.zeros(N_STAR), wanted], axis=1)
+    missed = np.stack([wanted, np.zeros(N_STAR)], axis=1)
     return labels, missed + 0.1 * rng.normal(size=missed.shape), wanted
 
 
 def _fit(labels, missed) -> Curvature | None:
-    return fit_curvature(labels, missed, np.full(missed.shape, 0.01), 2, DIRECT)
+    return fit_curvature(labels, missed, np.full(missed.shape, 0.01), 2)
 
 
 def test_a_cubic_trend_is_found_in_the_label_that_has_it():
@@ -62,7 +60,7 @@ def test_unknown_labels_do_not_count():
     gone[300:, 0] = np.nan
     few = _fit(labels, gone)
     variance = np.where(np.isfinite(gone), 0.01, 1e30)
-    weightless = fit_curvature(labels, missed, variance, 2, DIRECT)
+    weightless = fit_curvature(labels, missed, variance, 2)
     assert few is not None
     assert weightless is not None
     np.testing.assert_allclose(few.mean[:, 0], weightless.mean[:, 0], rtol=1e-6)
@@ -72,7 +70,7 @@ def test_outside_the_training_stars_the_correction_stays_what_it_is_at_the_edge(
     labels, missed, _ = _stars(0, 0.1)
     found = _fit(labels, missed)
     assert found is not None
-    far, edge = np.array([[50.0, 0.0, 0.0]]), np.array([[found.high[0], 0.0, 0.0]])
+    far, edge = np.array([[50.0, 0.0]]), np.array([[found.high[0], 0.0]])
     np.testing.assert_allclose(found.bend(far, 2)[0], found.bend(edge, 2)[0], rtol=1e-12)
 
 
@@ -81,20 +79,20 @@ def test_draws_are_moved_and_widened_by_it():
     labels, missed, _ = _stars(0, 0.1)
     found = _fit(labels, missed)
     assert found is not None
-    nothing = np.zeros((3, 3))
-    error = LabelError(np.zeros((10, 10)), nothing, nothing, curvature=found)
-    star = np.array([1.5, -0.5, 0.3])
+    nothing = np.zeros((2, 2))
+    error = LabelError(np.zeros((6, 6)), nothing, nothing, curvature=found)
+    star = np.array([1.5, -0.5])
     keys = star_keys(0, np.array(["a"]))
-    draws = convolve(keys, np.broadcast_to(star, (1, 1, 4000, 3)), error, 2)[0, 0]
+    draws = convolve(keys, np.broadcast_to(star, (1, 1, 4000, 2)), error, 2)[0, 0]
     bend, sd = (np.asarray(a)[0] for a in found.bend(jnp.asarray(star[None]), 2))
     assert abs(draws[:, 0].mean() - star[0] - bend[0]) < 4 * sd[0] / np.sqrt(4000)
     np.testing.assert_allclose(draws[:, 0].std(), sd[0], rtol=0.045)
-    np.testing.assert_allclose(draws[:, 1:], np.broadcast_to(star[1:], (4000, 2)))
+    np.testing.assert_allclose(draws[:, 1:], np.broadcast_to(star[1:], (4000, 1)))
 
 
 def test_a_model_remembers_it():
     labels, missed, _ = _stars(0, 0.1)
-    error = LabelError(np.eye(10), np.eye(3), np.eye(3), 5.0, curvature=_fit(labels, missed))
+    error = LabelError(np.eye(6), np.eye(2), np.eye(2), 5.0, curvature=_fit(labels, missed))
     again = LabelError.of_arrays(error.arrays())
     assert again is not None
     assert again.curvature is not None

@@ -9,13 +9,8 @@ from numpyro.infer import MCMC, NUTS
 import bayescannon as bc
 from bayescannon.precision import numpyro_rules
 from bayescannon.training.noise import NoiseBudget
-from bayescannon.training.relation import (
-    Shown,
-    expected_features,
-    fit_relation,
-    regress,
-    relation_program,
-)
+from bayescannon.training.regression import Shown, expected_features, regress, relation_program
+from bayescannon.training.relation import fit_relation
 
 HEAD = 'name = "x"\n[labels]\nnames = ["teff", "ln_mass"]\n[training]\nnoisy_labels = true\n'
 

@@ -28,11 +28,11 @@ from bayescannon.posterior.describe import sampling_flags
 from bayescannon.posterior.frame import make_frame
 from bayescannon.posterior.importance import (
     DEGREES_OF_FREEDOM,
-    _points,
-    _polynomial,
-    _random_turn,
     importance,
     importance_of_modes,
+    likelihood_polynomial,
+    random_turn,
+    student_points,
 )
 from bayescannon.posterior.likelihood import log_likelihood_of_draws
 from bayescannon.posterior.methods import SAMPLERS, Problem, thinned_ess
@@ -142,7 +142,7 @@ def test_both_modes_get_their_weight(method):
 
 def test_the_points_are_students_t():
     """Mean 0 and equal variances exactly; variance and quantiles of the radius within 2 %."""
-    points = _points(2000, 5)
+    points = student_points(2000, 5)
     np.testing.assert_allclose(points.mean(axis=1), 0.0, atol=1e-12)
     covariance = points @ points.T / 2000
     np.testing.assert_allclose(covariance, covariance[0, 0] * np.eye(5), atol=1e-12)
@@ -166,7 +166,7 @@ def test_the_likelihood_is_a_polynomial_in_white_coordinates(degree):
     summary = Summary(*map(jnp.asarray, (a, b)), zero, zero, zero, *map(jnp.asarray, (a, b)), zero)
     mean, frame = jnp.asarray(rng.normal(size=3)), jnp.asarray(0.3 * rng.normal(size=(3, 3)))
     white = jnp.asarray(rng.normal(size=(3, 10)))
-    found = _polynomial(summary, mean, frame, degree) @ feature_rows(white, 2 * degree)
+    found = likelihood_polynomial(summary, mean, frame, degree) @ feature_rows(white, 2 * degree)
     at = mean[:, None] + frame @ white
     exact = log_likelihood_of_draws(summary, at, degree)
     origin = log_likelihood_of_draws(summary, mean[:, None], degree)
@@ -175,7 +175,7 @@ def test_the_likelihood_is_a_polynomial_in_white_coordinates(degree):
 
 def test_stars_turn_the_block_independently():
     """256 rotations are orthogonal; entries have mean 0, variance 1/3 within 5 errors (seed 0)."""
-    turn, shift = jax.vmap(_random_turn, (0, None))(star_keys(0, np.arange(256).astype(str)), 3)
+    turn, shift = jax.vmap(random_turn, (0, None))(star_keys(0, np.arange(256).astype(str)), 3)
     product = np.asarray(turn) @ np.asarray(jnp.swapaxes(turn, 1, 2))
     np.testing.assert_allclose(product, np.tile(np.eye(3), (256, 1, 1)), atol=1e-9)
     assert np.abs(np.mean(turn, axis=0)).max() < 5 * np.sqrt(1 / 3 / 256)

@@ -100,7 +100,7 @@ def test_labels_have_the_errors_they_say(which, request):
 def test_noise_has_a_floor_and_follows_the_signal_to_noise(apokasc):
     ivar, snr = apokasc.spectra.ivar, np.asarray(apokasc.truth["snr"])
     sigma = np.maximum(1 / snr, 0.005)
-    usable = stars_module._base_model().usable
+    usable = stars_module.base_model().usable
     np.testing.assert_allclose(
         ivar[:, usable], np.tile(sigma[:, None] ** -2, usable.sum()), rtol=1e-6
     )
@@ -113,7 +113,7 @@ def test_fluxes_scatter_as_the_constants_say(mock):
 
     The hidden lines are few: in the 20 % of pixels without any, chi2 per pixel is 1.
     """
-    model, windows = stars_module._base_model(), data.element_windows()
+    model, windows = stars_module.base_model(), data.element_windows()
     others = [w for k, w in windows.items() if (len(k) <= 2 or k.startswith("sens"))]
     clear = np.max(np.abs(others), axis=0) < 0.005
     clear &= model.usable
@@ -128,7 +128,7 @@ def test_fluxes_scatter_as_the_constants_say(mock):
 
 def test_carbon_lines_weaken_with_carbon(apokasc):
     """Regress the residual on [C/M] of the real stars: -0.10 per dex where the sensitivity is 1."""
-    model, windows = stars_module._base_model(), data.element_windows()
+    model, windows = stars_module.base_model(), data.element_windows()
     residual = apokasc.spectra.flux - model.predict(
         _columns(apokasc.truth, stars_module.BASE_LABELS)
     )

@@ -3,6 +3,8 @@
 The mass is the current one, which is what a spectrum or a pulsation tells.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
@@ -149,3 +151,11 @@ class Parsec:
 
 def _arrays() -> list[str]:
     return [field.name for field in fields(Parsec) if field.name != "info"]
+
+
+def grid_id(grid: Parsec) -> str:
+    """Twelve hexadecimal digits that change with the grid's masses."""
+    digest = hashlib.sha256(json.dumps(grid.info, sort_keys=True).encode())
+    for table in (grid.log_mass_rgb, grid.log_mass_rc):
+        digest.update(np.ascontiguousarray(table).tobytes())
+    return digest.hexdigest()[:12]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from functools import partial
 
@@ -22,7 +20,7 @@ from bayescannon.ages.draws import (
     read_draws,
     weigh,
 )
-from bayescannon.ages.grid import Parsec
+from bayescannon.ages.grid import Parsec, grid_id
 from bayescannon.ages.mixture import LEVELS, QUANTITIES, Mixed, mix_states
 from bayescannon.ages.posterior import (
     AGE_PRIORS,
@@ -296,11 +294,3 @@ def _tree(done: list[dict], star_id: np.ndarray, attrs: dict) -> xr.DataTree:
     )
     tree.attrs = attrs
     return tree
-
-
-def grid_id(grid: Parsec) -> str:
-    """Twelve hexadecimal digits that change with the grid's masses."""
-    digest = hashlib.sha256(json.dumps(grid.info, sort_keys=True).encode())
-    for table in (grid.log_mass_rgb, grid.log_mass_rc):
-        digest.update(np.ascontiguousarray(table).tobytes())
-    return digest.hexdigest()[:12]

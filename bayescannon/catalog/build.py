@@ -12,7 +12,7 @@ from bayescannon import flags as flags_room
 from bayescannon.catalog.evolution import not_single
 from bayescannon.catalog.glossary import LEVELS, STATISTICS, column
 from bayescannon.errors import UserError
-from bayescannon.marks import OBSERVED
+from bayescannon.model.checks import OBSERVED
 from bayescannon.spectra.survey import IDENTITY
 from bayescannon.trees import array, point_sd
 

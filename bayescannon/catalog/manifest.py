@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from bayescannon.ages.grid import Parsec
-from bayescannon.ages.run import grid_id
+from bayescannon.ages.grid import Parsec, grid_id
 from bayescannon.calibration import verdict_of
 from bayescannon.errors import UserError
 from bayescannon.files import write_beside
-from bayescannon.marks import OBSERVED, SEMI_SYNTHETIC
 from bayescannon.model.by_state import AnyModel
+from bayescannon.model.checks import kind_of_data
 from bayescannon.spectra import Spectra
 
 PACKAGES = ("bayescannon", "jax", "jaxlib", "numpyro", "numpy")
@@ -32,7 +31,7 @@ def describe_run(
         "model id": model.id,
         "certificate": verdict_of(model.certificate),
         "recipe": model.recipe.dumps(),
-        "data": SEMI_SYNTHETIC if spectra.semi_synthetic else OBSERVED,
+        "data": kind_of_data(spectra),
         "stars": len(spectra),
         "spectra id": _spectra_id(spectra),
         "grid id": None if grid is None else grid_id(grid),

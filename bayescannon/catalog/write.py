@@ -22,7 +22,7 @@ from bayescannon.catalog.glossary import column, is_column
 from bayescannon.catalog.mrt import write_cds, write_mrt
 from bayescannon.files import output
 from bayescannon.marks import CATALOG, CDS, Kind
-from bayescannon.spectra.readers import BLOCK
+from bayescannon.spectra.headers import BLOCK
 from bayescannon.star_ids import as_ids, fits_ids
 
 FAILED = b"failed"

@@ -14,7 +14,8 @@ from bayescannon.cli.console import Overwrite, Seed, console, log, progress, tex
 from bayescannon.cli.lazy import mount, plain_app
 from bayescannon.errors import plural
 from bayescannon.files import check_output, output
-from bayescannon.marks import AGES, GRID, SHIFTS, data_mark
+from bayescannon.marks import AGES, GRID, SHIFTS
+from bayescannon.model.checks import data_mark
 from bayescannon.posterior import open_posterior
 
 

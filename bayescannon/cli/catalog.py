@@ -26,8 +26,8 @@ from bayescannon.cli.report import report
 from bayescannon.errors import UserError
 from bayescannon.files import check_output, means_file
 from bayescannon.flags import WARNINGS, Flag, Tally
-from bayescannon.marks import data_mark
 from bayescannon.model import load
+from bayescannon.model.checks import data_mark
 from bayescannon.posterior import open_posterior
 from bayescannon.spectra import Spectra
 from bayescannon.spectra.abundances import ZeroPointWarning, read_abundances, real_giants

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -61,6 +62,10 @@ log = Notes(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=T
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an earlier output of this command.")
+]
+ModelPath = Annotated[Path, typer.Option(help="Model folder, or the name of a shipped model.")]
+PixelsRecipe = Annotated[
+    Path | None, typer.Option(help="Recipe whose [pixels] to follow; the defaults without.")
 ]
 NoSeed = Annotated[int, typer.Option("--seed", hidden=True)]
 """Taken by the commands that draw no random numbers, so that scripts may give it to all."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from bayescannon.cli.console import NoSeed, Overwrite, Seed, console, progress
+from bayescannon.cli.console import NoSeed, Overwrite, PixelsRecipe, Seed, console, progress
 from bayescannon.cli.report import report
 from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output, output
@@ -52,9 +52,7 @@ def ingest(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Spectra store to write, or to go on with (.zarr).")],
-    recipe: Annotated[
-        Path | None, typer.Option(help="Recipe whose [pixels] to follow; the defaults without.")
-    ] = None,
+    recipe: PixelsRecipe = None,
     workers: Annotated[int, typer.Option(min=1, help="Threads that read files.")] = 1,
     resample: Annotated[
         bool, typer.Option("--resample", help="Resample other wavelength grids (specutils).")

@@ -6,13 +6,14 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from bayescannon.cli.console import console
+from bayescannon.cli.console import ModelPath, PixelsRecipe, console
 from bayescannon.cli.lazy import mount, plain_app
 from bayescannon.data import element_windows
 from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output
-from bayescannon.marks import PICTURE, data_mark
+from bayescannon.marks import PICTURE
 from bayescannon.model import Model
+from bayescannon.model.checks import data_mark
 from bayescannon.plots.factors import draw_factors
 from bayescannon.plots.spectra import draw_continuum
 from bayescannon.plots.star import draw_star
@@ -51,7 +52,7 @@ mount(
 def star(
     star_id: Annotated[str, typer.Argument(help="Which star.")],
     spectra: Annotated[Path, typer.Option(help="Spectra store (.zarr).")],
-    model: Annotated[Path, typer.Option(help="Model folder, or the name of a shipped model.")],
+    model: ModelPath,
     posteriors: Annotated[Path, typer.Option(help="Posterior store of `infer`.")],
     ages: Annotated[Path | None, typer.Option(help="Age store of `ages`.")] = None,
     out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("star.png"),
@@ -76,9 +77,7 @@ def star(
 @app.command()
 def continuum(
     file: Annotated[Path, typer.Argument(help="apStar or aspcapStar file.")],
-    recipe: Annotated[
-        Path | None, typer.Option(help="Recipe whose [pixels] to follow; the defaults without.")
-    ] = None,
+    recipe: PixelsRecipe = None,
     out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("continuum.png"),
 ) -> None:
     """Draw one spectrum with its continuum.

@@ -11,9 +11,9 @@ from bayescannon.cli.lazy import plain_app
 from bayescannon.cli.report import report
 from bayescannon.data import shipped_models
 from bayescannon.errors import UserError
-from bayescannon.marks import data_mark
 from bayescannon.model import AnyModel, load
 from bayescannon.model.by_state import parts_of
+from bayescannon.model.checks import data_mark
 
 Name = Annotated[str, typer.Argument(help="Model folder, or the name of a shipped model.")]
 

@@ -5,12 +5,21 @@ from typing import Annotated
 
 import typer
 
-from bayescannon.cli.console import Overwrite, Seed, console, log, posterior_table, progress
+from bayescannon.cli.console import (
+    ModelPath,
+    Overwrite,
+    Seed,
+    console,
+    log,
+    posterior_table,
+    progress,
+)
 from bayescannon.cli.data import expand
 from bayescannon.errors import UserError, plural
 from bayescannon.files import check_output
-from bayescannon.marks import POSTERIOR, data_mark
+from bayescannon.marks import POSTERIOR
 from bayescannon.model import load
+from bayescannon.model.checks import data_mark
 from bayescannon.posterior import infer as infer_labels
 from bayescannon.recipe import Recipe
 from bayescannon.spectra import Spectra
@@ -21,7 +30,7 @@ def infer(
     spectra: Annotated[
         list[Path], typer.Argument(help="A spectra store (.zarr), or apStar/aspcapStar files.")
     ],
-    model: Annotated[Path, typer.Option(help="Model folder, or the name of a shipped model.")],
+    model: ModelPath,
     out: Annotated[Path, typer.Option(help="Posterior store to write.")] = Path("posteriors.zarr"),
     method: Annotated[
         str, typer.Option(help="auto, laplace, importance, nuts, or reference (slow).")

@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from bayescannon.cli.console import NoSeed, Overwrite, console, text_table
+from bayescannon.cli.console import ModelPath, NoSeed, Overwrite, console, text_table
 from bayescannon.cli.posterior import spectra_for
 from bayescannon.errors import plural
 from bayescannon.files import check_output, output
@@ -20,7 +20,7 @@ def repeats(
     spectra: Annotated[
         list[Path], typer.Argument(help="A store of visits (.zarr), or apStar/asStar files.")
     ],
-    model: Annotated[Path, typer.Option(help="Model folder, or the name of a shipped model.")],
+    model: ModelPath,
     out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("repeats.json"),
     overwrite: Overwrite = False,
     seed: NoSeed = 0,

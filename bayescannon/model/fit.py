@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -19,10 +20,14 @@ from bayescannon.labels import (
     n_features,
     tell_oddities,
 )
-from bayescannon.marks import OBSERVED, SEMI_SYNTHETIC
 from bayescannon.model.by_state import StateModels
-from bayescannon.model.checks import check_normalised, error_sources, stated_errors
-from bayescannon.model.indirect import relation_warnings, with_indirect
+from bayescannon.model.checks import (
+    check_normalised,
+    error_sources,
+    kind_of_data,
+    stated_errors,
+)
+from bayescannon.model.indirect import is_seen, relation_warnings, with_indirect
 from bayescannon.model.learned import Learned, budget_warnings, from_exact, from_noisy
 from bayescannon.model.model import Model
 from bayescannon.model.store import with_certificate
@@ -32,6 +37,7 @@ from bayescannon.spectra import Spectra
 from bayescannon.states import STATES, fit_states
 from bayescannon.training import DEGREES_OF_FREEDOM, Round, fit_channels
 
+UNSEEN = "{}: no factor of the spectra shows it, so it acts on every pixel as a label of its own"
 RIDGE = 0.3
 """Of the logistic regression for P(rc) from all channels."""
 
@@ -106,7 +112,7 @@ def train(
         learned = from_exact(flux, ivar, scaled, variance, recipe, progress)
     complete = np.isfinite(scaled).all(axis=1)
     said: dict[str, Any] = {
-        "data": SEMI_SYNTHETIC if spectra.semi_synthetic else OBSERVED,
+        "data": kind_of_data(spectra),
         "stars": int(use.sum()),
         "stars_left_out": int((~use).sum()),
         "missing_labels": dict(zip(names, missing, strict=True)),
@@ -120,6 +126,8 @@ def train(
         for name, errors in said["error_budget"]["labels"].items():
             errors |= {kind: value * units[name] for kind, value in errors.items()}
         said["warnings"] = budget_warnings(said, int(use.sum()), recipe.direct)
+        if "unseen" in said:
+            said["warnings"].append(UNSEEN.format(said["unseen"]))
     for name in settings.carried if "relation" in said else ():
         said["warnings"] += relation_warnings(said, name, settings.noise_shares)
     return Model(
@@ -145,7 +153,12 @@ def _from_noisy(flux, ivar, scaled, variance, scaling, state, recipe, report) ->
     if not recipe.training.carried:
         return learned
     unit = scaling.scale[recipe.labels.names.index(recipe.training.carried[0])]
-    return with_indirect(learned, scaled, variance, state, recipe, float(unit))
+    learned = with_indirect(learned, scaled, variance, state, recipe, float(unit))
+    if is_seen(learned.report):
+        return learned
+    settings = replace(recipe.training, carried=(), by_state=False)
+    learned = from_noisy(flux, ivar, scaled, variance, replace(recipe, training=settings), report)
+    return learned._replace(report=learned.report | {"unseen": recipe.training.carried[0]})
 
 
 def _from_channels(flux, ivar, scaled, variance, scaling, recipe: Recipe) -> Learned:

@@ -6,9 +6,10 @@ import numpy as np
 from bayescannon.labels import features, features_of, n_features
 from bayescannon.model.learned import STARS_PER_FEATURE, Learned
 from bayescannon.recipe import Recipe
-from bayescannon.states import STATES
+from bayescannon.states import STATES, Relation
 from bayescannon.training.noise import NoiseBudget
-from bayescannon.training.relation import Fitted, Relation, Shown, expected_features, fit_relation
+from bayescannon.training.regression import Fitted, Shown, expected_features
+from bayescannon.training.relation import fit_relation
 
 HOLD_CARBON = ("c_m", "n_m")
 """Labels that are no given ones where a mass is asked for: they tell of it."""
@@ -129,16 +130,17 @@ def _report(relation: Relation, fits, groups, stated, budget: NoiseBudget, unit:
     return out
 
 
+def is_seen(report: dict) -> bool:
+    """Whether spectra say more of the label than the other labels do."""
+    parts = report["relation"].values()
+    return any(p["scatter"] < LITTLE * p["scatter_without_spectra"] for p in parts)
+
+
 def relation_warnings(report: dict, name: str, shares: dict) -> list[str]:
     """Say in one line each what a user has to know of the relation."""
     out = []
     for state, found in report["relation"].items():
         where = "" if state == "all" else f" ({state})"
-        if found["scatter"] > LITTLE * found["scatter_without_spectra"]:
-            out.append(
-                f"{name}{where}: spectra say nothing of it that the other labels do not; to let it "
-                "act on every pixel itself, take it out of 'training.carried'"
-            )
         out.append(
             f"{name}{where}: true scatter about spectra {found['scatter']:.3f}, from "
             f"{found['scatter_low']:.3f} to {found['scatter_high']:.3f} as the noise of catalogue "

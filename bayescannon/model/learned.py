@@ -20,7 +20,7 @@ from bayescannon.training import (
     pose,
     shrink,
 )
-from bayescannon.training.relation import Shown
+from bayescannon.training.regression import Shown
 
 STARS_PER_FEATURE = 4
 """A state with fewer stars has no relation of its own."""
@@ -67,7 +67,7 @@ def from_noisy(flux, ivar, scaled, variance, recipe: Recipe, report) -> Learned:
     """Train on noisy labels in the way that predicts held-out stars best."""
     names, settings = recipe.labels.names, recipe.training
     prior = settings.label_error_prior
-    setting = Setting(recipe.labels.degree, (), settings.factors, prior)
+    setting = Setting(recipe.labels.degree, settings.factors, prior)
     choice = choose(flux, ivar, scaled, variance, setting)
     if choice.plain:
         learned = _plain(flux, ivar, scaled, variance, choice, recipe)
@@ -110,7 +110,7 @@ def _plain(flux, ivar, scaled, variance, choice: Choice, recipe: Recipe) -> Lear
 def _joint(flux, ivar, scaled, variance, choice: Choice, recipe: Recipe, report) -> Learned:
     names, settings = recipe.labels.names, recipe.training
     stars = (flux, ivar, scaled, variance)
-    problem = pose(*stars, recipe.labels.degree, (), settings.factors)
+    problem = pose(*stars, recipe.labels.degree, settings.factors)
     fit = fit_joint(problem, choice.rounds, report)
     scale = np.array(choice.budget.scale)
     found = variance * scale**2
@@ -129,9 +129,7 @@ def _joint(flux, ivar, scaled, variance, choice: Choice, recipe: Recipe, report)
     arrays |= {"usable": fit.usable, "factors": fit.factors}
     typical, shared = float(np.median(fit.alone.leverage)), fit.factors.shape[1] / len(scaled)
     # all stars, each left out, know more of it than the folds, which keep it out of the budget
-    direct = np.arange(len(names))
-    degree = recipe.labels.degree
-    curvature = find_curvature(fit.alone, choice.budget, variance, degree, direct)
+    curvature = find_curvature(fit.alone, choice.budget, variance, recipe.labels.degree)
     law = (*_law(choice), typical, shared, curvature)
     arrays["label_error"] = LabelError(np.asarray(fit.leverage), total, *law)
     if fit.few_stars:

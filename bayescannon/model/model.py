@@ -16,13 +16,19 @@ from astropy.table import Table
 from bayescannon.calibration import Certificate
 from bayescannon.errors import UserError
 from bayescannon.labels import Mixture, Scaling, features, features_of, n_features
-from bayescannon.model.checks import stated_errors
 from bayescannon.model.error import Chi2Law, CoefficientNoise, LabelError
 from bayescannon.recipe import Recipe
-from bayescannon.training.relation import Relation
+from bayescannon.states import Relation
 
 PLAIN = ("label_range", "coefficients", "scatter", "usable", "factors")
 """Arrays that every model has as attributes."""
+PARTS = {
+    "label_error": LabelError,
+    "coefficient_noise": CoefficientNoise,
+    "chi2_law": Chi2Law,
+    "relation": Relation,
+}
+"""What a model may know beside, each made of arrays."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,9 @@ class Model:
         keep = np.array([self.labels.index(name) for name in recipe.labels.names])
         there = features_of(keep, len(self.labels), recipe.labels.degree)
         shown = self.coefficients - self.factors @ np.asarray(self.relation.response)
+        uncertainty = self.uncertainty
+        if uncertainty is not None:
+            uncertainty = uncertainty[:, there][:, :, there]
         return replace(
             self,
             recipe=recipe,
@@ -140,7 +149,7 @@ class Model:
             coefficients=shown[:, there],
             population=None if self.population is None else self.population.marginal(keep),
             relation=None,
-            uncertainty=None,
+            uncertainty=uncertainty,
         )
 
     @cached_property
@@ -194,16 +203,13 @@ class Model:
             scaling=Scaling(given["pivot"], given["scale"]),
             wavelength=given.get("wavelength"),
             population=Mixture.of_arrays(given, "population"),
-            label_error=LabelError.of_arrays(given),
-            coefficient_noise=CoefficientNoise.of_arrays(given),
-            chi2_law=Chi2Law.of_arrays(given),
-            relation=Relation.of_arrays(given),
             uncertainty=parts.uncertainty,
             channel=tuple(channel) if channel else None,
             card=parts.card,
             report=parts.info.get("report"),
             certificate=parts.certificate,
             **{name: given[name] for name in PLAIN},
+            **{name: kind.of_arrays(given) for name, kind in PARTS.items()},
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -213,8 +219,8 @@ class Model:
             arrays["wavelength"] = self.wavelength
         if self.population is not None:
             arrays |= self.population.arrays("population")
-        for part in (self.label_error, self.coefficient_noise, self.chi2_law, self.relation):
-            if part is not None:
+        for name in PARTS:
+            if (part := getattr(self, name)) is not None:
                 arrays |= part.arrays()
         return arrays
 
@@ -292,32 +298,6 @@ class Model:
             error = self.label_error.model_covariance_at(np.asarray(features(scaled, degree)))
             variance = variance + np.einsum("npk,nkl,npl->np", slope, error, slope, optimize=True)
         return np.where(self.usable, np.sqrt(variance), np.nan)
-
-    def label_errors(self, stated: np.ndarray) -> np.ndarray:
-        """Random errors of catalogue labels as training found them.
-
-        Parameters
-        ----------
-        stated : (star, label)
-            Errors in the catalogue [label units], NaN where it says nothing.
-
-        Returns
-        -------
-        ndarray (star, label)
-            Standard deviations: the recipe's or the catalogue's error, times the scale found; 0
-            where labels were taken as exact.
-        """
-        scale = (self.report or {}).get("error_scale")
-        if scale is None:
-            return np.zeros_like(stated)
-        sd = np.array([scale[n] for n in self.labels]) / np.sqrt(1.0 - 2.0 / self.error_degrees)
-        return stated_errors(stated, self.recipe) * sd
-
-    @property
-    def error_degrees(self) -> np.ndarray:
-        """Degrees of freedom of the errors of catalogue labels (label,); inf for Gaussian ones."""
-        found = (self.report or {}).get("error_degrees_of_freedom", {})
-        return np.array([found.get(name, np.inf) for name in self.labels], float)
 
     def _features(self, labels) -> np.ndarray:
         return np.asarray(features(jnp.asarray(self.scaled(labels)), self.recipe.labels.degree))

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure, SubFigure
 from bayescannon import flags
 from bayescannon.calibration import NO_CERTIFICATE
 from bayescannon.errors import UserError
-from bayescannon.marks import data_mark
 from bayescannon.model import Model
+from bayescannon.model.checks import data_mark
 from bayescannon.plots.ages import draw_age_axes
 from bayescannon.plots.labels import draw_corner
 from bayescannon.plots.spectra import draw_spectrum

@@ -1,5 +1,8 @@
 """Posteriors of the models of both evolutionary states, mixed by P(rc)."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -23,9 +26,45 @@ def classified(models: StateModels, spectra: Spectra) -> np.ndarray:
     return np.where(p < NEGLIGIBLE, 0.0, np.where(p > 1 - NEGLIGIBLE, 1.0, p))
 
 
-def likely_together(models: StateModels | None, spectra: Spectra) -> np.ndarray | None:
-    """Order stars so that a block's stars are of one state; None where no classifier can tell."""
-    return None if models is None else np.argsort(classified(models, spectra), kind="stable")
+def likely_together(models: StateModels, spectra: Spectra) -> np.ndarray:
+    """Order stars so that a block's stars are of one state, (star,)."""
+    return np.argsort(classified(models, spectra), kind="stable")
+
+
+def infer_states(
+    models: StateModels,
+    parts: Sequence[Any],
+    spectra: Spectra,
+    wanted: np.ndarray,
+    infer_one: Callable[[Any, np.ndarray], Block],
+    seed: int,
+) -> Block:
+    """Infer a block of stars by the model of each state that they can be in, and mix the draws.
+
+    Parameters
+    ----------
+    models : StateModels
+    parts : sequence
+        Of each state in the order of `STATES`: what `infer_one` takes.
+    spectra : Spectra
+        The block's.
+    wanted : (padded star,)
+        False for padding.
+    infer_one : callable
+        Takes a part and which stars can be in its state; gives their block, without the padding.
+    seed : int
+    """
+    n_star, p_rc = len(spectra), classified(models, spectra)
+    found: dict[int, Block] = {}
+    for state, part in enumerate(parts):
+        can_be = wanted.copy()
+        can_be[:n_star] = p_rc != 1 - state
+        if can_be.any():
+            found[state] = infer_one(part, can_be)
+    if len(found) == 1:
+        ((state, only),) = found.items()
+        return of_one_state(only, state == 1)
+    return mix(found[0], found[1], p_rc, spectra, seed)
 
 
 def mix(a: Block, b: Block, p: np.ndarray, spectra: Spectra, seed: int) -> Block:

@@ -75,7 +75,7 @@ def importance(
     """
     n, n_label = max(draws * PROPOSALS_PER_DRAW, MIN_PROPOSALS), frame.mean.shape[1]
     points = _in_single(n, n_label)
-    turn, shift = jax.vmap(_random_turn, (0, None))(keys, n_label)
+    turn, shift = jax.vmap(random_turn, (0, None))(keys, n_label)
     turned = frame.cholesky @ turn
     log_like = _log_like_around(summary, frame.mean, turned, points, degree)
 
@@ -117,8 +117,8 @@ def importance_of_modes(
         )
         weight = jax.nn.softmax(log_weight)
         modes = list(zip(weight, fit.mode_mean[place], fit.mode_cholesky[place], strict=True))
-        turn, shift = _random_turn(key, n_label)
-        white = turn @ jnp.asarray(_points(n, n_label))
+        turn, shift = random_turn(key, n_label)
+        white = turn @ jnp.asarray(student_points(n, n_label))
         level = jax.random.uniform(jax.random.fold_in(key, 1), (n,))
         component = jnp.sum(level[None] > jnp.cumsum(weight)[:-1, None], axis=0)
         scaled = jnp.zeros_like(white)
@@ -139,7 +139,7 @@ class _Points(NamedTuple):
 
 
 def _in_single(n: int, n_label: int) -> _Points:
-    points = _points(n, n_label)
+    points = student_points(n, n_label)
     return _Points(*(jnp.asarray(a.astype(np.float32)) for a in (points, _log_student(points))))
 
 
@@ -151,7 +151,7 @@ def _log_like_around(
     degree: int,
 ) -> Float[Array, "star draw"]:
     """Log likelihood at mean + frame @ points, minus that at mean."""
-    polynomial = jax.vmap(partial(_polynomial, degree=degree))(summary, mean, frame)
+    polynomial = jax.vmap(partial(likelihood_polynomial, degree=degree))(summary, mean, frame)
     return polynomial.astype(jnp.float32) @ feature_rows(points.white, 2 * degree)
 
 
@@ -183,7 +183,7 @@ def _log_student(white: Float[Array, "label draw"]) -> Float[Array, "draw"]:
 
 
 @cache
-def _points(n: int, n_label: int) -> Float[np.ndarray, "label n"]:
+def student_points(n: int, n_label: int) -> Float[np.ndarray, "label n"]:
     """Points whose distribution is Student's t: from the centre outwards, one in each n-th of it.
 
     In every direction their mean is 0 and their variance right, so that the error of one star is
@@ -198,7 +198,7 @@ def _points(n: int, n_label: int) -> Float[np.ndarray, "label n"]:
     return np.sqrt((radius**2).sum() / n_label) * np.linalg.solve(root, points)
 
 
-def _random_turn(key: jax.Array, n_label: int) -> tuple[Array, Array]:
+def random_turn(key: jax.Array, n_label: int) -> tuple[Array, Array]:
     """Draw a rotation from the uniform distribution, and a number between 0 and 1."""
     for_turn, for_shift = jax.random.split(key)
     normal = jax.random.normal(for_turn, (n_label, n_label))
@@ -208,7 +208,7 @@ def _random_turn(key: jax.Array, n_label: int) -> tuple[Array, Array]:
     return turn, jax.random.uniform(for_shift)
 
 
-def _polynomial(
+def likelihood_polynomial(
     summary: Summary, mean: Float[Array, "label"], frame: Float[Array, "label label"], degree: int
 ) -> Float[Array, "monomial"]:
     """Log likelihood as coefficients of all monomials in white coordinates, minus that at mean.

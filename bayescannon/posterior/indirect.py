@@ -19,7 +19,7 @@ from bayescannon.posterior.likelihood import STARS_AT_ONCE, FactorPosterior
 from bayescannon.posterior.methods import MIN_ESS_WEIGHTED
 from bayescannon.posterior.prior import EDGE, LabelDistribution, Prior
 from bayescannon.posterior.result import Block
-from bayescannon.training.relation import Relation
+from bayescannon.states import Relation
 from bayescannon.typing import Array
 
 STREAM = 11

@@ -1,7 +1,6 @@
 """`infer`: spectra in, posteriors out, in blocks of stars."""
 
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
@@ -13,22 +12,14 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from bayescannon.batches import in_threads
-from bayescannon.errors import DataWarning, UserError
+from bayescannon.errors import UserError
 from bayescannon.flags import Flag
 from bayescannon.keys import star_keys
-from bayescannon.marks import OBSERVED, SEMI_SYNTHETIC
 from bayescannon.model import Model
 from bayescannon.model.by_state import AnyModel, StateModels, parts_of, states_of
-from bayescannon.posterior.by_state import (
-    CLASSIFIED,
-    classified,
-    likely_together,
-    mix,
-    of_one_state,
-)
+from bayescannon.model.checks import kind_of_data
 from bayescannon.posterior.convolve import convolve
 from bayescannon.posterior.describe import describe
-from bayescannon.posterior.indirect import add_indirect
 from bayescannon.posterior.likelihood import (
     PixelModel,
     compress_with_factors,
@@ -121,12 +112,15 @@ def infer(
     models = parts_of(states or model)
     parts = [_Part.of(m, prior) for m in models]
     attrs = attributes(model, method, make_prior(models[0], prior)[1], seed)
-    attrs["data"] = kind_of_data(models[0], spectra)
+    attrs["data"] = kind_of_data(spectra, models[0].name, models[0].report)
+    order = None
     if states is not None:
+        from bayescannon.posterior.by_state import CLASSIFIED, likely_together
+
         attrs["states"] = CLASSIFIED
+        order = likely_together(states, spectra) if out is None else None
     block_of = partial(_infer_block, states, parts, method, draws, seed)
     if out is None:
-        order = likely_together(states, spectra)
         together = spectra if order is None else spectra[order]
         whole = np.arange(len(spectra)) if order is None else order
         block = _joined(_blocks(block_of, together, progress), whole)
@@ -177,20 +171,6 @@ def _joined(blocks: Iterator[Block], order: np.ndarray) -> Block:
 
 def _put_rows(rows: np.ndarray, whole: np.ndarray, part: np.ndarray) -> None:
     whole[rows] = part
-
-
-def kind_of_data(model: Model, spectra: Spectra) -> str:
-    """Say whether spectra are semi-synthetic; warn where a model of such is used on others."""
-    if spectra.semi_synthetic:
-        return SEMI_SYNTHETIC
-    if (model.report or {}).get("data") == SEMI_SYNTHETIC:
-        warnings.warn(
-            f"model {model.name!r} was trained on semi-synthetic spectra and is not for real ones: "
-            "train its recipe on real spectra",
-            DataWarning,
-            stacklevel=3,
-        )
-    return OBSERVED
 
 
 def _check_grid(model: AnyModel, spectra: Spectra) -> None:
@@ -265,18 +245,12 @@ def _infer_block(
     stars = _Stars(star_keys(seed, names), flux, ivar, np.arange(len(names)) < n_star)
     if states is None:
         return _crop(_infer_part(parts[0], stars, method, draws), n_star)
-    p_rc = classified(states, spectra)
-    found: dict[int, Block] = {}
-    for state, part in enumerate(parts):
-        can_be = stars.wanted.copy()
-        can_be[:n_star] = p_rc != 1 - state
-        if can_be.any():
-            block = _infer_part(part, stars._replace(wanted=can_be), method, draws)
-            found[state] = _crop(block, n_star)
-    if len(found) == 1:
-        ((state, only),) = found.items()
-        return of_one_state(only, state == 1)
-    return mix(found[0], found[1], p_rc, spectra, seed)
+    from bayescannon.posterior.by_state import infer_states
+
+    def infer_one(part: _Part, wanted: np.ndarray) -> Block:
+        return _crop(_infer_part(part, stars._replace(wanted=wanted), method, draws), n_star)
+
+    return infer_states(states, parts, spectra, stars.wanted, infer_one, seed)
 
 
 def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> Block:
@@ -297,6 +271,8 @@ def _infer_part(part: _Part, stars: _Stars, method: str, draws: int) -> Block:
     block = describe(model, summary, fit, sampled, log_prior, log_like, ivar)
     if part.model.relation is None:
         return block
+    from bayescannon.posterior.indirect import add_indirect
+
     return add_indirect(part.model, part.whole, block, keys, shown, factors)
 
 

@@ -165,7 +165,8 @@ def real_giants() -> Giants:
 
 
 @cache
-def _base_model() -> Model:
+def base_model() -> Model:
+    """Read the real four-label model that fluxes are made from (once)."""
     return Model.load(BASE_MODEL)
 
 
@@ -174,7 +175,7 @@ def simulate_spectra(
 ) -> Spectra:
     """Make spectra of given stars: labels (star, 4), residuals of [C/M] and [N/M], S/N."""
     scenario = scenario or Scenario()
-    model, windows = _base_model(), element_windows()
+    model, windows = base_model(), element_windows()
     cn = np.stack([windows["sensitivity_dr16_C"], windows["sensitivity_dr16_N"]])
     others = [w for name, w in windows.items() if len(name) <= 2 and name not in ("C", "N")]
     n_pixel = model.scatter.size

@@ -10,6 +10,7 @@ from bayescannon.columns import find, flag_bits, numbers
 from bayescannon.data import apokasc
 from bayescannon.errors import UserError
 from bayescannon.plain import bare, plain
+from bayescannon.recipe import BAD_ASPCAP, BAD_STAR
 from bayescannon.spectra.bits import AspcapFlag, StarFlag, bits
 from bayescannon.spectra.container import Spectra
 from bayescannon.spectra.survey import IDENTITY, NAMES, survey_columns
@@ -38,8 +39,6 @@ the first four are floors of the calibration. [C/M], [N/M]: at least this, else 
 OF_GIANTS = ("teff_spec", "logg_spec", "feh_spec", "afe_spec", "c_m", "n_m")
 """The same channels in the table of real giants that ships."""
 USED_ERRORS = ("c_m", "n_m")
-BAD_STAR = ("BAD_PIXELS", "VERY_BRIGHT_NEIGHBOR", "LOW_SNR", "BAD_RV_COMBINATION", "RV_FAIL")
-BAD_ASPCAP = ("STAR_BAD", "NO_ASPCAP_RESULT")
 TOLERANCE = 0.03
 """A zero point of [C/M] or [N/M] further off than this [dex] is warned of."""
 ENOUGH = 50

@@ -9,6 +9,7 @@ from enum import IntFlag
 import numpy as np
 
 from bayescannon.errors import UserError
+from bayescannon.recipe import BAD_BITS
 
 
 def _mask(name: str, bits: dict[int, str]) -> type[IntFlag]:
@@ -91,5 +92,5 @@ def names(kind: type[IntFlag], value: int) -> list[str]:
     return [known.get(1 << bit, f"BIT_{bit}") for bit in set_bits]
 
 
-BAD_PIXEL = bits(PixelBit, [*list(PixelBit.__members__)[:8], "SIG_SKYLINE"])
-"""Unusable pixels: broken ones, and strong sky lines, whose quoted errors are not right."""
+BAD_PIXEL = bits(PixelBit, BAD_BITS)
+"""Unusable pixels where no recipe says otherwise."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,9 @@ UNIT = "flux_unit"
 
 class Spectra:
     """Flux and inverse variance of stars on one common axis.
+
+    A flux or ivar that is masked or not finite, or an ivar below zero, reads as not measured.
+    A store that was opened stays on disk: slices are lazy, `flux` and `ivar` load.
 
     Parameters
     ----------
@@ -48,16 +50,11 @@ class Spectra:
     ------
     UserError
         If shapes do not fit, a `star_id` repeats, or the axis is missing or not increasing.
-
-    Notes
-    -----
-    A flux or ivar that is masked or not finite, or an ivar below zero, reads as not measured.
-    A store that was opened stays on disk: slices are lazy, `flux` and `ivar` load.
     """
 
     def __init__(self, wavelength, flux, ivar, star_id, *, channel=None, columns=None):
         star_id = as_ids(star_id)
-        masks = [a.mask for a in (flux, ivar) if isinstance(a, np.ma.MaskedArray)]
+        masked = np.ma.getmask(flux) | np.ma.getmask(ivar)
         flux, ivar = np.atleast_2d(np.asarray(flux)), np.atleast_2d(np.asarray(ivar))
         axis = _axis_of(wavelength, channel)
         expected = (len(star_id), axis.size)
@@ -65,8 +62,7 @@ class Spectra:
             if array.shape != expected:
                 asked = f"star_id and the axis ask for {expected}"
                 raise UserError(f"{name} has shape {array.shape}, but {asked}")
-        for mask in masks:
-            ivar = np.where(mask, 0, ivar)
+        ivar = np.where(masked, 0, ivar) if np.any(masked) else ivar
         check_unique(star_id)
         self.data = xr.Dataset(
             {"flux": (("star", "pixel"), flux), "ivar": (("star", "pixel"), ivar)},
@@ -82,12 +78,7 @@ class Spectra:
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> Spectra:
-        """Open a store without reading its fluxes.
-
-        Parameters
-        ----------
-        path : path
-            A folder that `save` or `bayescannon ingest` wrote.
+        """Open a store that `save` or `bayescannon ingest` wrote; its fluxes are not read yet.
 
         Raises
         ------
@@ -96,10 +87,13 @@ class Spectra:
         """
         from bayescannon.spectra.dataset import open_dataset
 
-        return cls._of(open_dataset(Path(path)))
+        return cls._of(open_dataset(path))
 
     def save(self, path: str | os.PathLike, overwrite: bool = False) -> None:
         """Write a Zarr store, float32, chunked by star.
+
+        Fluxes that single precision cannot hold with their ivar, such as those in erg/s/cm2/A,
+        are stored in another unit, a power of two that `open` puts back.
 
         Parameters
         ----------
@@ -113,23 +107,10 @@ class Spectra:
         UserError
             If something else is there, nothing may be written there, or the values of a star
             span more than single precision holds.
-
-        Notes
-        -----
-        Fluxes that single precision cannot hold with their ivar, such as those in erg/s/cm2/A,
-        are stored in another unit, a power of two that `open` puts back.
         """
-        from bayescannon.spectra.dataset import save_dataset, unit_for_single
+        from bayescannon.spectra.dataset import in_single, save_dataset
 
-        with np.errstate(over="ignore"):  # what was not measured may be any number
-            single = self.data.astype("float32")
-        flux, ivar = self.arrays()
-        unit = unit_for_single(flux, ivar, self.star_id)
-        if unit != 1 or UNIT in self.data.attrs:
-            stored = {"flux": flux / unit, "ivar": ivar * unit**2}
-            columns = {name: (("star", "pixel"), np.float32(v)) for name, v in stored.items()}
-            single = self.data.assign(columns).assign_attrs({UNIT: unit})
-        save_dataset(single.drop_encoding(), path, overwrite)
+        save_dataset(in_single(self.data, *self.arrays(), UNIT), path, overwrite)
 
     def __len__(self) -> int:
         return self.data.sizes["star"]
@@ -197,10 +178,8 @@ class Spectra:
             ivar = self.data.ivar.values.astype(dtype)
         except (OSError, RuntimeError, ValueError) as error:  # a damaged chunk, says its codec
             first, last = self.star_id[[0, -1]]
-            raise UserError(
-                f"the spectra of stars {first} to {last} cannot be read ({reason(error)}): "
-                "restore the store"
-            ) from error
+            lost = f"the spectra of stars {first} to {last} cannot be read ({reason(error)})"
+            raise UserError(f"{lost}: restore the store") from error
         bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0) & (ivar >= max_error**-2.0))
         flux[bad] = 0.0
         ivar[bad] = 0.0

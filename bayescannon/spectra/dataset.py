@@ -17,7 +17,7 @@ STARS_PER_CHUNK = 512
 SINGLE = np.finfo(np.float32)
 
 
-def open_dataset(path: Path) -> xr.Dataset:
+def open_dataset(path: str | os.PathLike) -> xr.Dataset:
     """Open a spectra store without reading its fluxes.
 
     Raises
@@ -25,6 +25,7 @@ def open_dataset(path: Path) -> xr.Dataset:
     UserError
         If there is no such store, chunks of it are lost, or it holds something else.
     """
+    path = Path(path)
     if not path.is_dir():
         raise UserError(f"{path}: no such spectra store; make one with `bayescannon ingest`")
     try:
@@ -95,6 +96,27 @@ def _outside(flux: np.ndarray, ivar: np.ndarray) -> np.ndarray:
     """Which stars have a measured value that float32 cannot hold, bool (star,)."""
     out = (ivar > SINGLE.max) | ((ivar > 0) & (ivar < SINGLE.tiny)) | (np.abs(flux) > SINGLE.max)
     return out.any(axis=1)
+
+
+def in_single(data: xr.Dataset, flux: np.ndarray, ivar: np.ndarray, unit_name: str) -> xr.Dataset:
+    """Give the data of `Spectra` in float32, in another unit where that cannot hold them.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+    flux, ivar : (star, pixel)
+        As `Spectra.arrays` gives them.
+    unit_name : str
+        Attribute that holds the unit.
+    """
+    with np.errstate(over="ignore"):  # what was not measured may be any number
+        single = data.astype("float32")
+    unit = unit_for_single(flux, ivar, bare(data.star_id.values))
+    if unit != 1 or unit_name in data.attrs:
+        stored = {"flux": flux / unit, "ivar": ivar * unit**2}
+        columns = {name: (("star", "pixel"), np.float32(v)) for name, v in stored.items()}
+        single = data.assign(columns).assign_attrs({unit_name: unit})
+    return single.drop_encoding()
 
 
 def save_dataset(data: xr.Dataset, path: str | os.PathLike, overwrite: bool) -> None:

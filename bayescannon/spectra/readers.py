@@ -4,7 +4,6 @@ import gzip
 import io
 import math
 import os
-import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from xxhash import xxh3_128_hexdigest
 from bayescannon.errors import UserError, ignored
 from bayescannon.spectra.bits import BAD_PIXEL
 from bayescannon.spectra.grid import apogee_wavelength, index_of_log10
+from bayescannon.spectra.headers import BLOCK, CARD, END, about_star, name_of, number, read_primary
 from bayescannon.spectra.mwm import Row, is_mwm, read_mwm
 from bayescannon.spectra.resample import resample_flux
 
@@ -25,28 +25,10 @@ FLUX, ERROR, MASK = 1, 2, 3
 DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 """Of a FITS image, by BITPIX."""
 
-_2MASS = re.compile(r"[0-9A-Za-z]{2}\d{8}[+-]\d{7}")
 _GZIP = b"\x1f\x8b"
 
-CARD, BLOCK = 80, 2880
-END = b"END".ljust(CARD)
-NONE = 9000.0
-"""A number as large stands for "none"."""
 COMBINED = 2
 """Rows of combined spectra at the beginning of an apStar file with several visits."""
-VISIT_SNR = b"SNRVIS"
-ABOUT = {
-    "ra": ("RA",),
-    "dec": ("DEC",),
-    "field": ("FIELD",),
-    "telescope": ("TELESCOP",),
-    "rv": ("VHELIO", "VRAD"),
-}
-"""What a header says of its star, by our names, and its keywords in the releases."""
-WORDS = ("field", "telescope")
-WANTED = {b"NAXIS", b"OBJID", b"OBJ", b"SNR", b"STARFLAG"}
-WANTED |= {key.encode() for keys in ABOUT.values() for key in keys}
-WANTED = {key.ljust(8) for key in WANTED}
 
 
 class RawSpectrum(NamedTuple):
@@ -115,7 +97,7 @@ def _read(
         while plain.startswith(_GZIP):  # some mirrors compress what is compressed
             plain = gzip.decompress(plain)
         with ignored(module="astropy"):  # the survey's own headers break the standard's letter
-            head, stop = _primary(plain)
+            head, stop = read_primary(plain)
             if is_mwm(plain[stop : stop + CARD]):
                 rows_of_mwm = read_mwm(plain, wanted(COMBINED + 1) != [0])
                 checksum = xxh3_128_hexdigest(stored)
@@ -130,12 +112,12 @@ def _read(
     except Exception as error:  # a parser that meets damaged bytes may raise anything
         reason = f"{error}".splitlines()[0] if f"{error}" else type(error).__name__
         raise UserError(f"{path}: damaged or not a FITS file ({reason})") from error
-    name, flags = _star_id(path, head), int(_number(head.get("STARFLAG"), 0))
+    name, flags = name_of(path, head), int(number(head.get("STARFLAG"), 0))
     checksum = xxh3_128_hexdigest(stored)
     keys = ["SNR" if row < COMBINED else f"SNRVIS{row - COMBINED + 1}" for row in rows]
-    snr = [_number(head.get(key), math.nan) for key in keys]
+    snr = [number(head.get(key), math.nan) for key in keys]
     return [
-        RawSpectrum(name, *star, ratio, flags, checksum, _about(head))
+        RawSpectrum(name, *star, ratio, flags, checksum, about_star(head))
         for star, ratio in zip(stars, snr, strict=True)
     ]
 
@@ -288,48 +270,3 @@ def _on_grid(header: Mapping[str, Any] | fits.Header, flux, ivar, resample: bool
 def _index(start: float, step: float, first: float, size: int) -> np.ndarray:
     # the axis is log10 of the wavelength: no logarithm has to be taken to find the grid's pixels
     return index_of_log10(start + step * (np.arange(size) + 1 - first))
-
-
-def _primary(plain: bytes) -> tuple[dict, int]:
-    """Read a few cards of the primary header, and say where the first extension begins.
-
-    The survey's primary header has no data and more than a hundred cards, which took astropy as
-    long as all the rest of the file.
-    """
-    found = {}
-    for start in range(0, len(plain), CARD):
-        card = plain[start : start + CARD]
-        if card[:8] in WANTED or card.startswith(VISIT_SNR):
-            parsed = fits.Card.fromstring(card)
-            found[parsed.keyword] = parsed.value
-        elif card == END:
-            stop = -(-(start + CARD) // BLOCK) * BLOCK
-            return found, stop if found.get("NAXIS") == 0 else len(plain)
-    return found, len(plain)
-
-
-def _number(value, default: float) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number and math.isfinite(value) else default
-
-
-def _about(head: dict) -> dict[str, str | float]:
-    """What the header says of its star; the survey writes -9999 where it does not know."""
-    found: dict[str, str | float] = {"sdss_id": -1, "gaia_id": -1}
-    for name, keys in ABOUT.items():
-        value = next((head[key] for key in keys if key in head), None)
-        if name in WORDS:
-            found[name] = value.strip() if isinstance(value, str) else ""
-        else:
-            number = _number(value, math.nan)
-            found[name] = number if abs(number) < NONE else math.nan
-    return found
-
-
-def _star_id(path: Path, head: dict) -> str:
-    for key in ("OBJID", "OBJ"):
-        name = head.get(key)
-        if isinstance(name, str) and name.strip():
-            return name.strip()
-    found = _2MASS.search(path.name)
-    return found.group() if found else path.name.split(".")[0]

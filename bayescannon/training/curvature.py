@@ -21,7 +21,7 @@ VARIANCES = np.geomspace(1e-6, 10.0, 71)
 
 
 def find_curvature(
-    residuals: Residuals, budget: ErrorBudget, variance: StarLabels, degree: int, direct: np.ndarray
+    residuals: Residuals, budget: ErrorBudget, variance: StarLabels, degree: int
 ) -> Curvature | None:
     """Look for curvature in stars that training has not seen, or was left out of.
 
@@ -32,8 +32,8 @@ def find_curvature(
         Weighs the stars: those far out in its tails count less.
     variance : (star, label)
         Stated variances of the catalogue's labels.
-    degree, direct
-        As for `fit_curvature`.
+    degree : int
+        Of the model's features.
 
     Returns
     -------
@@ -41,10 +41,10 @@ def find_curvature(
     """
     spread = np.einsum("nii->ni", budget.total(residuals, variance))
     if np.isfinite(budget.degrees):
-        away = np.nansum(residuals.missed[:, direct] ** 2 / spread[:, direct], axis=1)
-        more = (budget.degrees + away) / (budget.degrees + len(direct))
+        away = np.nansum(residuals.missed**2 / spread, axis=1)
+        more = (budget.degrees + away) / (budget.degrees + spread.shape[1])
         spread = spread * np.maximum(more, 1.0)[:, None]
-    return fit_curvature(residuals.shown, residuals.missed, spread, degree, direct)
+    return fit_curvature(residuals.shown, residuals.missed, spread, degree)
 
 
 def fit_curvature(
@@ -52,7 +52,6 @@ def fit_curvature(
     missed: StarLabels,
     variance: StarLabels,
     degree: int,
-    direct: np.ndarray,
 ) -> Curvature | None:
     """Regress what a catalogue has more than spectra show on terms of the next degree.
 
@@ -66,8 +65,6 @@ def fit_curvature(
         Of `missed`: errors of catalogue, model and spectrum together.
     degree : int
         Of the model's features.
-    direct : (direct,)
-        Labels that spectra show themselves; others neither bend nor are corrected.
 
     Returns
     -------
@@ -76,21 +73,17 @@ def fit_curvature(
     """
     n_label = labels.shape[1]
     factors = monomials(n_label, degree + 1) - 1
-    factors = factors[np.isin(factors, direct).all(axis=1)]
+    factors = factors[(factors >= 0).all(axis=1)]
     if len(labels) < STARS_PER_TERM * len(factors):
         return None
-    low, high = np.full(n_label, -np.inf), np.full(n_label, np.inf)
-    low[direct], high[direct] = labels[:, direct].min(axis=0), labels[:, direct].max(axis=0)
+    low, high = labels.min(axis=0), labels.max(axis=0)
     v, raw = np.asarray(features(jnp.asarray(labels), degree)), np.prod(labels[:, factors], axis=-1)
-    without = np.setdiff1d(np.arange(n_label), direct)
-    own = ~np.isin(monomials(n_label, degree) - 1, without).any(axis=1)
-    projection = np.zeros((v.shape[1], len(factors)))
-    projection[own] = np.linalg.lstsq(v[:, own], raw, rcond=None)[0]
+    projection = np.linalg.lstsq(v, raw, rcond=None)[0]
     terms = raw - v @ projection
     size = np.sqrt(np.mean(terms**2, axis=0)) + 1e-12
     mean, gain = np.zeros((len(factors), n_label)), np.zeros(n_label)
     covariance = np.zeros((n_label, len(factors), len(factors)))
-    for i in direct:
+    for i in range(n_label):
         known = np.isfinite(missed[:, i])
         weight = 1.0 / np.sqrt(variance[known, i])
         found = _by_evidence(weight[:, None] * terms[known] / size, weight * missed[known, i])

@@ -29,20 +29,20 @@ EDGE = 0.1
 
 
 class LabelPrior(NamedTuple):
-    """What is believed of direct labels before the spectrum: the population, and soft bounds."""
+    """What is believed of labels before the spectrum: the population, and soft bounds."""
 
     believed: Scalar
     """1 where the population counts, 0 where the spectrum shall speak alone."""
-    low: Float[Array, "direct"]
-    high: Float[Array, "direct"]
+    low: Float[Array, "label"]
+    high: Float[Array, "label"]
 
     @classmethod
-    def population(cls, n_direct: int) -> "LabelPrior":
+    def population(cls, n_label: int) -> "LabelPrior":
         """The population without bounds."""
-        return cls(jnp.ones(()), jnp.full(n_direct, -jnp.inf), jnp.full(n_direct, jnp.inf))
+        return cls(jnp.ones(()), jnp.full(n_label, -jnp.inf), jnp.full(n_label, jnp.inf))
 
     @classmethod
-    def flat(cls, observed: Float[Array, "star direct"]) -> "LabelPrior":
+    def flat(cls, observed: StarLabels) -> "LabelPrior":
         """The range of catalogue labels, NaN where not known."""
         bounds = (np.nanmin(observed, axis=0), np.nanmax(observed, axis=0))
         return cls(jnp.zeros(()), *map(jnp.asarray, bounds))
@@ -59,12 +59,10 @@ class PosteriorPoints(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Posterior expectations of u, of w (features with a carried label), and of the labels."""
+    """Posterior expectations of u, and of the labels."""
 
     u: Float[Array, "star latent"]
     uu: Float[Array, "star latent latent"]
-    uw: Float[Array, "star latent through"]
-    ww: Float[Array, "star through through"]
     labels: StarLabels
     covariance: Float[Array, "star label label"]
 
@@ -96,14 +94,13 @@ def infer_stars(
     -------
     PosteriorPoints
     """
-    one = partial(_one_star, layout, parameters.gamma, parameters.population, prior)
+    one = partial(_one_star, layout, parameters.population, prior)
     stars = (*sums, observed, precision, start)
     return map_stars(lambda star: one(*star), stars, STARS_AT_ONCE)
 
 
 def _one_star(
     layout: Layout,
-    gamma: Array,
     population: Population,
     prior: LabelPrior,
     gram: Array,
@@ -113,14 +110,12 @@ def _one_star(
     precision: Array,
     start: Array,
 ) -> PosteriorPoints:
-    k = layout.n_spectral
-    expansion = layout.expansion(gamma)
-    half = gram @ expansion
+    k = layout.n_feature
     inner = jnp.linalg.cholesky(jnp.eye(layout.n_factor) + gram[k:, k:])
-    solved = cho_solve((inner, True), half[k:])
+    solved = cho_solve((inner, True), gram[k:, :k])
     solved_right = cho_solve((inner, True), right[k:])
-    a = expansion.T @ half - half[k:].T @ solved
-    b = right @ expansion - half[k:].T @ solved_right
+    a = gram[:k, :k] - gram[k:, :k].T @ solved
+    b = right[:k] - gram[k:, :k].T @ solved_right
     c = constant - right[k:] @ solved_right + 2 * jnp.sum(jnp.log(jnp.diagonal(inner)))
 
     def minus_log(scaled):
@@ -128,9 +123,8 @@ def _one_star(
         spectrum = v @ a @ v - 2 * (v @ b) + c
         off = scaled - observed
         out = 0.5 * (spectrum + off @ precision @ off)
-        out += _minus_log_population(layout, population, prior.believed, scaled, v)
-        x = scaled[layout.direct]
-        outside = jnp.maximum(prior.low - x, 0.0) + jnp.maximum(x - prior.high, 0.0)
+        out += _minus_log_population(population, prior.believed, scaled)
+        outside = jnp.maximum(prior.low - scaled, 0.0) + jnp.maximum(scaled - prior.high, 0.0)
         bounded = jnp.isfinite(prior.low)
         width = jnp.where(bounded, EDGE * (prior.high - prior.low), 1.0)
         return out + 0.5 * jnp.sum((outside / width) ** 2)
@@ -138,15 +132,10 @@ def _one_star(
     def curvature(scaled):
         """Convex part of the Hessian: without the bend of v(l), which can point uphill."""
         slope = jax.jacfwd(lambda at: features(at, layout.degree))(scaled)
-        x = scaled[layout.direct]
-        beyond = (x < prior.low) | (x > prior.high)
+        beyond = (scaled < prior.low) | (scaled > prior.high)
         stiff = jnp.where(beyond, (EDGE * (prior.high - prior.low)) ** -2.0, 0.0)
-        bent = jax.hessian(
-            lambda at: _minus_log_population(
-                layout, population, prior.believed, at, features(at, layout.degree)
-            )
-        )(scaled)
-        return slope.T @ a @ slope + precision + bent + _on(layout, jnp.diag(stiff))
+        known = prior.believed * jnp.linalg.inv(population.covariance)
+        return slope.T @ a @ slope + precision + known + jnp.diag(stiff)
 
     mode, root = _maximum(minus_log, curvature, start)
     white = jnp.asarray(_points(layout.n_label))
@@ -155,7 +144,7 @@ def _one_star(
     total = logsumexp(log_weight)
     log_volume = jnp.sum(jnp.log(jnp.diagonal(root))) + 0.5 * layout.n_label * jnp.log(2 * jnp.pi)
     v = features(labels, layout.degree)
-    factors = v @ expansion[k:].T + (solved_right[:, None] - solved @ v.T).T
+    factors = (solved_right[:, None] - solved @ v.T).T
     return PosteriorPoints(
         labels=labels,
         weight=jnp.exp(log_weight - total),
@@ -165,23 +154,12 @@ def _one_star(
     )
 
 
-def _minus_log_population(
-    layout: Layout, population: Population, believed: Scalar, scaled: Array, v: Array
-) -> Array:
+def _minus_log_population(population: Population, believed: Scalar, scaled: Array) -> Array:
     factor = jnp.linalg.cholesky(population.covariance)
-    away = scaled[layout.direct] - population.mean
+    away = scaled - population.mean
     white = lax.linalg.triangular_solve(factor, away[:, None], left_side=True, lower=True)
     out = believed * (0.5 * jnp.sum(white**2) + jnp.sum(jnp.log(jnp.diagonal(factor))))
-    carried = np.asarray(layout.carried, int)
-    missed = scaled[carried] - population.slope @ v[layout.spectral]
-    out += 0.5 * jnp.sum(missed**2 / population.variance + jnp.log(population.variance))
-    return out + 0.5 * layout.n_label * jnp.log(2 * jnp.pi)
-
-
-def _on(layout: Layout, of_direct: Array) -> jax.Array:
-    """A matrix over the direct labels as one over all."""
-    direct = layout.direct
-    return jnp.zeros((layout.n_label,) * 2).at[np.ix_(direct, direct)].set(of_direct)
+    return out + 0.5 * len(scaled) * jnp.log(2 * jnp.pi)
 
 
 def _maximum(minus_log, curvature_of, start: Array) -> tuple[Array, Array]:
@@ -228,17 +206,14 @@ def moments(layout: Layout, points: PosteriorPoints, shift: StarLabels) -> Momen
         points, shift = star
         labels = points.labels + shift[None]
         v = features(labels, layout.degree)
-        u = jnp.concatenate([v[:, layout.spectral], points.factors], axis=1)
-        w = v[:, layout.through]
+        u = jnp.concatenate([v, points.factors], axis=1)
         weighted = points.weight[:, None] * u
         mean = points.weight @ labels
         away = labels - mean[None]
-        k = layout.n_spectral
+        k = layout.n_feature
         return Moments(
             u=points.weight @ u,
             uu=jnp.asarray(weighted.T @ u).at[k:, k:].add(points.factor_covariance),
-            uw=weighted.T @ w,
-            ww=(points.weight[:, None] * w).T @ w,
             labels=mean,
             covariance=(points.weight[:, None] * away).T @ away,
         )

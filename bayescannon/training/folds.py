@@ -27,8 +27,6 @@ MOST_ROUNDS = 6
 """Rounds in a fold; where one needs more, the whole set is not trained longer either."""
 MOST_NUMBERS = 2.5e6
 """Stars times pixels: of larger training sets every so many-th pixel is used in the folds."""
-NOTHING = 0.8
-"""A carried label that keeps this share of its variance at given other labels is not seen."""
 SURE = 2.0
 """A shorter training, or a plainer one, is taken instead of one that converged where it is better
 by so many standard errors."""
@@ -45,7 +43,6 @@ class Candidate(NamedTuple):
     `log_density` (star,) is that of the catalogue labels.
     """
 
-    carried: tuple[int, ...]
     rounds: int | None
     residuals: Residuals
     log_density: np.ndarray
@@ -59,7 +56,6 @@ class Choice(NamedTuple):
     """
 
     plain: bool
-    carried: tuple[int, ...]
     rounds: int | None
     budget: ErrorBudget
     curvature: Curvature | None
@@ -70,7 +66,6 @@ class Setting(NamedTuple):
     """What training is told, beside the stars."""
 
     degree: int = 2
-    carried: tuple[int, ...] = ()
     most_factors: int = 20
     prior_ln_scale: float = 0.15
 
@@ -98,36 +93,21 @@ def choose(
     stars = (flux[:, ::step], ivar[:, ::step], observed, variance)
     fold = assign(observed, FOLDS)
     held = [fold == k for k in range(min(FOLDS, -(-ENOUGH * FOLDS // len(fold))))]
-    candidates = [_plain_candidate(stars, held, setting)]
-    problem = pose(*stars, setting.degree, setting.carried, setting.most_factors)
-    joint, spread = _joint_candidates(problem, held, setting)
-    candidates += joint
-    if _says_nothing(joint[-1], spread):
-        # no factor carries the label: it may act on every pixel itself
-        problem = pose(*stars, setting.degree, (), setting.most_factors)
-        candidates += _joint_candidates(problem, held, setting)[0]
+    problem = pose(*stars, setting.degree, setting.most_factors)
+    joint = _joint_candidates(problem, held, setting)
+    candidates = [_plain_candidate(stars, held, setting), *joint]
     best = _best(candidates)
-    scores = {}
+    scores = {"plain": [], "joint": []}
     for c in candidates:
-        way = "plain" if c.plain else "joint" if c.carried or not setting.carried else "direct"
-        scores.setdefault(way, []).append(float(np.mean(c.log_density)))
+        scores["plain" if c.plain else "joint"].append(float(np.mean(c.log_density)))
     judged = variance[np.any(held, axis=0)]
-    budget = _budget(best.residuals, judged, setting)
-    direct = np.setdiff1d(np.arange(observed.shape[1]), best.carried)
-    curvature = find_curvature(best.residuals, budget, judged, setting.degree, direct)
+    budget = fit_budget(best.residuals, judged, setting.prior_ln_scale)
+    curvature = find_curvature(best.residuals, budget, judged, setting.degree)
     if curvature is not None:
         bend, _ = curvature.bend(best.residuals.shown, setting.degree)
         straight = best.residuals._replace(missed=best.residuals.missed - np.asarray(bend))
-        budget = _budget(straight, judged, setting)
-    return Choice(best.plain, best.carried, best.rounds, budget, curvature, scores)
-
-
-def _says_nothing(candidate: Candidate, spread: np.ndarray) -> bool:
-    """Whether spectra leave a carried label as uncertain as other labels alone do."""
-    own = np.median(np.asarray(candidate.residuals.own), axis=0)
-    return any(
-        own[i, i] > NOTHING * before for i, before in zip(candidate.carried, spread, strict=True)
-    )
+        budget = fit_budget(straight, judged, setting.prior_ln_scale)
+    return Choice(best.plain, best.rounds, budget, curvature, scores)
 
 
 def assign(observed: StarLabels, folds: int) -> Int[np.ndarray, "star"]:
@@ -149,10 +129,7 @@ def _held_out(parts: Sequence[Residuals], held: Held) -> Residuals:
     return Residuals(*map(together, Residuals._fields))
 
 
-def _joint_candidates(
-    problem: Problem, held: Held, setting: Setting
-) -> tuple[list[Candidate], np.ndarray]:
-    """Every round, and the variance (carried,) of carried labels where nothing is known of them."""
+def _joint_candidates(problem: Problem, held: Held, setting: Setting) -> list[Candidate]:
     tracks, n_factor, last = [], None, []
     for out in held:
         layout, snapshots = iterate(problem, ~out, n_factor, SETTLED)
@@ -168,12 +145,11 @@ def _joint_candidates(
         residuals = _held_out([track[min(i, len(track) - 1)] for track in tracks], held)
         rounds = i if i < longest - 1 else end
         candidates.append(_judged(problem, held, setting, residuals, rounds))
-    spread = np.mean([np.asarray(s.parameters.population.variance) for s in last], axis=0)
-    return candidates, spread
+    return candidates
 
 
 def _plain_candidate(stars, held: Held, setting: Setting) -> Candidate:
-    problem = pose(*stars, setting.degree, (), 0)
+    problem = pose(*stars, setting.degree, 0)
     parts = []
     for out in held:
         layout, shot = plain(problem, ~out)
@@ -183,35 +159,12 @@ def _plain_candidate(stars, held: Held, setting: Setting) -> Candidate:
 
 def _judged(problem: Problem, held: Held, setting: Setting, residuals, rounds) -> Candidate:
     density = _density(residuals, problem.variance[np.any(held, axis=0)], setting)
-    return Candidate(problem.layout.carried, rounds, residuals, density)
+    return Candidate(rounds, residuals, density)
 
 
 def _density(residuals: Residuals, variance, setting: Setting) -> np.ndarray:
-    """ln density of held-out catalogue labels, (star,), each under its own best error budget."""
-    total = np.zeros(len(variance))
-    for labels, tails in _blocks(variance.shape[1], setting.carried):
-        known = (residuals.of(labels), variance[:, labels], setting.prior_ln_scale)
-        total += fit_budget(*known, tails[:1], (0.0,)).log_density
-    return total
-
-
-def _budget(residuals: Residuals, variance, setting: Setting) -> ErrorBudget:
-    """The budget of the direct labels, with the scale of carried ones beside it."""
-    n_label = variance.shape[1]
-    covariance, scale = np.zeros((n_label, n_label)), np.ones(n_label)
-    found = []
-    for labels, tails in _blocks(n_label, setting.carried):
-        known = (residuals.of(labels), variance[:, labels], setting.prior_ln_scale)
-        budget = fit_budget(*known, tails)
-        covariance[np.ix_(labels, labels)], scale[labels] = budget.covariance, budget.scale
-        found.append(budget)
-    return found[0]._replace(covariance=covariance, scale=scale)
-
-
-def _blocks(n_label: int, carried: tuple[int, ...]):
-    """Direct labels, whose model may err; carried ones, whose relation has its own scatter."""
-    direct = [i for i in range(n_label) if i not in carried]
-    return [(direct, TAILS), *[([i], ()) for i in carried]]
+    """ln density of held-out catalogue labels, (star,), under their own best error budget."""
+    return fit_budget(residuals, variance, setting.prior_ln_scale, TAILS[:1], (0.0,)).log_density
 
 
 def _best(candidates: list[Candidate]) -> Candidate:

@@ -22,7 +22,7 @@ RIDGE = 1e-10
 def recalibrate(
     layout: Layout, m: Moments, observed: StarLabels, precision: StarLabels
 ) -> StarLabels:
-    """Put the direct labels on the catalogue's scale.
+    """Put the labels on the catalogue's scale.
 
     Weighted least squares of (catalogue - inferred) on E[u]: at the solution no feature and no
     factor predicts what is left.
@@ -37,10 +37,10 @@ def recalibrate(
     Returns
     -------
     (star, label)
-        What to add to the inferred labels; 0 for carried ones.
+        What to add to the inferred labels.
     """
     shift = jnp.zeros(m.labels.shape)
-    for label in layout.direct:
+    for label in range(layout.n_label):
         weight = precision[:, label]
         missed = jnp.where(weight > 0, observed[:, label] - m.labels[:, label], 0.0)
         normal = (weight[:, None] * m.u).T @ m.u
@@ -49,10 +49,8 @@ def recalibrate(
     return shift
 
 
-def standardise(
-    layout: Layout, m: Moments, use: Stars
-) -> tuple[Float[Array, "latent latent"], Float[Array, "factor through"]]:
-    """Make the factors what they are meant to be: z = Gamma w + N(0, 1), nothing of v in them.
+def standardise(layout: Layout, m: Moments, use: Stars) -> Float[Array, "latent latent"]:
+    """Make the factors what they are meant to be: white, nothing of the labels in them.
 
     Parameters
     ----------
@@ -62,22 +60,16 @@ def standardise(
 
     Returns
     -------
-    change : (latent, latent)
-        New u = change @ u: what direct labels explain of z is taken out, the rest whitened.
-    gamma : (factor, through)
+    (latent, latent)
+        New u = this @ u: what labels explain of the factors is taken out, the rest whitened.
     """
-    k = layout.n_spectral
+    k = layout.n_feature
     uu = jnp.einsum("n,nij->ij", use, m.uu)
-    uw = jnp.einsum("n,nij->ij", use, m.uw)
-    ww = jnp.einsum("n,nij->ij", use, m.ww)
-    normal = jnp.block([[uu[:k, :k], uw[:k]], [uw[:k].T, ww]])
-    across = jnp.concatenate([uu[k:, :k], uw[k:]], axis=1)
-    slope = _solve(normal, across.T).T
-    left = (uu[k:, k:] - slope @ across.T) / jnp.sum(use)
+    slope = _solve(uu[:k, :k], uu[:k, k:]).T
+    left = (uu[k:, k:] - slope @ uu[:k, k:]) / jnp.sum(use)
     values, axes = jnp.linalg.eigh(0.5 * (left + left.T))
     white = (axes / jnp.sqrt(jnp.maximum(values, 1e-6))[None]) @ axes.T
-    change = jnp.eye(layout.n_latent).at[k:, k:].set(white).at[k:, :k].set(-white @ slope[:, :k])
-    return change, white @ slope[:, k:]
+    return jnp.eye(layout.n_latent).at[k:, k:].set(white).at[k:, :k].set(-white @ slope)
 
 
 def change_variables(m: Moments, change: Float[Array, "latent latent"]) -> Moments:
@@ -85,14 +77,13 @@ def change_variables(m: Moments, change: Float[Array, "latent latent"]) -> Momen
     return m._replace(
         u=m.u @ change.T,
         uu=jnp.einsum("ij,njk,lk->nil", change, m.uu, change),
-        uw=jnp.einsum("ij,njk->nik", change, m.uw),
     )
 
 
 def factor_information(
     layout: Layout, loadings: Float[Array, "pixel latent"], weight: Pixels
 ) -> tuple[Float[np.ndarray, "factor"], Float[np.ndarray, "factor factor"]]:
-    """How well a mean spectrum measures each direction of z while the direct labels are free.
+    """How well a mean spectrum measures each direction of the factors while labels are free.
 
     A factor that looks like a change of a label tells nothing of itself: likelihood does not
     decide how much of that label's error is the factor's, and EM lets it grow. Such a direction
@@ -112,7 +103,7 @@ def factor_information(
         Columns are the directions.
     """
     gram = np.asarray((weight[:, None] * loadings).T @ loadings)
-    x, z = layout.linear, np.arange(layout.n_spectral, layout.n_latent)
+    x, z = layout.linear, np.arange(layout.n_feature, layout.n_latent)
     across = gram[np.ix_(x, z)]
     seen = gram[np.ix_(z, z)] - across.T @ np.linalg.solve(gram[np.ix_(x, x)], across)
     values, axes = np.linalg.eigh(seen)

@@ -33,8 +33,6 @@ from bayescannon.training.loadings import fit_loadings, learn_prior
 from bayescannon.training.result import Round, Snapshot, TrainingResult, assemble
 from bayescannon.training.stars import (
     Data,
-    carried_error_scale,
-    carried_precision,
     catalogue_precision,
     few_stars,
     infer_all,
@@ -72,7 +70,6 @@ def pose(
     observed: StarLabels,
     variance: StarLabels,
     degree: int,
-    carried: tuple[int, ...] = (),
     most_factors: int = 20,
 ) -> Problem:
     """Make stars ready for training.
@@ -85,8 +82,6 @@ def pose(
         Scaled catalogue labels, NaN where missing, and the stated variance of their errors.
     degree : int
         Degree of the features.
-    carried : tuple of int
-        Labels that speak only through the residual factors.
     most_factors : int
         Largest number of factors; how many are used is decided on held-out stars.
     """
@@ -94,7 +89,7 @@ def pose(
     needed = n_features(observed.shape[1], degree) + most + 1
     usable = np.asarray(ivar > 0).sum(axis=0) > min(needed, 0.5 * len(flux))
     data = padded(flux, np.where(usable, ivar, 0.0), observed, variance)
-    layout = Layout(observed.shape[1], degree, tuple(carried), 0)
+    layout = Layout(observed.shape[1], degree, 0)
     return Problem(layout, data, observed, variance, usable, most)
 
 
@@ -132,7 +127,7 @@ def iterate(
         problem.most_factors,
         n_factor,
     )
-    flat = LabelPrior.flat(problem.observed[use][:, layout.direct])
+    flat = LabelPrior.flat(problem.observed[use])
     good = jnp.asarray(problem.usable, float)
     return layout, _rounds(layout, data, p, own, labels, flat, good, tolerance)
 
@@ -143,34 +138,32 @@ def _rounds(
     """Yield a `Snapshot` for each round."""
     n_star = int(jnp.sum(data.use))
     nothing = jnp.zeros((len(data.use), layout.n_label, layout.n_label))
-    unmoved, trusting = jnp.zeros_like(labels), LabelPrior.population(len(layout.direct))
-    scale2, learned, history, converged = np.ones(layout.n_label), None, (), False
+    unmoved, trusting = jnp.zeros_like(labels), LabelPrior.population(layout.n_label)
+    learned, history, converged = None, (), False
     while True:
         sums = sum_all(layout, p, data, own)
         points = infer_all(layout, p, data, sums, labels, nothing, flat)
         alone = moments(layout, points, unmoved)
         leverage, of_star = _leverage(layout, labels, data)
-        yield Snapshot(p, sums, alone, labels, leverage, scale2, history, converged)
+        yield Snapshot(p, sums, alone, labels, leverage, history, converged)
         if converged or len(history) == MAX_ROUNDS:
             return
         missed = np.asarray(data.observed - alone.labels)
-        precision = catalogue_precision(layout, data, missed, np.asarray(alone.covariance), of_star)
-        precision = jnp.asarray(precision + carried_precision(layout, data, scale2))
-        points = infer_all(layout, p, data, sums, labels, precision, trusting)
+        precision = catalogue_precision(data, missed, np.asarray(alone.covariance), of_star)
+        points = infer_all(layout, p, data, sums, labels, jnp.asarray(precision), trusting)
         m = moments(layout, points, unmoved)
         m = moments(layout, points, recalibrate(layout, m, data.observed, data.precision))
-        change, gamma = standardise(layout, m, data.use)
+        change = standardise(layout, m, data.use)
         found = m.labels
         m = masked(change_variables(m, change), data.use)
         moved = moved_by(m, labels, data.use)
-        p = p._replace(gamma=gamma, population=population_of(layout, m, n_star))
+        p = p._replace(population=population_of(m, n_star))
         p = fit_loadings(layout, p, data.blocks, data.use, m.u, m.uu, learned)
         p, kept = _without_undetermined(layout, p, data)
         learned = learn_prior(layout, p, good)
-        scale2 = carried_error_scale(layout, m, data, scale2)
         own, labels = m.u, found
         objective = float(jnp.sum(points.log_evidence * data.use) / n_star)
-        history = (*history, Round(objective, moved.tolist(), np.sqrt(scale2).tolist(), kept))
+        history = (*history, Round(objective, moved.tolist(), kept))
         converged = bool(moved.max() < tolerance)
 
 
@@ -180,7 +173,7 @@ def plain(problem: Problem, use: Bool[np.ndarray, "star"]) -> tuple[Layout, Snap
     Parameters
     ----------
     problem : Problem
-        Without carried labels and factors.
+        Without factors.
     use : (star,)
         Which stars train; those that lack a label do not.
 
@@ -193,7 +186,7 @@ def plain(problem: Problem, use: Bool[np.ndarray, "star"]) -> tuple[Layout, Snap
     extra = len(problem.data.use) - len(use)
     data = only(problem.data, np.pad((use & complete).astype(float), (0, extra)))
     labels = data.observed
-    v = layout.spectral_features(labels) * data.use[:, None]
+    v = layout.features(labels) * data.use[:, None]
     p = first_parameters(layout, problem.observed[use & complete], problem.usable)
     p = fit_shrunk(layout, p, data, v, problem.usable)
     sums = sum_all(layout, p, data, v)
@@ -202,7 +195,7 @@ def plain(problem: Problem, use: Bool[np.ndarray, "star"]) -> tuple[Layout, Snap
     points = infer_all(layout, p, data, sums, labels, nothing, flat)
     alone = moments(layout, points, jnp.zeros_like(labels))
     leverage, _ = _leverage(layout, labels, data)
-    return layout, Snapshot(p, sums, alone, labels, leverage, np.ones(layout.n_label), (), True)
+    return layout, Snapshot(p, sums, alone, labels, leverage, (), True)
 
 
 def fit_joint(
@@ -240,7 +233,7 @@ def fit_joint(
 
 def _leverage(layout: Layout, labels, data: Data) -> tuple[np.ndarray, np.ndarray]:
     """Q, the inverse of the sum of v v' over training stars, and v'Qv of every star."""
-    v = np.asarray(layout.spectral_features(labels))
+    v = np.asarray(layout.features(labels))
     normal = (np.asarray(data.use)[:, None] * v).T @ v
     size = np.sqrt(np.diagonal(normal))
     scaled = normal / np.outer(size, size) + 1e-10 * np.eye(len(size))
@@ -256,7 +249,7 @@ def _without_undetermined(layout: Layout, p: Parameters, data: Data) -> tuple[Pa
     information, axes = factor_information(layout, p.loadings, weight)
     keep = information > MIN_INFORMATION
     change = np.eye(layout.n_latent)
-    change[layout.n_spectral :, layout.n_spectral :] = (axes * keep) @ axes.T
+    change[layout.n_feature :, layout.n_feature :] = (axes * keep) @ axes.T
     change = jnp.asarray(change)
     row, column = layout.pairs
     covariance = jnp.einsum("ij,pjk,kl->pil", change, layout.unpack(p.uncertainty), change)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from bayescannon.training.budget import Residuals
 from bayescannon.training.e_step import Moments
 from bayescannon.training.layout import Layout, Parameters
-from bayescannon.training.relation import Shown
+from bayescannon.training.regression import Shown
 from bayescannon.training.sums import Sums
 from bayescannon.typing import Array, Coefficients, Factors, Pixels, StarLabels
 
@@ -18,7 +18,6 @@ class Round(NamedTuple):
 
     objective: float
     moved: list[float]
-    error_scale: list[float]
     factors: int
 
 
@@ -34,8 +33,7 @@ class Snapshot(NamedTuple):
     """None once nobody will ask for it: it is large."""
     alone: Moments
     labels: StarLabels
-    leverage: Float[np.ndarray, "spectral spectral"]
-    scale2: Float[np.ndarray, "label"]
+    leverage: Float[np.ndarray, "feature feature"]
     history: tuple[Round, ...]
     converged: bool
 
@@ -43,7 +41,7 @@ class Snapshot(NamedTuple):
         """Catalogue (star, label) less what the spectra alone say."""
         shown = np.asarray(self.alone.labels)[: len(observed)]
         own = np.asarray(self.alone.covariance)[: len(observed)]
-        v = np.asarray(layout.spectral_features(shown))
+        v = np.asarray(layout.features(shown))
         leverage = np.einsum("ni,ij,nj->n", v, self.leverage, v)
         return Residuals(observed - shown, own, leverage, shown)
 
@@ -53,8 +51,7 @@ class TrainingResult(NamedTuple):
 
     `leverage` (feature, feature) says how well the catalogue fixes the label scale: at labels l its
     variance is v.leverage.v times that of (catalogue - inferred), whose values are in `alone`, each
-    star inferred from its spectrum by a model that it was left out of. `error_scale` (label,) is
-    how many times larger the errors of carried labels are than was stated.
+    star inferred from its spectrum by a model that it was left out of.
     """
 
     coefficients: Coefficients
@@ -64,7 +61,6 @@ class TrainingResult(NamedTuple):
     usable: np.ndarray
     leverage: Float[Array, "feature feature"]
     alone: Residuals
-    error_scale: Float[Array, "label"]
     labels: StarLabels
     history: list[Round]
     converged: bool
@@ -99,22 +95,19 @@ def assemble(
     TrainingResult
     """
     p, n_star = snapshot.parameters, len(observed)
-    k, expansion = layout.n_spectral, np.asarray(layout.expansion(p.gamma))
+    k = layout.n_feature
     covariance = np.asarray(layout.unpack(p.uncertainty))
     # the undetermined directions are zero: a rotation collects the others
     axes, size, turn = np.linalg.svd(np.asarray(p.loadings[:, k:]), full_matrices=False)
     kept = snapshot.history[-1].factors if snapshot.history else layout.n_factor
-    leverage = np.zeros((expansion.shape[1],) * 2)
-    leverage[np.ix_(layout.spectral, layout.spectral)] = snapshot.leverage
     return TrainingResult(
-        coefficients=np.where(usable[:, None], np.asarray(p.loadings) @ expansion, 0.0),
-        uncertainty=expansion.T @ covariance @ expansion,
+        coefficients=np.where(usable[:, None], np.asarray(p.loadings[:, :k]), 0.0),
+        uncertainty=covariance[:, :k, :k],
         scatter=np.where(usable, np.sqrt(np.asarray(p.scatter2)), 0.0),
         factors=np.where(usable[:, None], (axes * size[None])[:, :kept], 0.0),
         usable=usable,
-        leverage=leverage,
+        leverage=snapshot.leverage,
         alone=snapshot.residuals(layout, observed),
-        error_scale=np.sqrt(snapshot.scale2),
         labels=np.asarray(snapshot.labels)[:n_star],
         history=list(snapshot.history),
         converged=snapshot.converged,
@@ -125,7 +118,7 @@ def assemble(
 
 def _shown(layout: Layout, m: Moments, turn: np.ndarray, n_star: int) -> Shown:
     """Moments of the labels and, turned, of the factors."""
-    entries = np.r_[layout.linear, layout.n_spectral : layout.n_latent]
+    entries = np.r_[layout.linear, layout.n_feature : layout.n_latent]
     mean, second = (np.asarray(part)[:n_star] for part in (m.u[:, entries], m.uu))
     second = second[:, entries][:, :, entries]
     whole = Shown(mean, second - mean[:, :, None] * mean[:, None], len(layout.linear))

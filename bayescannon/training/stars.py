@@ -13,9 +13,6 @@ from bayescannon.training.sums import Sums, sum_pixels
 from bayescannon.typing import Array, StarPixels
 
 STARS_PER_BLOCK = 128
-MIN_ERROR_SCALE = 0.05
-PRIOR_LN_SCALE = 0.15
-"""Stated errors are believed to so much (sd of ln scale)."""
 SMALL_LEVERAGE = 0.03
 """Mean leverage of a star in a pixel's loadings below which their uncertainty is neglected: in
 expectation over it thousands of pixels would pull labels towards the pivot."""
@@ -90,22 +87,13 @@ def infer_all(
     return PosteriorPoints(*(jnp.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
 
-def carried_precision(layout: Layout, data: Data, scale2) -> np.ndarray:
-    """Inverse variance of carried labels as the catalogue has them, (star, label, label)."""
-    out = np.zeros((*data.precision.shape, layout.n_label))
-    for i in layout.carried:
-        out[:, i, i] = np.asarray(data.precision)[:, i] / scale2[i]
-    return out
-
-
 def catalogue_precision(
-    layout: Layout,
     data: Data,
     missed: Float[np.ndarray, "star label"],
     own: Float[np.ndarray, "star label label"],
     leverage: Float[np.ndarray, "star"],
 ) -> Float[np.ndarray, "star label label"]:
-    """What a catalogue's direct labels are worth beside those that the spectrum shows.
+    """What a catalogue's labels are worth beside those that the spectrum shows.
 
     (catalogue - inferred) has the variance of the catalogue's errors, of what the model gets
     wrong, and of the spectrum's own noise. The first two lie between the labels of the catalogue
@@ -113,7 +101,7 @@ def catalogue_precision(
 
     Parameters
     ----------
-    layout, data
+    data
     missed : (star, label)
         Catalogue less inferred labels, each star left out of what inferred it.
     own : (star, label, label)
@@ -124,28 +112,24 @@ def catalogue_precision(
     Returns
     -------
     (star, label, label)
-        Inverse of that sum for each star, never less than half its stated variance; 0 for carried
-        labels, and where the catalogue has none.
+        Inverse of that sum for each star, never less than half its stated variance; 0 where the
+        catalogue has no label.
     """
-    direct = layout.direct
-    known = np.asarray(data.precision)[:, direct] > 0
+    known = np.asarray(data.precision) > 0
     counts = np.where(known, 1.0, 0.0)
-    stated = 1.0 / np.where(known, np.asarray(data.precision)[:, direct], 1.0)
+    stated = 1.0 / np.where(known, np.asarray(data.precision), 1.0)
     both = np.maximum(counts.T @ counts, 1.0)
     typical = np.sqrt((counts * stated).sum(axis=0) / np.diagonal(both))
-    off = counts * missed[:, direct] / typical
-    inner = own[:, direct][:, :, direct] / np.outer(typical, typical)
+    off = counts * missed / typical
     total = np.einsum("n,ni,nj->ij", 1.0 - leverage, off, off)
-    total -= np.einsum("ni,nj,nij->ij", counts, counts, inner)
+    total -= np.einsum("ni,nj,nij->ij", counts, counts, own / np.outer(typical, typical))
     size = np.where(known, np.sqrt(stated) / typical, 1.0)
-    of_star = total / both - np.eye(len(direct)) + size[:, :, None] ** 2 * np.eye(len(direct))
+    identity = np.eye(len(typical))
+    of_star = total / both - identity + size[:, :, None] ** 2 * identity
     values, axes = np.linalg.eigh(of_star / size[:, :, None] / size[:, None])
     inverse = np.einsum("nik,nk,njk->nij", axes, 1.0 / np.maximum(values, LEAST_SHARE), axes)
     scale = np.where(known, size * typical, np.inf)
-    inverse /= scale[:, :, None] * scale[:, None]
-    out = np.zeros((len(known), layout.n_label, layout.n_label))
-    out[np.ix_(np.arange(len(known)), direct, direct)] = inverse
-    return out
+    return inverse / (scale[:, :, None] * scale[:, None])
 
 
 def masked(m: Moments, use: Array) -> Moments:
@@ -159,61 +143,14 @@ def moved_by(m: Moments, before: Array, use: Array) -> np.ndarray:
     return np.asarray(jnp.sqrt(change / jnp.einsum("nii->i", m.covariance)))
 
 
-def population_of(layout: Layout, m: Moments, n_star: int) -> Population:
-    """Mean and covariance of direct labels, and what is left of carried ones given them."""
-    k, direct = layout.n_spectral, layout.direct
-    mean = jnp.sum(m.labels[:, direct], axis=0) / n_star
-    second = (
-        m.covariance[:, direct][:, :, direct]
-        + m.labels[:, direct, None] * (m.labels[:, None, direct])
-    )
-    covariance = jnp.sum(second, axis=0) / n_star - mean[:, None] * mean[None]
-    across = jnp.sum(m.uw, axis=0)[:k, layout.carried_linear]
-    square = jnp.einsum("nii->i", m.ww)[layout.carried_linear]
-    slope = jnp.linalg.solve(jnp.sum(m.uu, axis=0)[:k, :k], across).T
-    variance = (square - jnp.sum(slope * across.T, axis=1)) / n_star
-    return Population(mean, covariance, slope, variance)
-
-
-def carried_error_scale(layout: Layout, m: Moments, data: Data, scale2) -> np.ndarray:
-    """Mean square of (catalogue - truth) of carried labels, in units of what was stated, (label,).
-
-    They are inferred with the catalogue value, so the posterior variance is added: one step of EM,
-    under a prior that believes the stated errors to `PRIOR_LN_SCALE`.
-    """
-    known = np.asarray(jnp.sum((data.precision > 0).astype(float), axis=0))
-    squared = (data.observed - m.labels) ** 2 + jnp.einsum("nii->ni", m.covariance)
-    found = np.asarray(jnp.sum(data.precision * squared, axis=0)) / np.maximum(known, 1.0)
-    out = np.array(scale2)
-    for i in layout.carried:
-        if known[i] > 0:
-            out[i] = max(_with_prior(found[i], known[i]), MIN_ERROR_SCALE**2)
-    return out
-
-
-def _with_prior(found: float, count: float) -> float:
-    """Most probable f^2 after `count` errors of mean square `found`, by Newton's method in ln f."""
-    x = 0.5 * np.log(max(found, MIN_ERROR_SCALE**2))
-    for _ in range(20):
-        pull = found * np.exp(-2 * x)
-        slope = count * (pull - 1.0) - x / PRIOR_LN_SCALE**2
-        x += slope / (2 * count * pull + PRIOR_LN_SCALE**-2)
-    return float(np.exp(2 * x))
+def population_of(m: Moments, n_star: int) -> Population:
+    """Mean and covariance of the labels."""
+    mean = jnp.sum(m.labels, axis=0) / n_star
+    second = m.covariance + m.labels[:, :, None] * m.labels[:, None]
+    return Population(mean, jnp.sum(second, axis=0) / n_star - mean[:, None] * mean[None])
 
 
 def only(data: Data, use: Float[np.ndarray, "star"]) -> Data:
     """Let some of the stars count, the others be inferred only; shapes stay."""
     both = jnp.asarray(data.use * use)
     return data._replace(use=both, precision=data.precision * both[:, None])
-
-
-def take(data: Data, sums: Sums, labels: Array, rows: np.ndarray) -> tuple[Data, Sums, Array]:
-    """Some of the stars, padded anew, without their pixels."""
-    extra = -len(rows) % STARS_PER_BLOCK
-
-    def pick(array):
-        return jnp.pad(jnp.asarray(array[rows]), ((0, extra), *[(0, 0)] * (array.ndim - 1)))
-
-    none = np.zeros((len(rows) + extra, 0), np.float32)
-    known = (pick(a) for a in (data.observed, data.precision, data.use))
-    return Data(none, none, *known, []), Sums(*map(pick, sums)), pick(labels)

@@ -55,32 +55,30 @@ def begin(
     labels : (star, label)
     """
     observed, variance, use = known
-    begun = calibrate_labels(layout, observed, variance, use)
+    begun = calibrate_labels(observed, variance, use)
     extra = len(data.use) - len(use)
     labels = jnp.asarray(np.pad(begun.labels, ((0, extra), (0, 0))))
-    v = layout.spectral_features(labels) * data.use[:, None]
+    v = layout.features(labels) * data.use[:, None]
     p = _empty(layout, len(usable), begun.population)
     p = fit_shrunk(layout, p, data, v, usable)
     found = _first_factors(layout, p, data, begun, v, usable, use, most)[:, :n_factor]
     columns = -(-found.shape[1] // FACTOR_STEP) * FACTOR_STEP if n_factor is None else n_factor
     found = np.pad(found, ((0, 0), (0, columns - found.shape[1])))
-    full = Layout(layout.n_label, layout.degree, layout.carried, columns)
+    full = Layout(layout.n_label, layout.degree, columns)
     row, column = full.pairs
     wider = ((0, 0), (0, columns), (0, columns))
     p = p._replace(
         loadings=jnp.concatenate([p.loadings, jnp.asarray(found, float)], axis=1),
         uncertainty=jnp.pad(layout.unpack(p.uncertainty), wider)[:, row, column],
-        gamma=jnp.zeros((columns, len(full.through))),
     )
     return full, p, jnp.pad(v, ((0, 0), (0, columns))), labels
 
 
 def first_parameters(layout: Layout, labels: StarLabels, usable) -> Parameters:
-    """Parameters of a model of direct labels (star, label) that is still to be fitted."""
+    """Parameters of a model of labels (star, label) that is still to be fitted."""
     n = labels.shape[1]
     mean, covariance = labels.mean(axis=0), np.cov(labels.T).reshape(n, n)
-    none = (np.zeros((0, layout.n_spectral)), np.zeros(0))
-    population = Population(*map(jnp.asarray, (mean, covariance, *none)))
+    population = Population(jnp.asarray(mean), jnp.asarray(covariance))
     return _empty(layout, len(usable), population)
 
 
@@ -89,7 +87,6 @@ def _empty(layout: Layout, n_pixel: int, population: Population) -> Parameters:
         loadings=jnp.zeros((n_pixel, layout.n_latent)),
         uncertainty=jnp.zeros((n_pixel, layout.pairs[0].size)),
         scatter2=jnp.full(n_pixel, FIRST_SCATTER2),
-        gamma=jnp.zeros((0, len(layout.through))),
         population=population,
     )
 
@@ -121,17 +118,16 @@ class Calibrated(NamedTuple):
 
     population: Population
     labels: StarLabels
-    covariance: Float[Array, "direct direct"]
+    covariance: Float[Array, "label label"]
 
 
 def calibrate_labels(
-    layout: Layout, observed: StarLabels, variance: StarLabels, use: Bool[np.ndarray, "star"]
+    observed: StarLabels, variance: StarLabels, use: Bool[np.ndarray, "star"]
 ) -> Calibrated:
     """Take label errors out of the population, and pull each star's labels towards it.
 
     Parameters
     ----------
-    layout
     observed, variance : (star, label)
         Scaled labels, NaN where missing, and the variance of their errors.
     use : (star,)
@@ -140,12 +136,11 @@ def calibrate_labels(
     Returns
     -------
     Calibrated
-        A missing direct label is the population's mean; a carried one is 0.
+        A missing label is the population's mean.
     """
-    direct, carried = layout.direct, np.asarray(layout.carried, int)
-    x = observed[:, direct]
+    x = observed
     known = np.isfinite(x).all(axis=1) & use
-    noise = np.diag(np.where(known[:, None], variance[:, direct], 0.0).sum(axis=0) / known.sum())
+    noise = np.diag(np.where(known[:, None], variance, 0.0).sum(axis=0) / known.sum())
     mean = x[known].mean(axis=0)
     total = np.cov(x[known].T).reshape(noise.shape)
     # the truth keeps at least a tenth of the variance, however large the stated errors are
@@ -153,23 +148,15 @@ def calibrate_labels(
     floor = 0.1 * np.linalg.eigvalsh(total)[0]
     truth = (axes * np.maximum(scale, floor)) @ axes.T
     gain = truth @ np.linalg.inv(truth + noise)
-    labels = np.zeros(observed.shape)
-    labels[:, direct] = mean + np.where(np.isfinite(x), x - mean, 0.0) @ gain.T
-    v = np.asarray(features(jnp.asarray(labels), layout.degree))[:, layout.spectral]
-    slope, left = np.zeros((len(carried), v.shape[1])), np.ones(len(carried))
-    for i, label in enumerate(carried):
-        y, error = observed[:, label], variance[:, label]
-        has = np.isfinite(y) & use
-        slope[i] = np.linalg.lstsq(v[has], y[has], rcond=None)[0]
-        spread = np.mean((y[has] - v[has] @ slope[i]) ** 2)
-        left[i] = max(spread - error[has].mean(), 0.1 * spread)
-    parts = (jnp.asarray(a) for a in (mean, truth, slope, left))
-    return Calibrated(Population(*parts), labels, truth - gain @ truth)
+    labels = mean + np.where(np.isfinite(x), x - mean, 0.0) @ gain.T
+    return Calibrated(
+        Population(jnp.asarray(mean), jnp.asarray(truth)), labels, truth - gain @ truth
+    )
 
 
 def residual_factors(
     white: Float[np.ndarray, "star pixel"],
-    directions: Float[np.ndarray, "pixel spectral"],
+    directions: Float[np.ndarray, "pixel feature"],
     most: int,
     seed: int,
 ) -> Float[np.ndarray, "pixel factor"]:
@@ -179,7 +166,7 @@ def residual_factors(
     ----------
     white : (star, pixel)
         Residuals divided by their standard deviation.
-    directions : (pixel, spectral)
+    directions : (pixel, feature)
         What label errors do to whitened spectra (a root of that covariance): taken out.
     most : int
         Largest number of factors.
@@ -235,12 +222,11 @@ def _unbiased(values: np.ndarray, aspect: float) -> np.ndarray:
 def label_error_directions(
     layout: Layout,
     labels: StarLabels,
-    covariance: Float[Array, "direct direct"],
-    coefficients: Float[Array, "pixel spectral"],
-) -> Float[np.ndarray, "pixel spectral"]:
+    covariance: Float[Array, "label label"],
+    coefficients: Float[Array, "pixel feature"],
+) -> Float[np.ndarray, "pixel feature"]:
     """Root of the mean covariance that label errors give to spectra."""
     jacobian = jax.vmap(jax.jacfwd(lambda x: features(x, layout.degree)))(jnp.asarray(labels))
-    jacobian = jacobian[:, layout.spectral][:, :, layout.direct]
     mean = jnp.einsum("nij,jk,nlk->il", jacobian, jnp.asarray(covariance), jacobian)
     values, axes = np.linalg.eigh(np.asarray(mean) / len(labels))
     return np.asarray(coefficients) @ (axes * np.sqrt(np.maximum(values, 0.0)))

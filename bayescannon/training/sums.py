@@ -24,11 +24,6 @@ class Sums(NamedTuple):
     right: Float[Array, "star latent"]
     constant: Stars
 
-    def in_terms_of(self, back: Float[Array, "latent latent"]) -> "Sums":
-        """Say the same of u' where u = back @ u'."""
-        gram = jnp.einsum("ji,njk,kl->nil", back, self.gram, back)
-        return Sums(gram, self.right @ back, self.constant)
-
 
 @partial(jax.jit, static_argnames=("layout", "exact"))
 def sum_pixels(

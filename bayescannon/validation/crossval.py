@@ -20,6 +20,7 @@ from bayescannon.labels import label_arrays, stars_needed
 from bayescannon.marks import ARRAYS, FOLDS
 from bayescannon.model import Model, train
 from bayescannon.model.by_state import parts_of
+from bayescannon.model.checks import found_errors
 from bayescannon.posterior import infer, stack_draws
 from bayescannon.precision import require_float64
 from bayescannon.recipe import Recipe
@@ -233,10 +234,8 @@ def check_folds(labels: Table, recipe: Recipe, star_id: np.ndarray, folds: int) 
 
 def _label_errors(model: Model, stated: np.ndarray, post: xr.DataTree) -> dict[str, np.ndarray]:
     """`error` and `degrees` (star, label) as training found them, of states by P(rc)."""
-    parts = parts_of(model)
-    errors = [part.label_errors(stated) for part in parts]
-    degrees = [np.broadcast_to(part.error_degrees, stated.shape) for part in parts]
-    if len(parts) == 1:
+    errors, degrees = zip(*(found_errors(part, stated) for part in parts_of(model)), strict=True)
+    if len(errors) == 1:
         return {"error": errors[0], "degrees": degrees[0]}
     p = array(post, "sample_stats/p_rc")[:, None]
     error = np.sqrt((1 - p) * errors[0] ** 2 + p * errors[1] ** 2)

@@ -27,7 +27,7 @@ from studies.ages.check import draw_ages
 from studies.calibration.sample import Sample, age_sample, join, label_sample
 from studies.from_model import simulate_stars
 
-RECIPE = "apokasc-mass"
+RECIPE, PAPER = "apokasc-mass", "ness2016"
 AGE_PRIOR = "flat-age"
 STARS_AT_ONCE = 2000
 """Stars whose spectra are simulated and inferred at one time."""
@@ -64,13 +64,13 @@ class Setting(NamedTuple):
 def recipe(plain: bool = False) -> Recipe:
     """Give the recipe of all scenarios, or the plain Cannon's: exact labels, no shrinkage.
 
-    That of the shipped model, with the evolutionary states in it.
+    That of the shipped model, for errors as they are stated.
     """
+    if plain:
+        return Recipe.load(model_path(PAPER) / "recipe.toml")
     ours = Recipe.load(model_path(RECIPE) / "recipe.toml")
-    if not plain:  # errors of mock labels are as stated
-        return replace(ours, training=replace(ours.training, by_state=True, noise_shares={}))
-    settings = replace(ours.training, noisy_labels=False, carried=(), shrinkage=False)
-    return replace(ours, training=settings)
+    # errors of mock labels are as stated
+    return replace(ours, training=replace(ours.training, noise_shares={}))
 
 
 def thinned(simulated: Simulation, stride: int) -> Simulation:

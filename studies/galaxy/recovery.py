@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,10 +11,10 @@ from jaxtyping import Float, Int
 from bayescannon.ages import infer_ages
 from bayescannon.ages.population import age_likelihood
 from bayescannon.labels import features
-from bayescannon.model import AnyModel, LabelError, Model, train
-from bayescannon.model.by_state import states_of
+from bayescannon.model import AnyModel, Model, train
 from bayescannon.posterior import infer
 from bayescannon.simulate import make_mock
+from bayescannon.states import Relation
 from bayescannon.trees import array, point_sd, release
 from bayescannon.typing import StarLabels
 from studies.calibration.scenarios import recipe, thinned
@@ -55,7 +55,7 @@ def train_by_mock(seed: int = 0, stride: int = 1, n_star: int = 1639) -> Model:
     """
     simulated = thinned(make_mock(n_star, seed), stride)
     ours = recipe()
-    settings = replace(ours.training, by_state=True)
+    settings = replace(ours.training, by_state=True, noise_shares={})
     return train(simulated.spectra, simulated.labels, replace(ours, training=settings))
 
 
@@ -83,14 +83,13 @@ def measure(
         Called with the number of stars done.
     """
     parts, done = [], 0
-    clump = model if (by_state := states_of(model)) is None else by_state.rc
-    for name, used, p_rc in (("clump", clump, 1.0), ("giants", model, None)):
+    for name, p_rc in (("clump", 1.0), ("giants", None)):
         rows = np.flatnonzero(np.asarray(galaxy.stars["sample"]) == name)
         for start in range(0, len(rows), STARS_AT_ONCE):
             block = slice(rows[start], rows[min(start + STARS_AT_ONCE, len(rows)) - 1] + 1)
             spectra = galaxy.spectra(block).every(stride)
             # flat: the label prior is divided out anyway
-            post = infer(used, spectra, "importance", "flat", draws=draws, seed=seed)
+            post = infer(model, spectra, "importance", "flat", draws=draws, seed=seed)
             ages = infer_ages(post, prior=AGE_PRIOR, p_rc=p_rc)
             parts.append(_measured(post, ages))
             release(post, ages)
@@ -114,23 +113,21 @@ def _measured(post, ages) -> Measured:
 def shared_error(model: AnyModel, stars: Measured, cell: np.ndarray) -> np.ndarray:
     """Error of log10 age that the stars of a cell share [dex], (cell,).
 
-    It comes from the mass scale of the model, which training labels fix only so well.
+    It comes from the relation of mass to spectra, which training fixes only so well.
     """
-    found = 0.0
+    size = int(cell.max(initial=-1)) + 1
+    if not isinstance(model, Model) or model.relation is None:
+        return np.zeros(size)
     known = np.isfinite(stars.mean).all(axis=1)
-    cell = np.where(known, cell, -1)
-    both = states_of(model)
-    if both is None:
-        parts = [(cast(Model, model), np.ones(len(cell)))]
-    else:
-        parts = [(both.rgb, 1 - stars.p_rc), (both.rc, stars.p_rc)]
-    for part, share in parts:
-        if part.label_error is None:
-            continue
-        scaled = part.scaled(np.where(known[:, None], stars.mean, part.scaling.pivot))
-        error = error_of_mean(part.label_error, scaled, np.nan_to_num(share), cell)
-        found = found + (error[:, -1] * part.scaling.scale[-1]) ** 2
-    return AGE_PER_MASS * np.sqrt(found) / np.log(10)
+    scaled = model.scaled(np.where(known[:, None], stars.mean, model.scaling.pivot))
+    return (
+        AGE_PER_MASS
+        / np.log(10)
+        * model.scaling.scale[-1]
+        * error_of_mean(
+            model.relation, scaled, np.nan_to_num(stars.p_rc), np.where(known, cell, -1), size
+        )
+    )
 
 
 class Recovery(NamedTuple):
@@ -171,31 +168,37 @@ def map_ages(
 
 
 def error_of_mean(
-    error: LabelError,
+    relation: Relation,
     scaled: StarLabels,
-    weight: Float[np.ndarray, "star"],
+    p_rc: Float[np.ndarray, "star"],
     cell: Int[np.ndarray, "star"],
-) -> Float[np.ndarray, "cell label"]:
-    """Sd of the label scale's error in the mean of many stars: they share it.
+    size: int,
+) -> Float[np.ndarray, "cell"]:
+    """Sd of the relation's error in the mean of many stars: they share it.
 
     Parameters
     ----------
-    error : LabelError
+    relation : Relation
     scaled : (star, label)
-    weight : (star,)
-        Of each star in its cell's mean.
+        The indirect label is the last.
+    p_rc : (star,)
+        P(rc).
     cell : (star,)
         Counted from 0; -1 for none.
+    size : int
+        Number of cells.
 
     Returns
     -------
-    (cell, label), in scaled labels
-        The scale's error is linear in v(l), so it is that of the mean v.
+    (cell,), in scaled labels
     """
     here = cell >= 0
-    v = np.asarray(features(jnp.asarray(scaled[here])))
-    total = np.zeros((int(cell.max(initial=-1)) + 1, v.shape[1]))
-    np.add.at(total, cell[here], weight[here, None] * v)
-    mean = total / np.bincount(cell[here])[:, None]
-    size = np.sqrt(np.einsum("ci,ij,cj->c", mean, error.leverage, mean) + error.shared)
-    return size[:, None] * np.sqrt(np.diagonal(error.scale_covariance))[None]
+    factors = np.asarray(features(jnp.asarray(scaled[here]))) @ np.asarray(relation.response).T
+    inputs = np.concatenate([scaled[here, :-1], factors @ np.asarray(relation.turn)], axis=1)
+    v, coefficients = np.asarray(features(jnp.asarray(inputs))), np.asarray(relation.coefficients)
+    weights = np.stack([1 - p_rc[here], p_rc[here]])[-len(coefficients) :]
+    weights = weights if len(coefficients) > 1 else np.ones_like(weights)
+    drawn = np.zeros((size, coefficients.shape[1]))
+    for weight, of_state in zip(weights, coefficients, strict=True):
+        np.add.at(drawn, cell[here], (weight[:, None] * v) @ of_state.T)
+    return np.std(drawn / np.maximum(np.bincount(cell[here], minlength=size), 1)[:, None], axis=1)
