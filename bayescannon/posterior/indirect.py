@@ -18,7 +18,6 @@ from bayescannon.posterior.importance import systematic
 from bayescannon.posterior.likelihood import STARS_AT_ONCE, FactorPosterior
 from bayescannon.posterior.methods import MIN_ESS_WEIGHTED
 from bayescannon.posterior.prior import EDGE, LabelDistribution, Prior
-from bayescannon.posterior.psis import smooth_weights_of_stars
 from bayescannon.posterior.result import Block
 from bayescannon.states import Relation
 from bayescannon.typing import Array
@@ -145,7 +144,8 @@ def _resampled(
         block = block._replace(log_prior=np.asarray(prior.log_prob(scaled)))
         log_weight = log_weight + block.log_prior
     flat = np.nan_to_num(log_weight.reshape(len(log_weight), -1), nan=0.0)
-    weight = np.exp(np.asarray(smooth_weights_of_stars(jnp.asarray(flat))[0]))
+    weight = np.exp(flat - flat.max(axis=1, keepdims=True))
+    weight /= weight.sum(axis=1, keepdims=True)
     n = weight.shape[1]
     star["ess"] = star["ess"] / (n * np.sum(weight**2, axis=1))
     low = star["ess"] < MIN_ESS_WEIGHTED * n

@@ -54,10 +54,6 @@ def smooth_weights(log_weight: Float[Array, "draw"]) -> tuple[Float[Array, "draw
     return ratio - total, jnp.where(alike, -jnp.inf, khat)
 
 
-smooth_weights_of_stars = jax.jit(jax.vmap(smooth_weights))
-"""The same for log weights (star, draw)."""
-
-
 def fit_pareto(excess: Float[Array, "tail"]) -> tuple[Scalar, Scalar]:
     """Fit shape and scale of a generalised Pareto distribution (Zhang & Stephens 2009).
 

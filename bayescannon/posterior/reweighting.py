@@ -14,7 +14,7 @@ from bayescannon.keys import star_generator
 from bayescannon.posterior.by_state import CLASSIFIED
 from bayescannon.posterior.importance import systematic
 from bayescannon.posterior.methods import USABLE_ESS
-from bayescannon.posterior.psis import smooth_weights_of_stars
+from bayescannon.posterior.psis import smooth_weights
 from bayescannon.precision import numpyro_rules, require_float64
 from bayescannon.trees import array
 
@@ -60,7 +60,7 @@ def reweight(post: xr.DataTree, new_prior, seed: int = 0) -> xr.DataTree:
     log_weight = log_new - stats["log_prior"].values
     shape = log_weight.shape
     log_weight = log_weight.reshape(-1, shape[-1])
-    weight = np.exp(np.asarray(smooth_weights_of_stars(jnp.asarray(log_weight.T))[0])).T
+    weight = np.exp(np.asarray(_smoothed(jnp.asarray(log_weight.T))[0])).T
     if post.attrs.get("states") == CLASSIFIED:
         weight = _keep_state(weight, stats["rc"].values.reshape(weight.shape))
     share = 1.0 / (len(weight) * (weight**2).sum(axis=0))
@@ -105,6 +105,10 @@ def _widest(post: xr.DataTree) -> tuple[xr.Dataset, xr.Dataset]:
     labels = labels.assign({name: values for name, values in found.items() if name in labels})
     stats = stats.drop_vars(flat)
     return labels, stats.assign({k: v for k, v in found.items() if k in stats})
+
+
+_smoothed = jax.jit(jax.vmap(smooth_weights))
+"""Normalised and Pareto-smoothed ln weights (star, draw), and k-hat."""
 
 
 def _keep_state(weight: np.ndarray, rc: np.ndarray) -> np.ndarray:
