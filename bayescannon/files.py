@@ -4,10 +4,9 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bayescannon.errors import UserError, one_line
@@ -209,30 +208,6 @@ def check_space(folder: str | os.PathLike, needed: int) -> None:
             f"{path}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; make "
             "space, choose another output, or store fewer draws"
         )
-
-
-def save_or_spare(save: Callable[[Path], None], path: Path, name: str) -> None:
-    """Save what took long to make; where `path` cannot take it, elsewhere under this name.
-
-    Raises
-    ------
-    UserError
-        If `path` could not be written; it says where the result is kept: in a new folder among
-        the system's temporary files, or in the user's home.
-    """
-    try:
-        save(path)
-    except UserError as error:
-        for place in (tempfile.gettempdir(), Path.home()):
-            with suppress(UserError, OSError):
-                spare = Path(tempfile.mkdtemp(prefix="bayescannon-", dir=place)) / name
-                save(spare)
-                break
-        else:
-            raise
-        cause = error.__cause__
-        reason = cause.strerror if isinstance(cause, OSError) else error
-        raise UserError(f"{name}: {reason}; the result is kept in {spare}") from error
 
 
 def resolved(target: str | os.PathLike) -> Path:

@@ -40,14 +40,12 @@ class Scenario(StrEnum):
     EXACT_SHIPPED = "exact-shipped"
     MOCK = "mock"
     CURVED = "curved"
-    ERRORS_SMALL = "errors-small"
     APOKASC = "apokasc"
 
 
 BENT = {
     Scenario.MOCK: Bent(),
     Scenario.CURVED: Bent(curved=True),
-    Scenario.ERRORS_SMALL: Bent(quoted=0.8),
 }
 
 
@@ -64,7 +62,7 @@ def train_scenarios(
         Scenario,
         typer.Option(
             help="exact: quadratic spectra, exact labels (-shipped: by the shipped recipe); mock, "
-            "curved, errors-small: noisy labels, known truth; apokasc: ten folds."
+            "curved: noisy labels, known truth; apokasc: ten folds."
         ),
     ],
     seed: Annotated[int, typer.Option(help="Seed of the scenario.")] = 0,

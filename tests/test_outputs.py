@@ -14,9 +14,10 @@ from conftest import DATA, digests, run_cli
 import bayescannon as bc
 from bayescannon import locks
 from bayescannon.catalog import block
-from bayescannon.files import check_output, output, save_or_spare
+from bayescannon.files import check_output, output
 from bayescannon.locks import hold
 from bayescannon.marks import CATALOG, MODEL, PIXELS, POSTERIOR, SPECTRA, Kind, is_ours
+from bayescannon.model.store import save_or_spare
 from bayescannon.plots.style import canvas, save
 from bayescannon.validation.crossval import remove_folds
 

@@ -16,10 +16,11 @@ from bayescannon.cli.console import Overwrite, Seed, console, log, progress, tex
 from bayescannon.cli.join import AllStar, Cut, Seismic, training_data
 from bayescannon.cli.report import report
 from bayescannon.errors import plural
-from bayescannon.files import output, save_or_spare
+from bayescannon.files import output
 from bayescannon.labels import read_labels
 from bayescannon.marks import CROSSVAL, MODEL
 from bayescannon.model import train as train_model
+from bayescannon.model.store import save_or_spare
 from bayescannon.plots.labels import draw_one_to_one
 from bayescannon.plots.style import save
 from bayescannon.recipe import Recipe

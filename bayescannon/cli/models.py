@@ -14,6 +14,7 @@ from bayescannon.errors import UserError
 from bayescannon.model import AnyModel, load
 from bayescannon.model.by_state import parts_of
 from bayescannon.model.checks import data_mark
+from bayescannon.recipe import Recipe
 
 Name = Annotated[str, typer.Argument(help="Model folder, or the name of a shipped model.")]
 
@@ -27,15 +28,19 @@ def models() -> None:
 
 @app.command("list")
 def list_models() -> None:
-    """List the models that ship.
+    """List the models that ship, and the recipes that ship without one.
 
     Their names serve wherever a model or a recipe is asked for.
     """
-    found = [_facts(load(name)) for name in shipped_models()]
-    report.facts["models"] = found
+    shipped = shipped_models()
+    recipes = [name for name, folder in shipped.items() if not (folder / "CARD.md").is_file()]
+    found = [_facts(load(name)) for name in shipped if name not in recipes]
+    report.facts |= {"models": found, "recipes": recipes}
     rows = [
         (m["name"], ", ".join(m["labels"]), f"{m['pixels']} {m['axis']}", m["data"]) for m in found
     ]
+    for name in recipes:
+        rows.append((name, ", ".join(Recipe.load(name).labels.names), "recipe only", ""))
     console.print(text_table(("model", "labels", "of", "data"), rows))
 
 

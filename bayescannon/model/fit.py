@@ -162,7 +162,7 @@ def _from_noisy(flux, ivar, scaled, variance, scaling, state, recipe, report) ->
 
 
 def _from_channels(flux, ivar, scaled, variance, scaling, recipe: Recipe) -> Learned:
-    """First the labels' own channels, in their order, then those that tell of the carried label.
+    """First the labels' own channels, in their order, then those that tell of the indirect label.
 
     A label's own channel is that label up to a linear map, without scatter of its own.
     """

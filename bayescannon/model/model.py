@@ -138,9 +138,7 @@ class Model:
         keep = np.array([self.labels.index(name) for name in recipe.labels.names])
         there = features_of(keep, len(self.labels), recipe.labels.degree)
         shown = self.coefficients - self.factors @ np.asarray(self.relation.response)
-        uncertainty = self.uncertainty
-        if uncertainty is not None:
-            uncertainty = uncertainty[:, there][:, :, there]
+        known = self.uncertainty
         return replace(
             self,
             recipe=recipe,
@@ -149,7 +147,7 @@ class Model:
             coefficients=shown[:, there],
             population=None if self.population is None else self.population.marginal(keep),
             relation=None,
-            uncertainty=uncertainty,
+            uncertainty=None if known is None else known[:, there][:, :, there],
         )
 
     @cached_property
@@ -179,8 +177,7 @@ class Model:
 
         info = {"id": self.id, "channel": self.channel, "report": self.report}
         more = (self.card, self.uncertainty, self.certificate)
-        parts = Parts(self.recipe, self.arrays(), info, *more)
-        write_folder(folder, parts, overwrite)
+        write_folder(folder, Parts(self.recipe, self.arrays(), info, *more), overwrite)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Model:

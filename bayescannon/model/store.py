@@ -3,8 +3,10 @@
 
 import json
 import os
+import tempfile
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,6 +71,30 @@ def write_folder(folder: str | os.PathLike, parts: Parts, overwrite: bool = Fals
             row, column = np.triu_indices(parts.uncertainty.shape[1])
             packed = parts.uncertainty[:, row, column].astype(np.float32)
             np.savez_compressed(beside / "uncertainty.npz", allow_pickle=False, packed=packed)
+
+
+def save_or_spare(save: Callable[[Path], None], path: Path, name: str) -> None:
+    """Save what took long to make; where `path` cannot take it, elsewhere under this name.
+
+    Raises
+    ------
+    UserError
+        If `path` could not be written; it says where the result is kept: in a new folder among
+        the system's temporary files, or in the user's home.
+    """
+    try:
+        save(path)
+    except UserError as error:
+        for place in (tempfile.gettempdir(), Path.home()):
+            with suppress(UserError, OSError):
+                spare = Path(tempfile.mkdtemp(prefix="bayescannon-", dir=place)) / name
+                save(spare)
+                break
+        else:
+            raise
+        cause = error.__cause__
+        reason = cause.strerror if isinstance(cause, OSError) else error
+        raise UserError(f"{name}: {reason}; the result is kept in {spare}") from error
 
 
 def read_folder[M](folder: str | os.PathLike, assemble: Callable[[Parts], M]) -> M:
