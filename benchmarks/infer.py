@@ -126,7 +126,7 @@ def _changed(model: Model, factors: int, pixels: int, seed: int) -> Model:
         )
     if factors:
         random = np.random.default_rng(seed).normal(size=(len(model.scatter), factors))
-        model = replace(model, factors=0.002 * random, states=None)
+        model = replace(model, factors=0.002 * random)
     return model
 
 

@@ -58,9 +58,7 @@ thinned = {
     name: getattr(whole, name)[::STEP]
     for name in ("wavelength", "coefficients", "scatter", "usable", "factors")
 }
-model = replace(
-    whole, **thinned, states=None, label_error=None, coefficient_noise=None, uncertainty=None
-)
+model = replace(whole, **thinned, label_error=None, coefficient_noise=None, uncertainty=None)
 star = simulate_stars(model, 1, seed=3)  # labels are drawn from the training set's density
 truth = star.labels[0]
 flux, ivar = star.spectra.arrays()

@@ -144,9 +144,8 @@ def take_demo(folder: Path) -> None:
     columns = ["label", "rms error, test", "error / sd", "68 % interval holds"]
     table = {
         "title": "Labels of the demo",
-        "about": "Semi-synthetic spectra, seed 0: 1639 training stars and 2000 test stars of the mock "
-        "scenario; "
-        "cross-validation on 1502 stars with real masses.",
+        "about": "Semi-synthetic spectra, seed 0: 1639 training stars and 2000 test stars of the "
+        "mock scenario; cross-validation on 1502 stars with real masses.",
         **measured("bayescannon demo --out demo", "two cores"),
         "columns": [*columns, "cross-validated rms, real masses"],
         "rows": rows,

@@ -14,7 +14,6 @@ from bayescannon.errors import UserError
 from bayescannon.model import AnyModel, load
 from bayescannon.model.by_state import parts_of
 from bayescannon.model.checks import data_mark
-from bayescannon.recipe import Recipe
 
 Name = Annotated[str, typer.Argument(help="Model folder, or the name of a shipped model.")]
 
@@ -28,21 +27,14 @@ def models() -> None:
 
 @app.command("list")
 def list_models() -> None:
-    """List what ships: models and recipes.
+    """List the models that ship.
 
     Their names serve wherever a model or a recipe is asked for.
     """
-    shipped = shipped_models()
-    recipes = [name for name, folder in shipped.items() if not (folder / "CARD.md").is_file()]
-    found = [_facts(load(name)) for name in shipped if name not in recipes]
-    report.facts |= {"models": found, "recipes": recipes}
+    found = [_facts(load(name)) for name in shipped_models()]
+    report.facts["models"] = found
     rows = [
         (m["name"], ", ".join(m["labels"]), f"{m['pixels']} {m['axis']}", m["data"]) for m in found
-    ]
-    names = (Recipe.load(name).labels.names for name in recipes)
-    rows += [
-        (name, ", ".join(labels), "recipe only", "")
-        for name, labels in zip(recipes, names, strict=True)
     ]
     console.print(text_table(("model", "labels", "of", "data"), rows))
 

@@ -204,7 +204,7 @@ def label_scatter(model: Model, spectra: Spectra, law: PhotonLaw) -> dict[str, L
     """
     spectra, visits = _grouped(spectra)
     recipe = replace(model.recipe, errors=ErrorRecipe(law.scale, law.floor))
-    model = replace(model, recipe=recipe, states=None)
+    model = replace(model, recipe=recipe)
     labels = array(infer(model, spectra, "laplace", prior="flat", draws=2), "point/map")
     off, _ = visits.residuals(labels, np.isfinite(labels).astype(float))
     _, ivar = spectra.arrays(max_error=recipe.pixels.max_error)
