@@ -9,7 +9,7 @@ from bayescannon.calibration import verdict_of
 from bayescannon.cli.console import console, text_table
 from bayescannon.cli.lazy import plain_app
 from bayescannon.cli.report import report
-from bayescannon.data import shipped_models
+from bayescannon.data import shipped_models, shipped_recipes
 from bayescannon.errors import UserError
 from bayescannon.model import AnyModel, load
 from bayescannon.model.by_state import parts_of
@@ -33,14 +33,14 @@ def list_models() -> None:
     Their names serve wherever a model or a recipe is asked for.
     """
     shipped = shipped_models()
-    recipes = [name for name, folder in shipped.items() if not (folder / "CARD.md").is_file()]
-    found = [_facts(load(name)) for name in shipped if name not in recipes]
+    recipes = [name for name in shipped_recipes() if name not in shipped]
+    found = [_facts(load(name)) for name in shipped]
     report.facts |= {"models": found, "recipes": recipes}
     rows = [
         (m["name"], ", ".join(m["labels"]), f"{m['pixels']} {m['axis']}", m["data"]) for m in found
     ]
-    for name in recipes:
-        rows.append((name, ", ".join(Recipe.load(name).labels.names), "recipe only", ""))
+    of_recipes = ((name, ", ".join(Recipe.load(name).labels.names)) for name in recipes)
+    rows += [(name, labels, "recipe only", "") for name, labels in of_recipes]
     console.print(text_table(("model", "labels", "of", "data"), rows))
 
 
