@@ -9,11 +9,12 @@ from bayescannon.calibration import verdict_of
 from bayescannon.cli.console import console, text_table
 from bayescannon.cli.lazy import plain_app
 from bayescannon.cli.report import report
-from bayescannon.data import shipped_models
+from bayescannon.data import shipped_models, shipped_recipes
 from bayescannon.errors import UserError
 from bayescannon.model import AnyModel, load
 from bayescannon.model.by_state import parts_of
 from bayescannon.model.checks import data_mark
+from bayescannon.recipe import Recipe
 
 Name = Annotated[str, typer.Argument(help="Model folder, or the name of a shipped model.")]
 
@@ -27,15 +28,19 @@ def models() -> None:
 
 @app.command("list")
 def list_models() -> None:
-    """List the models that ship.
+    """List the models that ship, and the recipes that ship without one.
 
     Their names serve wherever a model or a recipe is asked for.
     """
-    found = [_facts(load(name)) for name in shipped_models()]
-    report.facts["models"] = found
+    shipped = shipped_models()
+    recipes = [name for name in shipped_recipes() if name not in shipped]
+    found = [_facts(load(name)) for name in shipped]
+    report.facts |= {"models": found, "recipes": recipes}
     rows = [
         (m["name"], ", ".join(m["labels"]), f"{m['pixels']} {m['axis']}", m["data"]) for m in found
     ]
+    of_recipes = ((name, ", ".join(Recipe.load(name).labels.names)) for name in recipes)
+    rows += [(name, labels, "recipe only", "") for name, labels in of_recipes]
     console.print(text_table(("model", "labels", "of", "data"), rows))
 
 

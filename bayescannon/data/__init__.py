@@ -32,17 +32,18 @@ def model_path(name: str | Path) -> Path:
 def or_shipped(name: str | os.PathLike) -> Path:
     """Give a path as it is; where nothing is there, the folder of the shipped model so named."""
     given = Path(name).expanduser()
-    return given if given.exists() else _shipped().get(os.fspath(name), given)
+    return given if given.exists() else shipped_recipes().get(os.fspath(name), given)
 
 
 def shipped_models() -> dict[str, Path]:
-    """Folders of the models that ship, by name; other folders hold a recipe only."""
+    """Folders of the models that ship, by name."""
     arrays = ("model.json", "states.npz")
-    found = _shipped().items()
+    found = shipped_recipes().items()
     return {name: path for name, path in found if any((path / file).is_file() for file in arrays)}
 
 
-def _shipped() -> dict[str, Path]:
+def shipped_recipes() -> dict[str, Path]:
+    """Folders that ship a recipe, by name, with a model or without."""
     # an installed wheel has the models inside the package, a checkout beside it
     roots = (HERE.parent / "models", HERE.parent.parent / "models")
     found = (path.parent for root in roots for path in sorted(root.glob("*/recipe.toml")))
