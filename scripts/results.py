@@ -144,8 +144,7 @@ def take_demo(folder: Path) -> None:
     columns = ["label", "rms error, test", "error / sd", "68 % interval holds"]
     table = {
         "title": "Labels of the demo",
-        "about": "Semi-synthetic spectra, seed 0: 1639 training stars and 2000 test stars of the mock "
-        "scenario; "
+        "about": "Semi-synthetic spectra, seed 0: 1639 training and 2000 test stars, both mock; "
         "cross-validation on 1502 stars with real masses.",
         **measured("bayescannon demo --out demo", "two cores"),
         "columns": [*columns, "cross-validated rms, real masses"],
