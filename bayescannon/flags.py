@@ -40,8 +40,8 @@ MEANING = {
     Flag.NOT_CONVERGED: "the optimiser stopped before the posterior's maximum",
     Flag.SEVERAL_MODES: "the posterior has more than one maximum",
     Flag.HIGH_KHAT: "Pareto k-hat above 0.7: importance weights are not reliable",
-    Flag.LOW_ESS: "fewer effective draws than a tenth of all, or than 10 for the age, whose median "
-    "other draws then move by half its sd or more",
+    Flag.LOW_ESS: "fewer effective draws than 80 % (NUTS) or 70 % (importance) of all: moments may "
+    "be wrong; or than 10 for the age, whose median other draws then move by half its sd or more",
     Flag.HIGH_RHAT: "R-hat above 1.05: the chains do not agree",
     Flag.DIVERGENT: "NUTS reported divergent transitions",
     Flag.NO_AGE: "no age: the mass or metallicity posterior has no support on the grid",

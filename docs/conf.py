@@ -28,7 +28,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_design",
 ]
-exclude_patterns = ["_build", "conf.py", "tutorials/figures", "**/.ipynb_checkpoints"]
+exclude_patterns = ["_build", "examples", "conf.py", "tutorials/figures", "**/.ipynb_checkpoints"]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "bayescannon"

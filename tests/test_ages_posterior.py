@@ -273,7 +273,7 @@ def test_ages_beyond_the_last_isochrone_are_flagged_also_for_a_short_grid(grid):
 
 def test_few_effective_draws_are_flagged():
     post = posterior_of([1.2, 1.2])
-    post["sample_stats"]["log_prior"][0, :, 1] = -40.0 * np.linspace(0, 1, DRAWS)
+    post["sample_stats"]["log_prior"][0, :, 1] = -200.0 * np.linspace(0, 1, DRAWS)
     ages = infer_ages(post, p_rc=0.0)
     np.testing.assert_array_equal(has(ages, Flag.LOW_ESS), [0, 1])
 

@@ -1,5 +1,6 @@
 """Who works on the blocks: threads of this process, or a Dask cluster that runs."""
 
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ def on_cluster(address: str) -> Generator[Executor]:
 def _map(client, work: Work, blocks: Sequence[int]) -> Iterator[Any]:
     from dask.distributed import KilledWorker, as_completed
 
-    everywhere = client.scatter(work, broadcast=True, hash=False)
+    everywhere = _scattered(client, work)
     # a worker that dies is replaced by another; a block may be made twice, to the same bytes
     futures = client.map(_do_given, list(blocks), work=everywhere, pure=False, retries=3)
     try:
@@ -63,6 +64,17 @@ def _map(client, work: Work, blocks: Sequence[int]) -> Iterator[Any]:
             "a block lost its Dask worker again and again (out of memory?); what is done is "
             "kept: run the same command again"
         ) from error
+
+
+def _scattered(client, work: Work):
+    """Give `work` to all workers; one that dies meanwhile is replaced."""
+    for left in range(PATIENCE, 0, -1):
+        try:
+            return client.scatter(work, broadcast=True, hash=False)
+        except OSError:
+            if left == 1:
+                raise
+            time.sleep(1)
 
 
 def _do_given(k: int, work: Work) -> Any:

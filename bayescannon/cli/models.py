@@ -28,7 +28,7 @@ def models() -> None:
 
 @app.command("list")
 def list_models() -> None:
-    """List what ships: models, and recipes without one.
+    """List what ships: models and recipes.
 
     Their names serve wherever a model or a recipe is asked for.
     """

@@ -32,11 +32,17 @@ def model_path(name: str | Path) -> Path:
 def or_shipped(name: str | os.PathLike) -> Path:
     """Give a path as it is; where nothing is there, the folder of the shipped model so named."""
     given = Path(name).expanduser()
-    return given if given.exists() else shipped_models().get(os.fspath(name), given)
+    return given if given.exists() else _shipped().get(os.fspath(name), given)
 
 
 def shipped_models() -> dict[str, Path]:
-    """Folders of the models that ship, by name."""
+    """Folders of the models that ship, by name; other folders hold a recipe only."""
+    arrays = ("model.json", "states.npz")
+    found = _shipped().items()
+    return {name: path for name, path in found if any((path / file).is_file() for file in arrays)}
+
+
+def _shipped() -> dict[str, Path]:
     # an installed wheel has the models inside the package, a checkout beside it
     roots = (HERE.parent / "models", HERE.parent.parent / "models")
     found = (path.parent for root in roots for path in sorted(root.glob("*/recipe.toml")))

@@ -17,7 +17,8 @@ from bayescannon.posterior.methods import (
     MAX_KHAT,
     MAX_RHAT,
     MAX_SHIFT,
-    USABLE_ESS,
+    MIN_ESS,
+    MIN_ESS_WEIGHTED,
     Sampled,
 )
 from bayescannon.posterior.newton import Laplace
@@ -105,7 +106,7 @@ def sampling_flags(star: dict[str, np.ndarray], n_draw: int) -> dict[Flag, np.nd
     return {
         Flag.SEVERAL_MODES: star["n_modes"] > 1,
         Flag.HIGH_KHAT: (star["khat"] > MAX_KHAT) & ~chains,
-        Flag.LOW_ESS: star["ess"] < USABLE_ESS * n_draw,
+        Flag.LOW_ESS: star["ess"] < np.where(chains, MIN_ESS, MIN_ESS_WEIGHTED) * n_draw,
         Flag.HIGH_RHAT: star["rhat"] > MAX_RHAT,
         Flag.DIVERGENT: star["divergences"] > 0,
         Flag.NOT_GAUSSIAN: star["shift"] > MAX_SHIFT,

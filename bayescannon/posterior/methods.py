@@ -31,7 +31,7 @@ MIN_ESS = 0.8
 MIN_ESS_WEIGHTED = 0.7
 """The same for importance sampling, which reaches 0.8 when its proposal is the posterior."""
 USABLE_ESS = 0.1
-"""A star with a smaller share is flagged: its quantiles are not to be used."""
+"""Of draws that are weighted for another prior: a star with a smaller share is flagged."""
 LONGER = ((2, FAST), (8, SURE), (16, SURE))
 """Chains are run again so much longer, thinned, and with this stride, where those before failed."""
 STARS_PER_GROUP = 8
