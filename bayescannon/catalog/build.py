@@ -8,7 +8,7 @@ import xarray as xr
 from astropy import units as u
 from astropy.table import QTable
 
-from bayescannon import flags as flags_room
+from bayescannon import flags as star_flags
 from bayescannon.catalog.evolution import not_single
 from bayescannon.catalog.glossary import LEVELS, STATISTICS, column
 from bayescannon.errors import UserError
@@ -90,10 +90,10 @@ def build_catalog(
     columns |= {name: stats[name].values for name in FIT_COLUMNS}
     if ages is not None and "afe" in labels:
         odd = not_single(columns["afe_q50"], columns["age_q84"], columns["p_trunc"])
-        flags = flags | np.where(odd, int(flags_room.Flag.NOT_SINGLE_STAR), 0)
-    columns |= {"flags": flags, "good": flags_room.good(flags)}
+        flags = flags | np.where(odd, int(star_flags.Flag.NOT_SINGLE_STAR), 0)
+    columns |= {"flags": flags, "good": star_flags.good(flags)}
     table = described(columns.items())
-    table.meta |= meta | {"flags": {f.name: int(f) for f in flags_room.Flag}}
+    table.meta |= meta | {"flags": {f.name: int(f) for f in star_flags.Flag}}
     return table
 
 

@@ -28,7 +28,7 @@ def models() -> None:
 
 @app.command("list")
 def list_models() -> None:
-    """List the models that ship, and the recipes that ship without one.
+    """List what ships: models and recipes.
 
     Their names serve wherever a model or a recipe is asked for.
     """
