@@ -17,7 +17,7 @@ import bayescannon as bc
 from bayescannon.catalog import column
 from bayescannon.catalog.build import described
 from bayescannon.catalog.glossary import STATISTICS, page
-from bayescannon.catalog.run import _columns
+from bayescannon.catalog.run import read_columns
 from bayescannon.trees import array
 
 LABELS = ("teff", "logg", "feh", "afe", "ln_mass")
@@ -104,7 +104,7 @@ def test_a_table_is_its_readers_own(post, tmp_path):
     """Its columns once were those of the posterior, and read-only after a run of one block."""
     part = tmp_path / "part.parquet"
     pd.DataFrame({"flags": np.arange(3), "teff_q50": np.ones(3)}).to_parquet(part)
-    stored = described(_columns(part))
+    stored = described(read_columns(part))
     stored["flags"][0] = 5
     stored["teff_q50"][0] *= 5
     made = bc.build_catalog(post)

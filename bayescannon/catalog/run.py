@@ -159,7 +159,7 @@ def _parts(make: BlockMaker, run_blocks: Executor) -> Iterator[Tally]:
     for k in range(make.n_blocks):
         part = part_path(make.out, k)
         if part.exists():
-            yield Tally.of(dict(_columns(part, ["flags"]))["flags"])
+            yield Tally.of(dict(read_columns(part, ["flags"]))["flags"])
         else:
             missing.append(k)
     if missing and make.keep_draws and not make.has_stores:
@@ -170,7 +170,7 @@ def _parts(make: BlockMaker, run_blocks: Executor) -> Iterator[Tally]:
 def _gather(make: BlockMaker) -> QTable:
     """Put all parts into one table, and all failures into one file."""
     parts = [part_path(make.out, k) for k in range(make.n_blocks)]
-    table = described(_columns(parts))
+    table = described(read_columns(parts))
     lost = np.flatnonzero(table["flags"] & Flag.FAILED)
     reasons: dict[str, str] = {}
     for k in np.unique(lost // make.stars_per_block):
@@ -182,9 +182,10 @@ def _gather(make: BlockMaker) -> QTable:
     return table
 
 
-def _columns(
+def read_columns(
     parts: Path | list[Path], names: list[str] | None = None
 ) -> Iterator[tuple[str, np.ndarray]]:
+    """Read the columns of the rows of blocks, one after the other."""
     try:
         stored = pyarrow.parquet.read_table(parts, columns=names)
     except pyarrow.ArrowException as error:

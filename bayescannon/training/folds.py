@@ -19,7 +19,7 @@ from bayescannon.training.joint import Problem, iterate, plain, pose
 from bayescannon.typing import StarLabels, StarPixels
 
 FOLDS = 5
-ENOUGH = 600
+ENOUGH = 400
 """Held-out stars that settle the choice and the error budget: a large set trains fewer folds."""
 SETTLED = 0.05
 """Labels that a round moves by less [posterior sd] no longer change what a fold says."""
