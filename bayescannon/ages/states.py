@@ -11,6 +11,7 @@ from jaxtyping import Bool
 
 import bayescannon.precision  # noqa: F401
 from bayescannon.data import apokasc
+from bayescannon.precision import require_float64
 from bayescannon.states import StateClassifier, fit_states, p_clump
 from bayescannon.typing import StarLabels
 
@@ -36,6 +37,7 @@ def known_states() -> tuple[StarLabels, Bool[np.ndarray, "star"]]:
 
 def clump_probability(labels: np.ndarray) -> np.ndarray:
     """P(rc) at labels (star, label) that begin with `STATE_LABELS`, (star,); NaN where one is."""
+    require_float64()
     known = np.isfinite(labels).all(axis=1)
     p = np.asarray(p_clump(default_classifier(), np.nan_to_num(labels[:, : len(STATE_LABELS)])))
     return np.where(known, p, np.nan)
