@@ -9,7 +9,6 @@ from functools import cache
 import numpy as np
 from jaxtyping import Bool
 
-import bayescannon.precision  # noqa: F401
 from bayescannon.data import apokasc
 from bayescannon.precision import require_float64
 from bayescannon.states import StateClassifier, fit_states, p_clump
