@@ -117,7 +117,9 @@ def test_the_command_takes_the_rows_of_a_table_and_ingest_reads_them(tmp_path, m
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_killed_it_goes_on_to_the_same_folder(tmp_path, how):
     files = small_files(60)
-    code = "import sys, bayescannon as bc\n"
+    # a shell that runs the tests in the background has children ignore Ctrl-C
+    code = "import signal, sys, bayescannon as bc\n"
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += "bc.fetch_files(sys.argv[3:], sys.argv[1], sys.argv[2], workers=2)\n"
     slow = lambda path, n: time.sleep(0.02)  # noqa: E731
     with archive(files, slow) as (base, _):
