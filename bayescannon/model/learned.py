@@ -100,7 +100,7 @@ def _plain(flux, ivar, scaled, variance, choice: Choice, recipe: Recipe) -> Lear
     typical = float(np.median(np.einsum("ni,ij,nj->n", v, leverage, v)))
     law = LabelError(leverage, total, *_law(choice), typical, 0.0, choice.curvature)
     arrays = learned.arrays | {"label_error": law}
-    if few_stars(v.shape[1], len(v), flux.shape[1]):
+    if few_stars(v.shape[1], float(len(v)), flux.shape[1]):
         arrays["coefficient_noise"] = _noise(learned.arrays)
     own = np.where(np.isfinite(scaled), found, 1.0)
     shown = Shown(np.nan_to_num(scaled), own[:, :, None] * np.eye(scaled.shape[1]), scaled.shape[1])
