@@ -139,7 +139,7 @@ def take_demo(folder: Path) -> None:
         f"The median age of the test stars is {summary['age.median']:.1f} Gyr. "
         f"{summary['stars.bad']} of {summary['stars.test']} stars are bad; "
         f"{summary['stars.flagged'] - summary['stars.bad']} more carry warnings.",
-        f"The stages took {summary['seconds.total']:.0f} s with compiled programs cached.",
+        f"The stages took {summary['seconds.total']:.0f} s.",
     ]
     columns = ["label", "rms error, test", "error / sd", "68 % interval holds"]
     table = {

@@ -42,7 +42,7 @@ from bayescannon.validation import CrossValidation, Judged, cross_validate, judg
 RECIPE, AGE_MODEL = "apokasc-mass", "apokasc-age"
 TRAINING_STARS = 1639
 STRIDE = 20
-"""Cross-validation takes every so many-th pixel, so that the demo ends in three minutes."""
+"""Cross-validation takes every so many-th pixel, so that the demo ends in some minutes."""
 CROSSVAL_SAYS = (
     "Cross-validation has real masses: it tests that the scatter of catalogue masses about spectra "
     "is as large as training says, not whose scatter that is. Test stars have a truth, and do."
