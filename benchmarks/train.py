@@ -76,7 +76,7 @@ def train_scenarios(
         bool,
         typer.Option("--states/--no-states", help="Evolutionary states are part of the model."),
     ] = True,
-    out: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for the figures.")] = None,
 ) -> None:
     """Train where the truth is known.
 

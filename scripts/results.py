@@ -4,7 +4,7 @@
     python scripts/results.py demo FOLDER      first take the numbers of a demo run
     python scripts/results.py star             first infer the real star of the README
     python scripts/results.py spectra FILE     first take rows of `benchmarks.real_spectra --json`
-    python scripts/results.py training FILE... first take runs of `bayescannon bench train --json`
+    python scripts/results.py training FILE... first take runs of `bayescannon bench train --out`
 
 A result is one JSON file: `title`, `summary` and `tables`. A table has `title`, `about` (which
 data: real or semi-synthetic), `command`, `commit`, `date`, `machine`, `columns`, `rows` and
