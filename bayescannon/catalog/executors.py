@@ -71,7 +71,7 @@ def _scattered(client, work: Work):
     for left in range(PATIENCE, 0, -1):
         try:
             return client.scatter(work, broadcast=True, hash=False)
-        except OSError:
+        except (OSError, KeyError):  # KeyError: the scheduler forgot it while copies were made
             if left == 1:
                 raise
             time.sleep(1)
