@@ -88,12 +88,11 @@ def _plain(flux, ivar, scaled, variance, choice: Choice, recipe: Recipe) -> Lear
     stars = (a[complete] for a in (flux, ivar, scaled, variance))
     learned = from_exact(*stars, recipe, None)
     v = np.asarray(features(jnp.asarray(scaled[complete]), recipe.labels.degree))
-    leverage, scale = np.linalg.pinv(v.T @ v), choice.budget.scale
-    found = variance * scale**2
-    total = choice.budget.model_covariance + np.diag(found.mean(axis=0))
+    leverage = np.linalg.pinv(v.T @ v)
+    found, total, scale = _of_catalogue(choice, variance, recipe)
     report = {
         "factors": 0,
-        "error_scale": dict(zip(recipe.labels.names, scale.tolist(), strict=True)),
+        "error_scale": scale,
         "rounds": [],
         "converged": True,
     }
@@ -108,20 +107,17 @@ def _plain(flux, ivar, scaled, variance, choice: Choice, recipe: Recipe) -> Lear
 
 
 def _joint(flux, ivar, scaled, variance, choice: Choice, recipe: Recipe, report) -> Learned:
-    names, settings = recipe.labels.names, recipe.training
-    stars = (flux, ivar, scaled, variance)
+    settings, stars = recipe.training, (flux, ivar, scaled, variance)
     problem = pose(*stars, recipe.labels.degree, settings.factors)
     fit = fit_joint(problem, choice.rounds, report)
-    scale = np.array(choice.budget.scale)
-    found = variance * scale**2
-    total = choice.budget.model_covariance + np.diag(found.mean(axis=0))
+    found, total, scale = _of_catalogue(choice, variance, recipe)
     said = {
         "pixels": {
             "ok": int(fit.usable.sum()),
             Status.FEW_STARS.name.lower(): int((~fit.usable).sum()),
         },
         "factors": fit.factors.shape[1],
-        "error_scale": dict(zip(names, scale.tolist(), strict=True)),
+        "error_scale": scale,
         "rounds": [r._asdict() for r in fit.history],
         "converged": fit.converged,
     }
@@ -136,6 +132,17 @@ def _joint(flux, ivar, scaled, variance, choice: Choice, recipe: Recipe, report)
         arrays["coefficient_noise"] = _noise(arrays)
     arrays["chi2_law"] = chi2_law(flux, ivar, fit.labels, arrays, recipe.labels.degree)
     return Learned(arrays, said, found, fit.shown)
+
+
+def _of_catalogue(
+    choice: Choice, variance: np.ndarray, recipe: Recipe
+) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+    """Variances of the catalogue's errors as found (star, label), the covariance of what catalogue
+    and model miss together (label, label), and error scales by name."""
+    scale = choice.budget.scale
+    found = variance * scale**2
+    total = choice.budget.model_covariance + np.diag(found.mean(axis=0))
+    return found, total, dict(zip(recipe.labels.names, scale.tolist(), strict=True))
 
 
 def chi2_law(flux, ivar, labels, arrays: dict[str, Any], degree: int) -> Chi2Law:

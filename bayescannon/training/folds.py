@@ -31,7 +31,6 @@ SURE = 2.0
 """A shorter training, or a plainer one, is taken instead of one that converged where it is better
 by so many standard errors."""
 
-
 Held = Sequence[Bool[np.ndarray, "star"]]
 """Stars that each fold leaves out."""
 
@@ -154,17 +153,16 @@ def _plain_candidate(stars, held: Held, setting: Setting) -> Candidate:
     for out in held:
         layout, shot = plain(problem, ~out)
         parts.append(shot.residuals(layout, problem.observed))
-    return _judged(problem, held, setting, _held_out(parts, held), None)._replace(plain=True)
+    return _judged(problem, held, setting, _held_out(parts, held), None, True)
 
 
-def _judged(problem: Problem, held: Held, setting: Setting, residuals, rounds) -> Candidate:
-    density = _density(residuals, problem.variance[np.any(held, axis=0)], setting)
-    return Candidate(rounds, residuals, density)
-
-
-def _density(residuals: Residuals, variance, setting: Setting) -> np.ndarray:
-    """ln density of held-out catalogue labels, (star,), under their own best error budget."""
-    return fit_budget(residuals, variance, setting.prior_ln_scale, TAILS[:1], (0.0,)).log_density
+def _judged(
+    problem: Problem, held: Held, setting: Setting, residuals, rounds, is_plain: bool = False
+) -> Candidate:
+    """Score a way of training: held-out catalogue labels under their own best error budget."""
+    variance = problem.variance[np.any(held, axis=0)]
+    budget = fit_budget(residuals, variance, setting.prior_ln_scale, TAILS[:1], (0.0,))
+    return Candidate(rounds, residuals, budget.log_density, is_plain)
 
 
 def _best(candidates: list[Candidate]) -> Candidate:
